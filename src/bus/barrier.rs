@@ -1,0 +1,61 @@
+//! A pair of memory barriers, one of which is nearly free.
+//!
+//! A publisher marks itself, then looks whether the bus is closed; a closer closes, then looks who
+//! is marked. Each must see the other's mark, which takes a full barrier on both sides. Where Linux
+//! has `membarrier`, the closer makes every thread of the process pass one, and publishers pay
+//! nothing; elsewhere both use a fence.
+
+use std::sync::{
+    OnceLock,
+    atomic::{Ordering, compiler_fence, fence},
+};
+
+/// Whether `heavy` makes all threads pass a barrier.
+static IS_ASYMMETRIC: OnceLock<bool> = OnceLock::new();
+
+/// Chooses the kind of barrier, once in a process; to be called before the first mark is made.
+pub(super) fn prepare() {
+    IS_ASYMMETRIC.get_or_init(register);
+}
+
+/// The publisher's side.
+#[inline]
+pub(super) fn light() {
+    if IS_ASYMMETRIC.get().is_some_and(|asymmetric| *asymmetric) {
+        compiler_fence(Ordering::SeqCst);
+    } else {
+        fence(Ordering::SeqCst);
+    }
+}
+
+/// The closer's side.
+pub(super) fn heavy() {
+    fence(Ordering::SeqCst);
+    if IS_ASYMMETRIC.get().is_some_and(|asymmetric| *asymmetric) {
+        pass_all();
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn register() -> bool {
+    use rustix::thread::{MembarrierCommand, membarrier, membarrier_query};
+    membarrier_query().contains_command(MembarrierCommand::RegisterPrivateExpedited)
+        && membarrier(MembarrierCommand::RegisterPrivateExpedited).is_ok()
+        && membarrier(MembarrierCommand::PrivateExpedited).is_ok()
+}
+
+#[cfg(target_os = "linux")]
+fn pass_all() {
+    use rustix::thread::{MembarrierCommand, membarrier};
+    // It worked when the process registered, and the kernel does not take that back.
+    let passed = membarrier(MembarrierCommand::PrivateExpedited);
+    debug_assert!(passed.is_ok(), "membarrier: {passed:?}");
+}
+
+#[cfg(not(target_os = "linux"))]
+fn register() -> bool {
+    false
+}
+
+#[cfg(not(target_os = "linux"))]
+fn pass_all() {}

@@ -1,0 +1,225 @@
+//! Calling the subscribers of one event, each shielded from the others.
+//!
+//! Runs on the publisher's thread, after the event is durable. It holds no lock while a handler
+//! runs, and copies no event for one.
+
+use std::{
+    any::Any,
+    cell::Cell,
+    error::Error as StdError,
+    panic::{AssertUnwindSafe, Location, catch_unwind},
+    time::{Duration, Instant},
+};
+
+use scoped_tls::scoped_thread_local;
+
+use super::{
+    lane::Running,
+    slot::{Missed, Slot, SubscriptionId},
+};
+use crate::event::Event;
+
+/// What runs on this thread now: the event whose handlers are being called.
+pub(super) struct Frame {
+    pub(super) event: Event,
+    /// How many handlers are on this thread's stack, this one's included.
+    pub(super) depth: usize,
+}
+
+scoped_thread_local!(static FRAME: Frame);
+
+/// Calls `f` with the event whose handler this thread is in, if it is in one.
+#[inline]
+pub(super) fn with_current<R>(f: impl FnOnce(Option<&Frame>) -> R) -> R {
+    if FRAME.is_set() { FRAME.with(|frame| f(Some(frame))) } else { f(None) }
+}
+
+/// A handler that failed or panicked, as the `on_handler_failure` hook sees it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct HandlerFailure<'a> {
+    /// The subscription whose handler failed.
+    pub subscription: SubscriptionId,
+    /// The subscription's name, if it has one.
+    pub name: Option<&'a str>,
+    /// Where the code subscribed.
+    pub location: &'static Location<'static>,
+    /// The event that it was given.
+    pub event: &'a Event,
+    /// What the handler returned, or the message of its panic.
+    pub error: &'a (dyn StdError + Send + Sync),
+    /// Whether it panicked.
+    pub panicked: bool,
+    /// Whether the subscription was quarantined for it.
+    pub quarantined: bool,
+}
+
+pub(super) type FailureHook = Box<dyn Fn(&HandlerFailure<'_>) + Send + Sync>;
+pub(super) type UnhandledHook = Box<dyn Fn(&Event) + Send + Sync>;
+
+/// How handlers are called.
+#[derive(Default)]
+pub(super) struct Policy {
+    pub(super) on_failure: Option<FailureHook>,
+    pub(super) on_unhandled: Option<UnhandledHook>,
+    /// Failures in a row after which a subscription is quarantined.
+    pub(super) quarantine_after: Option<u64>,
+    /// The time above which a handler is reported as slow.
+    pub(super) slow_handler: Option<Duration>,
+}
+
+/// How many subscribers took an event, and how many failed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) delivered: usize,
+    pub(super) failed: usize,
+}
+
+/// Calls every subscriber that wants the frame's event.
+#[inline]
+pub(super) fn dispatch(running: &Running<'_>, frame: &Frame, policy: &Policy) -> Tally {
+    let delivered = Cell::new(0);
+    let failed = Cell::new(0);
+    let cell = running.lane.cell;
+    FRAME.set(frame, || {
+        running.registry().each_candidate(&frame.event, |slot| {
+            if !slot.is_active() || !slot.wants(&frame.event) {
+                return;
+            }
+            let result = match policy.slow_handler {
+                None => call(slot, &frame.event),
+                Some(limit) => call_timed(slot, &frame.event, limit),
+            };
+            match result {
+                Ok(Ok(())) => {
+                    slot.count_delivered(cell);
+                    delivered.set(delivered.get() + 1);
+                }
+                Ok(Err(Missed::Dropped)) => slot.count_dropped(cell),
+                Ok(Err(Missed::Failed(error))) => {
+                    failed.set(failed.get() + 1);
+                    report(slot, frame, &*error, false, cell, policy);
+                }
+                Err(panic) => {
+                    failed.set(failed.get() + 1);
+                    report(slot, frame, &Panicked::from(panic), true, cell, policy);
+                }
+            }
+        });
+    });
+    let tally = Tally { delivered: delivered.get(), failed: failed.get() };
+    if tally.delivered + tally.failed == 0 {
+        unhandled(frame, running, policy);
+    }
+    tally
+}
+
+#[inline]
+fn call(slot: &Slot, event: &Event) -> Result<Result<(), Missed>, Box<dyn Any + Send>> {
+    catch_unwind(AssertUnwindSafe(|| (slot.handler)(event)))
+}
+
+#[inline(never)]
+fn call_timed(
+    slot: &Slot,
+    event: &Event,
+    limit: Duration,
+) -> Result<Result<(), Missed>, Box<dyn Any + Send>> {
+    let begun = Instant::now();
+    let result = call(slot, event);
+    let took = begun.elapsed();
+    if took > limit {
+        tracing::warn!(
+            target: "planbus.dispatch",
+            subscription = %slot.id,
+            name = slot.name(),
+            subscribed_at = %slot.location,
+            tenant = event.tenant().as_str(),
+            plan = event.plan_id().as_str(),
+            event_type = event.event_type().as_str(),
+            seq = event.seq(),
+            took_ms = took.as_secs_f64() * 1e3,
+            "a handler was slow"
+        );
+    }
+    result
+}
+
+/// Counts a failure, logs it, and tells the hook.
+#[cold]
+fn report(
+    slot: &Slot,
+    frame: &Frame,
+    error: &(dyn StdError + Send + Sync + 'static),
+    panicked: bool,
+    cell: usize,
+    policy: &Policy,
+) {
+    let in_a_row = slot.count_failed(cell);
+    let event = &frame.event;
+    let quarantined = policy.quarantine_after.is_some_and(|limit| in_a_row >= limit) && slot.quarantine();
+    tracing::error!(
+        target: "planbus.dispatch",
+        subscription = %slot.id,
+        name = slot.name(),
+        subscribed_at = %slot.location,
+        tenant = event.tenant().as_str(),
+        plan = event.plan_id().as_str(),
+        event_type = event.event_type().as_str(),
+        seq = event.seq(),
+        panicked,
+        quarantined,
+        error = error as &(dyn StdError + 'static),
+        "a handler failed"
+    );
+    if let Some(hook) = &policy.on_failure {
+        let name = slot.name();
+        let (subscription, location) = (slot.id, slot.location);
+        shielded("on_handler_failure", || {
+            hook(&HandlerFailure { subscription, name, location, event, error, panicked, quarantined });
+        });
+    }
+}
+
+#[cold]
+fn unhandled(frame: &Frame, running: &Running<'_>, policy: &Policy) {
+    super::lane::Mark::count(&running.lane.mark.unhandled);
+    if let Some(hook) = &policy.on_unhandled {
+        shielded("on_unhandled", || FRAME.set(frame, || hook(&frame.event)));
+    }
+}
+
+/// Runs a hook, and only logs it when it panics.
+fn shielded(hook: &'static str, run: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
+        let error = Panicked::from(panic);
+        tracing::error!(target: "planbus.dispatch", hook, %error, "a hook panicked");
+    }
+}
+
+/// The message of a panic as an error.
+#[derive(Debug)]
+pub(super) struct Panicked(String);
+
+impl From<Box<dyn Any + Send>> for Panicked {
+    fn from(payload: Box<dyn Any + Send>) -> Self {
+        let message = payload
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| payload.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "a panic without a message".to_owned());
+        // A payload whose own drop panics must not take the publisher with it.
+        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            std::mem::forget(second);
+        }
+        Self(message)
+    }
+}
+
+impl std::fmt::Display for Panicked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "panicked: {}", self.0)
+    }
+}
+
+impl StdError for Panicked {}

@@ -1,0 +1,242 @@
+//! [`Registry`]: the index from an event to the subscriptions that may want it.
+//!
+//! It is a persistent structure: a copy costs a few reference counts, and a change copies the path
+//! to what it touches. The index finds candidates; the filter has the last word. What a publish
+//! costs does not grow with the subscriptions that do not match.
+
+use std::{
+    hash::{BuildHasherDefault, Hasher},
+    sync::Arc,
+};
+
+use rpds::HashTrieMapSync;
+
+use super::{
+    slot::{Slot, SubscriptionId},
+    slot_list::{Cursor, SlotList},
+};
+use crate::{
+    event::{Event, EventType, hash_of},
+    filter::{CompiledFilter, Scope, TypePattern},
+};
+
+/// The subscriptions of a bus, found by type, tenant and plan.
+#[derive(Clone, Default)]
+pub(super) struct Registry {
+    /// No tenant, no plan, no type.
+    any: SlotList,
+    /// No tenant, no plan, and one of the built-in types.
+    built_in: [SlotList; EventType::BUILT_IN],
+    /// All others, by a hash of scope and type.
+    keyed: HashTrieMapSync<u64, SlotList, BuildHasherDefault<Ready>>,
+    /// How many entries there are of each scope and kind of type, so that none is looked for in vain.
+    population: [[usize; TYPE_KINDS]; SCOPES],
+}
+
+const SCOPES: usize = 3;
+const TYPE_KINDS: usize = 3;
+
+/// How an entry names its types.
+#[derive(Clone, Copy)]
+enum TypeKind {
+    Any,
+    Exact,
+    Family,
+}
+
+/// A key is a hash already.
+#[derive(Default)]
+pub(super) struct Ready(u64);
+
+impl Hasher for Ready {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        debug_assert!(false, "keys are u64");
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
+    }
+}
+
+/// An odd constant that spreads small numbers over 64 bits (2^64 over the golden ratio).
+const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// Where an entry with this scope and type is found.
+#[inline]
+fn key(scope: (usize, u64), kind: TypeKind, type_hash: u64) -> u64 {
+    let (level, scope) = scope;
+    let mixed = scope.wrapping_add(level as u64).wrapping_mul(SPREAD).rotate_left(23);
+    (mixed ^ type_hash.wrapping_add((kind as u64) << 32)).wrapping_mul(SPREAD).rotate_left(32)
+}
+
+/// The level and hash of each scope that an event is in.
+#[inline]
+fn scopes_of(event: &Event) -> [(usize, u64); SCOPES] {
+    let tenant = event.tenant().hash();
+    [(0, 0), (1, tenant), (2, tenant.rotate_left(17) ^ event.plan_id().hash())]
+}
+
+fn scope_of(scope: &Scope) -> (usize, u64) {
+    match scope {
+        Scope::Everything => (0, 0),
+        Scope::Tenant(tenant) => (1, tenant.hash()),
+        Scope::Plan(tenant, plan) => (2, tenant.hash().rotate_left(17) ^ plan.hash()),
+    }
+}
+
+/// Whether the index finds a filter for exactly the events that it matches: no scope, no custom
+/// type (those are found by a hash), nothing that no index helps with.
+pub(super) fn is_exact(filter: &CompiledFilter) -> bool {
+    let indexed =
+        |pattern: &TypePattern| matches!(pattern, TypePattern::Exact(exact) if exact.index().is_some());
+    filter.scope == Scope::Everything && filter.is_scope_and_type_only() && filter.types.iter().all(indexed)
+}
+
+impl Registry {
+    pub(super) fn insert(&mut self, slot: &Arc<Slot>) {
+        self.each_place(slot, |list| list.push(Arc::clone(slot)), 1);
+    }
+
+    pub(super) fn remove(&mut self, slot: &Arc<Slot>) {
+        let id: SubscriptionId = slot.id;
+        self.each_place(slot, |list| list.remove(id), -1);
+    }
+
+    /// Changes every list that the slot stands in: one for each of its types.
+    fn each_place(&mut self, slot: &Slot, mut change: impl FnMut(&mut SlotList), by: isize) {
+        let scope = scope_of(&slot.filter.scope);
+        if slot.filter.types.is_empty() {
+            match scope.0 {
+                0 => change(&mut self.any),
+                _ => self.change_keyed(scope, TypeKind::Any, 0, &mut change, by),
+            }
+        }
+        for pattern in &slot.filter.types {
+            match pattern {
+                TypePattern::Exact(exact) => match exact.index().filter(|_| scope.0 == 0) {
+                    Some(index) => change(&mut self.built_in[index]),
+                    None => self.change_keyed(scope, TypeKind::Exact, exact.hash(), &mut change, by),
+                },
+                TypePattern::Family(prefix) => {
+                    self.change_keyed(scope, TypeKind::Family, hash_of(prefix), &mut change, by);
+                }
+            }
+        }
+    }
+
+    fn change_keyed(
+        &mut self,
+        scope: (usize, u64),
+        kind: TypeKind,
+        type_hash: u64,
+        change: &mut impl FnMut(&mut SlotList),
+        by: isize,
+    ) {
+        let key = key(scope, kind, type_hash);
+        let mut list = self.keyed.get(&key).cloned().unwrap_or_default();
+        change(&mut list);
+        if list.is_empty() {
+            self.keyed.remove_mut(&key);
+        } else {
+            self.keyed.insert_mut(key, list);
+        }
+        let population = &mut self.population[scope.0][kind as usize];
+        *population = population.saturating_add_signed(by);
+    }
+
+    /// Calls `visit` with each subscription that may want the event, in the order in which they
+    /// subscribed, each once. Those found by plan, tenant or family are candidates only.
+    #[inline]
+    pub(super) fn each_candidate(&self, event: &Event, mut visit: impl FnMut(&Slot)) {
+        let built_in = event.event_type().index().map(|index| &self.built_in[index]);
+        let typed = built_in.filter(|list| !list.is_empty());
+        if self.keyed.is_empty() && (typed.is_none() || self.any.is_empty()) {
+            let only = typed.unwrap_or(&self.any);
+            for chunk in only.chunks() {
+                chunk.iter().for_each(|slot| visit(slot));
+            }
+            return;
+        }
+        self.each_merged(event, typed, visit);
+    }
+
+    #[inline(never)]
+    fn each_merged(&self, event: &Event, typed: Option<&SlotList>, mut visit: impl FnMut(&Slot)) {
+        let mut found = Found::default();
+        found.add(&self.any);
+        typed.into_iter().for_each(|list| found.add(list));
+        for scope in scopes_of(event) {
+            self.look_up(scope, event.event_type(), &mut found);
+        }
+        found.each(&mut visit);
+    }
+
+    fn look_up<'a>(&'a self, scope: (usize, u64), event_type: &EventType, found: &mut Found<'a>) {
+        let [any, exact, family] = self.population[scope.0];
+        let mut add = |kind, type_hash| {
+            if let Some(list) = self.keyed.get(&key(scope, kind, type_hash)) {
+                found.add(list);
+            }
+        };
+        if any > 0 {
+            add(TypeKind::Any, 0);
+        }
+        if exact > 0 {
+            add(TypeKind::Exact, event_type.hash());
+        }
+        if family > 0 {
+            let name = event_type.as_str();
+            name.match_indices('.').for_each(|(dot, _)| add(TypeKind::Family, hash_of(&name[..=dot])));
+        }
+    }
+}
+
+/// How many lists are merged without an allocation.
+const INLINE_LISTS: usize = 4;
+
+/// The lists in which an event was found.
+#[derive(Default)]
+struct Found<'a> {
+    few: [Option<&'a SlotList>; INLINE_LISTS],
+    count: usize,
+    more: Vec<&'a SlotList>,
+}
+
+impl<'a> Found<'a> {
+    fn add(&mut self, list: &'a SlotList) {
+        if list.is_empty() {
+            return;
+        }
+        match self.few.get_mut(self.count) {
+            Some(place) => *place = Some(list),
+            None => self.more.push(list),
+        }
+        self.count += 1;
+    }
+
+    /// Visits the slots of all lists in the order of their ids, each once.
+    fn each(self, visit: &mut impl FnMut(&Slot)) {
+        if let (1, Some(only)) = (self.count, self.few[0]) {
+            for chunk in only.chunks() {
+                chunk.iter().for_each(|slot| visit(slot));
+            }
+            return;
+        }
+        let lists = self.few.into_iter().flatten().chain(self.more);
+        let mut cursors: Vec<Cursor<'_>> = lists.map(Cursor::new).collect();
+        let mut last = None;
+        while let Some(next) =
+            cursors.iter_mut().filter(|c| c.peek().is_some()).min_by_key(|c| c.peek().map(|s| s.id))
+        {
+            if let Some(slot) = next.peek().filter(|slot| last != Some(slot.id)) {
+                last = Some(slot.id);
+                visit(slot);
+            }
+            next.advance();
+        }
+    }
+}

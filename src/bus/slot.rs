@@ -1,0 +1,228 @@
+//! [`Slot`]: one subscription as the registry holds it: its filter, its handler, its counters.
+//!
+//! A slot never calls back into the registry and takes no lock on the way of an event.
+
+use std::{
+    error::Error as StdError,
+    fmt,
+    panic::Location,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+
+use super::lane::OWN_CELLS;
+use crate::{event::Event, filter::CompiledFilter};
+
+/// What a handler may return: nothing, or a `Result` whose error is counted as a failure.
+pub trait Outcome {
+    /// The failure, if it was one.
+    fn failure(self) -> Option<Box<dyn StdError + Send + Sync>>;
+}
+
+impl Outcome for () {
+    #[inline]
+    fn failure(self) -> Option<Box<dyn StdError + Send + Sync>> {
+        None
+    }
+}
+
+impl<E: Into<Box<dyn StdError + Send + Sync>>> Outcome for Result<(), E> {
+    #[inline]
+    fn failure(self) -> Option<Box<dyn StdError + Send + Sync>> {
+        self.err().map(Into::into)
+    }
+}
+
+/// Why an event did not reach its subscriber.
+pub(super) enum Missed {
+    /// The handler said that it failed.
+    Failed(Box<dyn StdError + Send + Sync>),
+    /// A channel was full and its policy gave an event up.
+    Dropped,
+}
+
+pub(super) type Handler = Box<dyn Fn(&Event) -> Result<(), Missed> + Send + Sync>;
+
+/// Names a subscription of a bus; never used again within it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SubscriptionId(pub(super) u64);
+
+impl fmt::Display for SubscriptionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Whether a subscription receives events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SubscriptionState {
+    /// It receives every event that its filter matches.
+    Active,
+    /// It failed too often in a row and receives nothing until it is resumed.
+    Quarantined,
+    /// It has ended.
+    Ended,
+}
+
+const ACTIVE: u8 = 0;
+const QUARANTINED: u8 = 1;
+const ENDED: u8 = 2;
+
+/// One subscription.
+pub(super) struct Slot {
+    pub(super) id: SubscriptionId,
+    pub(super) filter: CompiledFilter,
+    pub(super) handler: Handler,
+    pub(super) location: &'static Location<'static>,
+    /// The registry finds the slot for no event but those that its filter matches.
+    is_exact: bool,
+    name: OnceLock<Box<str>>,
+    state: AtomicU8,
+    failures_in_a_row: AtomicU64,
+    cells: [OnceLock<Box<Cell>>; OWN_CELLS + 1],
+    on_end: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+/// Counters that one thread writes, or, in the last cell, all the threads that have none.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Cell {
+    delivered: AtomicU64,
+    failed: AtomicU64,
+    dropped: AtomicU64,
+}
+
+/// What happened to the events of one subscription.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeliveryCounts {
+    /// Events that the handler took, or that went into the channel.
+    pub delivered: u64,
+    /// Events on which the handler failed or panicked.
+    pub failed: u64,
+    /// Events that a full channel gave up.
+    pub dropped: u64,
+}
+
+impl Slot {
+    pub(super) fn new(
+        id: SubscriptionId,
+        filter: CompiledFilter,
+        handler: Handler,
+        location: &'static Location<'static>,
+        on_end: Option<Box<dyn FnOnce() + Send>>,
+    ) -> Self {
+        Self {
+            id,
+            is_exact: super::registry::is_exact(&filter),
+            filter,
+            handler,
+            location,
+            name: OnceLock::new(),
+            state: AtomicU8::new(ACTIVE),
+            failures_in_a_row: AtomicU64::new(0),
+            cells: Default::default(),
+            on_end: Mutex::new(on_end),
+        }
+    }
+
+    pub(super) fn set_name(&self, name: &str) {
+        // The first name stays: a subscription is named once, where it is made.
+        let _ = self.name.set(name.into());
+    }
+
+    pub(super) fn name(&self) -> Option<&str> {
+        self.name.get().map(AsRef::as_ref)
+    }
+
+    #[inline]
+    pub(super) fn is_active(&self) -> bool {
+        self.state.load(Ordering::Acquire) == ACTIVE
+    }
+
+    pub(super) fn state(&self) -> SubscriptionState {
+        match self.state.load(Ordering::Acquire) {
+            ACTIVE => SubscriptionState::Active,
+            QUARANTINED => SubscriptionState::Quarantined,
+            _ => SubscriptionState::Ended,
+        }
+    }
+
+    /// Whether the filter wants a candidate of the registry.
+    #[inline]
+    pub(super) fn wants(&self, event: &Event) -> bool {
+        self.is_exact || self.filter.matches(event)
+    }
+
+    /// Ends the subscription: no call starts after this returned.
+    pub(super) fn end(&self) {
+        self.state.store(ENDED, Ordering::Release);
+        let on_end = self.on_end.lock().take();
+        if let Some(on_end) = on_end {
+            on_end();
+        }
+    }
+
+    pub(super) fn quarantine(&self) -> bool {
+        self.state.compare_exchange(ACTIVE, QUARANTINED, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    pub(super) fn resume(&self) -> bool {
+        self.failures_in_a_row.store(0, Ordering::Relaxed);
+        self.state.compare_exchange(QUARANTINED, ACTIVE, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    #[inline]
+    pub(super) fn count_delivered(&self, cell: usize) {
+        self.count(cell, |cell| &cell.delivered);
+        if self.failures_in_a_row.load(Ordering::Relaxed) != 0 {
+            self.failures_in_a_row.store(0, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn count_dropped(&self, cell: usize) {
+        self.count(cell, |cell| &cell.dropped);
+    }
+
+    /// Counts a failure and gives how many there were in a row.
+    pub(super) fn count_failed(&self, cell: usize) -> u64 {
+        self.count(cell, |cell| &cell.failed);
+        self.failures_in_a_row.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    #[inline]
+    fn count(&self, cell: usize, counter: impl Fn(&Cell) -> &AtomicU64) {
+        let counter = counter(self.cells[cell].get_or_init(Box::default));
+        if cell < OWN_CELLS {
+            counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        } else {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn counts(&self) -> DeliveryCounts {
+        let mut counts = DeliveryCounts::default();
+        for cell in self.cells.iter().filter_map(OnceLock::get) {
+            counts.delivered += cell.delivered.load(Ordering::Relaxed);
+            counts.failed += cell.failed.load(Ordering::Relaxed);
+            counts.dropped += cell.dropped.load(Ordering::Relaxed);
+        }
+        counts
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot")
+            .field("id", &self.id)
+            .field("name", &self.name())
+            .field("location", &self.location)
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}

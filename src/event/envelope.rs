@@ -1,0 +1,305 @@
+//! All round the payload: the envelope's fields, the rules across them, and its JSON.
+
+use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeStruct};
+use serde_json::value::RawValue;
+
+use super::{
+    AgentId, CorrelationId, Event, EventId, EventType, PlanId, Tenant, Timestamp,
+    id::{shown, textual},
+    payload::PayloadCell,
+};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The most bytes of one context reference, and the most references of an event.
+pub(super) const CONTEXT_REF_MAX_BYTES: usize = 2_048;
+const CONTEXT_REFS_MAX: usize = 256;
+/// The most agents of a call chain.
+const CALL_CHAIN_MAX: usize = 256;
+
+/// How urgent an event is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    /// Whenever there is time.
+    Low,
+    /// The usual.
+    #[default]
+    Normal,
+    /// Before the usual.
+    High,
+    /// At once.
+    Critical,
+}
+
+impl Priority {
+    /// The priority's name: `low`, `normal`, `high` or `critical`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+impl FromStr for Priority {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        [Self::Low, Self::Normal, Self::High, Self::Critical]
+            .into_iter()
+            .find(|priority| priority.as_str() == text)
+            .ok_or_else(|| {
+                let problem = format!("must be low, normal, high or critical, got {}", shown(text));
+                Error::invalid("priority", problem)
+            })
+    }
+}
+
+impl fmt::Display for Priority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A W3C `traceparent` of version 00: `00-<32 hex>-<16 hex>-<2 hex>`, ids not all zero.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TraceParent {
+    text: Arc<str>,
+}
+
+impl TraceParent {
+    fn parse(text: &str) -> Result<Self> {
+        let hex = |part: &str, digits: usize| {
+            part.len() == digits && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        };
+        let named = |part: &str| part.bytes().any(|b| b != b'0');
+        let parts: Vec<&str> = text.split('-').collect();
+        match parts[..] {
+            ["00", trace, span, flags]
+                if hex(trace, 32) && named(trace) && hex(span, 16) && named(span) && hex(flags, 2) =>
+            {
+                Ok(Self { text: text.into() })
+            }
+            _ => {
+                let form = "must be a W3C traceparent, 00-<32 hex>-<16 hex>-<2 hex> in lower case";
+                Err(Error::invalid("trace_parent", format!("{form}, got {}", shown(text))))
+            }
+        }
+    }
+
+    /// The header's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+textual!(TraceParent);
+
+/// An event's fields but for the payload.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Envelope {
+    pub(crate) seq: Option<u64>,
+    pub(crate) event_id: EventId,
+    pub(crate) event_type: EventType,
+    pub(crate) plan_id: PlanId,
+    pub(crate) timestamp: Timestamp,
+    pub(crate) recorded_at: Option<Timestamp>,
+    pub(crate) tenant: Tenant,
+    pub(crate) source: Option<AgentId>,
+    pub(crate) correlation_id: Option<CorrelationId>,
+    pub(crate) causation_id: Option<EventId>,
+    pub(crate) priority: Priority,
+    pub(crate) schema_version: u32,
+    /// What few events have, kept apart so that an event stays small.
+    pub(crate) rare: Option<Box<Rare>>,
+}
+
+/// The fields that few events have.
+#[derive(Clone, Default, PartialEq)]
+pub(crate) struct Rare {
+    pub(crate) call_chain: Vec<AgentId>,
+    pub(crate) trace_parent: Option<TraceParent>,
+    pub(crate) context_refs: Vec<String>,
+}
+
+impl Envelope {
+    pub(super) fn new(plan_id: PlanId, event_type: EventType, schema_version: u32) -> Self {
+        let timestamp = Timestamp::now();
+        Self {
+            seq: None,
+            event_id: EventId::at(timestamp),
+            event_type,
+            plan_id,
+            timestamp,
+            recorded_at: None,
+            tenant: Tenant::default(),
+            source: None,
+            correlation_id: None,
+            causation_id: None,
+            priority: Priority::Normal,
+            schema_version,
+            rare: None,
+        }
+    }
+
+    pub(super) fn rare(&self) -> Option<&Rare> {
+        self.rare.as_deref()
+    }
+
+    pub(super) fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// Checks the rules across fields and the limits of lists.
+    pub(super) fn check(&self) -> Result<()> {
+        let Some(rare) = self.rare() else { return Ok(()) };
+        if rare.call_chain.len() > CALL_CHAIN_MAX {
+            let problem = format!("must have at most {CALL_CHAIN_MAX} agents, got {}", rare.call_chain.len());
+            return Err(Error::invalid("call_chain", problem));
+        }
+        if rare.context_refs.len() > CONTEXT_REFS_MAX {
+            let problem = format!("must be at most {CONTEXT_REFS_MAX}, got {}", rare.context_refs.len());
+            return Err(Error::invalid("context_refs", problem));
+        }
+        match &self.source {
+            Some(source) if !rare.call_chain.is_empty() && !rare.call_chain.contains(source) => {
+                Err(Error::invalid("call_chain", format!("must contain the source {:?}", source.as_str())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn debug(&self, f: &mut fmt::Formatter<'_>, payload: &PayloadCell) -> fmt::Result {
+        f.debug_struct("Event")
+            .field("seq", &self.seq)
+            .field("event_id", &self.event_id)
+            .field("event_type", &self.event_type)
+            .field("tenant", &self.tenant)
+            .field("plan_id", &self.plan_id)
+            .field("payload", payload)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Writes the JSON of EVENTS.md: absent fields are left out, the payload comes last.
+pub(super) fn serialize<S: Serializer>(event: &Event, serializer: S) -> Result<S::Ok, S::Error> {
+    let envelope = event.envelope();
+    let payload: &RawValue = event.payload_text(usize::MAX).map_err(serde::ser::Error::custom)?;
+    let mut json = serializer.serialize_struct("Event", 16)?;
+    macro_rules! optional {
+        ($($name:literal: $value:expr),*) => {$(
+            match &$value {
+                Some(value) => json.serialize_field($name, value)?,
+                None => json.skip_field($name)?,
+            }
+        )*};
+    }
+    optional!("seq": envelope.seq);
+    json.serialize_field("event_id", &envelope.event_id)?;
+    json.serialize_field("event_type", &envelope.event_type)?;
+    json.serialize_field("plan_id", &envelope.plan_id)?;
+    json.serialize_field("timestamp", &envelope.timestamp)?;
+    optional!("recorded_at": envelope.recorded_at);
+    json.serialize_field("tenant", &envelope.tenant)?;
+    optional!("source": envelope.source);
+    let given = |list: bool| if list { Some(()) } else { None };
+    optional!("call_chain": given(!event.call_chain().is_empty()).map(|()| event.call_chain()));
+    optional!(
+        "correlation_id": envelope.correlation_id,
+        "causation_id": envelope.causation_id,
+        "trace_parent": event.trace_parent()
+    );
+    json.serialize_field("priority", &envelope.priority)?;
+    optional!("context_refs": given(!event.context_refs().is_empty()).map(|()| event.context_refs()));
+    json.serialize_field("schema_version", &envelope.schema_version)?;
+    json.serialize_field("payload", payload)?;
+    json.end()
+}
+
+pub(super) fn to_json(event: &Event) -> Result<String> {
+    event.payload_text(usize::MAX)?;
+    serde_json::to_string(event).map_err(|cause| {
+        Error::with_source(ErrorKind::InvalidInput, "event: cannot be written as JSON", cause)
+    })
+}
+
+/// The JSON of EVENTS.md as it is read: each field as text first, so that an error can name it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire<'a> {
+    seq: Option<u64>,
+    #[serde(borrow)]
+    event_id: Option<Cow<'a, str>>,
+    event_type: Cow<'a, str>,
+    plan_id: Cow<'a, str>,
+    timestamp: Option<Cow<'a, str>>,
+    recorded_at: Option<Cow<'a, str>>,
+    tenant: Option<Cow<'a, str>>,
+    source: Option<Cow<'a, str>>,
+    #[serde(default)]
+    call_chain: Option<Vec<Cow<'a, str>>>,
+    correlation_id: Option<Cow<'a, str>>,
+    causation_id: Option<Cow<'a, str>>,
+    trace_parent: Option<Cow<'a, str>>,
+    priority: Option<Cow<'a, str>>,
+    #[serde(default)]
+    context_refs: Vec<String>,
+    schema_version: Option<u32>,
+    #[serde(borrow)]
+    payload: &'a RawValue,
+}
+
+/// Reads an event, field by field, through the same checks that a publisher passes.
+pub(super) fn from_json(text: &str) -> Result<Event> {
+    let wire: Wire<'_> = serde_json::from_str(text).map_err(|cause| {
+        Error::with_source(ErrorKind::InvalidInput, "event: is not the JSON of an event", cause)
+    })?;
+    let mut event = Event::raw(&*wire.plan_id, &*wire.event_type, wire.payload.get());
+    macro_rules! given {
+        ($($field:ident => $method:ident),*) => {$(
+            if let Some(value) = wire.$field {
+                event = event.$method(&*value);
+            }
+        )*};
+    }
+    given!(
+        event_id => with_event_id, timestamp => with_timestamp, tenant => with_tenant, source => with_source,
+        correlation_id => with_correlation_id, trace_parent => with_trace_parent
+    );
+    if let Some(cause) = wire.causation_id {
+        let id = EventId::from_str(&cause).map_err(|_| {
+            Error::invalid("causation_id", format!("must be a ULID of 26 characters, got {}", shown(&cause)))
+        })?;
+        event = event.with_causation_id(id);
+    }
+    if let Some(agents) = wire.call_chain {
+        event = event.with_call_chain(agents.iter().map(|agent| &**agent));
+    }
+    if let Some(priority) = wire.priority {
+        event = event.with_priority(priority.parse()?);
+    }
+    for reference in wire.context_refs {
+        event = event.with_context_ref(reference);
+    }
+    if let Some(version) = wire.schema_version {
+        event = event.with_schema_version(version);
+    }
+    event.check()?;
+    let recorded_at = wire.recorded_at.map(|at| at.parse::<Timestamp>()).transpose()?;
+    let envelope = event.envelope_mut();
+    envelope.seq = wire.seq;
+    envelope.recorded_at = recorded_at;
+    Ok(event)
+}
+
+impl<'de> Deserialize<'de> for Event {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        from_json(text.get()).map_err(de::Error::custom)
+    }
+}

@@ -1,0 +1,104 @@
+//! [`EventId`]: the ULID that names an event everywhere, and the generator that makes them.
+//!
+//! Ids made by one thread increase strictly, even within a millisecond; ids of different threads
+//! are ordered by their millisecond only. The order of the log is `seq`, never the id.
+
+use std::{cell::RefCell, fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use ulid::{Generator, Ulid};
+
+use super::{id::shown, time::Timestamp};
+use crate::error::{Error, Result};
+
+/// The id of an event, unique in the log: a [ULID](https://github.com/ulid/spec), 26 characters.
+///
+/// ```
+/// use planbus::EventId;
+///
+/// let id: EventId = "01JZ8Q4V7N5T3M2K1H0G9F8E7D".parse()?;
+/// assert_eq!(id.to_string(), "01JZ8Q4V7N5T3M2K1H0G9F8E7D");
+/// # Ok::<(), planbus::Error>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId(Ulid);
+
+thread_local! {
+    static GENERATOR: RefCell<Generator> = const { RefCell::new(Generator::new()) };
+}
+
+impl EventId {
+    /// Makes a new id from the clock and random bits.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self::at(Timestamp::now())
+    }
+
+    /// Makes a new id of the given time, so that an event's id and timestamp share a clock read.
+    pub(crate) fn at(time: Timestamp) -> Self {
+        let time = time.to_system_time();
+        GENERATOR.with_borrow_mut(|generator| {
+            Self(match generator.generate_from_datetime(time) {
+                Ok(id) => id,
+                Err(overflow) => overflow.commit_overflow_random(),
+            })
+        })
+    }
+
+    /// The id of these 128 bits, for ids that come from UUIDs.
+    #[must_use]
+    pub const fn from_u128(bits: u128) -> Self {
+        Self(Ulid(bits))
+    }
+
+    /// The 128 bits of the id.
+    #[must_use]
+    pub const fn as_u128(self) -> u128 {
+        self.0.0
+    }
+}
+
+impl FromStr for EventId {
+    type Err = Error;
+
+    /// Reads the 26 characters of a ULID, in either case.
+    fn from_str(text: &str) -> Result<Self> {
+        Ulid::from_string(text).map(Self).map_err(|_| {
+            Error::invalid("event_id", format!("must be a ULID of 26 characters, got {}", shown(text)))
+        })
+    }
+}
+
+impl TryFrom<&str> for EventId {
+    type Error = Error;
+    fn try_from(text: &str) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut buffer = [0; ulid::ULID_LEN];
+        f.pad(self.0.array_to_str(&mut buffer))
+    }
+}
+
+impl fmt::Debug for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EventId({self})")
+    }
+}
+
+impl Serialize for EventId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut buffer = [0; ulid::ULID_LEN];
+        serializer.serialize_str(self.0.array_to_str(&mut buffer))
+    }
+}
+
+impl<'de> Deserialize<'de> for EventId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}

@@ -1,0 +1,133 @@
+//! [`Payload`]: the trait of every typed payload, and the cell that holds one or its JSON.
+//!
+//! A typed payload reaches typed handlers as it is; its JSON is made at most once, when the store,
+//! a handler or a client first asks for it.
+
+use std::{
+    any::Any,
+    borrow::Cow,
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+
+use super::{event_type::EventType, json};
+use crate::error::{Error, ErrorKind, Result};
+
+/// A typed payload: a struct that is the JSON object of one event type.
+///
+/// The eight plan events implement it, and so can any type of yours.
+///
+/// ```
+/// use planbus::{Event, EventBus, EventType, Filter, Payload};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Clone, Debug, Serialize, Deserialize)]
+/// struct Heartbeat { queue_depth: u32 }
+///
+/// impl Payload for Heartbeat {
+///     const EVENT_TYPE: EventType = EventType::from_static("agent.heartbeat");
+/// }
+///
+/// let bus = EventBus::builder().in_memory().build()?;
+/// bus.subscribe_to::<Heartbeat>(Filter::all(), |event, beat| {
+///     assert_eq!((event.plan_id().as_str(), beat.queue_depth), ("plan-7", 3));
+/// })?.detach();
+/// bus.publish(Event::new("plan-7", Heartbeat { queue_depth: 3 }))?;
+/// # Ok::<(), planbus::Error>(())
+/// ```
+pub trait Payload: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
+    /// The event type whose payload this is.
+    const EVENT_TYPE: EventType;
+    /// The version of the payload's shape, written to the envelope.
+    const SCHEMA_VERSION: u32 = 1;
+}
+
+/// A [`Payload`] of any type.
+trait AnyPayload: Any + Send + Sync {
+    fn write(&self, max_bytes: usize) -> Result<Arc<RawValue>>;
+}
+
+impl<P: Payload> AnyPayload for P {
+    fn write(&self, max_bytes: usize) -> Result<Arc<RawValue>> {
+        json::write(self, max_bytes)
+    }
+}
+
+/// A payload: typed, or JSON text, or both once it was asked for.
+#[derive(Clone, Default)]
+pub(crate) struct PayloadCell {
+    typed: OnceLock<Arc<dyn AnyPayload>>,
+    text: OnceLock<Arc<RawValue>>,
+}
+
+impl PayloadCell {
+    pub(crate) fn typed(payload: impl Payload) -> Self {
+        Self { typed: OnceLock::from(Arc::new(payload) as Arc<dyn AnyPayload>), text: OnceLock::new() }
+    }
+
+    pub(crate) fn text(text: Arc<RawValue>) -> Self {
+        Self { typed: OnceLock::new(), text: OnceLock::from(text) }
+    }
+
+    /// The payload's JSON, made now if it was not yet.
+    ///
+    /// The limit holds for text that is there already, too: it may come from elsewhere.
+    pub(crate) fn json(&self, max_bytes: usize) -> Result<&Arc<RawValue>> {
+        if self.text.get().is_none() {
+            let typed = self.typed.get().ok_or_else(|| Error::invalid("payload", "is missing"))?;
+            let text = typed.write(max_bytes)?;
+            // Another thread may have been faster: its text is the same.
+            let _ = self.text.set(text);
+        }
+        let text = self.text.get().ok_or_else(|| Error::invalid("payload", "is missing"))?;
+        if text.get().len() > max_bytes {
+            let problem = format!("payload: must be at most {max_bytes} bytes, got {}", text.get().len());
+            return Err(Error::new(ErrorKind::TooLarge, problem));
+        }
+        Ok(text)
+    }
+
+    /// The payload as a `P`, if it is one already.
+    pub(crate) fn downcast<P: Payload>(&self) -> Option<&P> {
+        let typed: &dyn Any = self.typed.get()?.as_ref();
+        typed.downcast_ref()
+    }
+
+    /// The payload as a `P`: borrowed where it is one, else read from the JSON.
+    pub(crate) fn decode<P: Payload>(&self) -> Result<Cow<'_, P>> {
+        if let Some(payload) = self.downcast() {
+            return Ok(Cow::Borrowed(payload));
+        }
+        let text = self.json(usize::MAX)?;
+        let payload: P = serde_json::from_str(text.get()).map_err(|cause| {
+            let problem = format!("payload: is not a {}", P::EVENT_TYPE);
+            Error::with_source(ErrorKind::InvalidInput, problem, cause)
+        })?;
+        Ok(match self.typed.set(Arc::new(payload.clone())) {
+            Ok(()) => self.downcast().map_or(Cow::Owned(payload), Cow::Borrowed),
+            Err(_) => Cow::Owned(payload),
+        })
+    }
+
+    /// The payload as a `P` to change; its JSON is made anew afterwards.
+    pub(crate) fn edit<P: Payload>(&mut self) -> Result<&mut P> {
+        let payload = self.decode::<P>()?.into_owned();
+        *self = Self::typed(payload);
+        let typed = self.typed.get_mut().and_then(Arc::get_mut).map(|typed| typed as &mut dyn Any);
+        typed
+            .and_then(|typed| typed.downcast_mut())
+            .ok_or_else(|| Error::invalid("payload", "is of another type"))
+    }
+}
+
+impl fmt::Debug for PayloadCell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.text.get() {
+            Some(text) => f.write_str(text.get()),
+            None => f.write_str("(typed)"),
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! [`Filter`]: which events a subscription, channel or tail wants; [`Start`]: where a tail begins.
+//!
+//! A filter is built without failing and validated once, where it is used. It never looks into
+//! payloads: what it tests is in the envelope, so that matching costs nanoseconds.
+
+use std::{fmt, str::FromStr};
+
+use crate::{
+    error::{Error, Result},
+    event::{AgentId, CorrelationId, Event, EventId, EventType, PlanId, Priority, Tenant, check_name},
+};
+
+/// Which events a reader wants: everything, until narrowed.
+///
+/// A plan is named by its tenant and its id. Naming a plan therefore names a tenant too: the
+/// tenant `default`, unless [`tenant`](Self::tenant) says which.
+///
+/// ```
+/// use planbus::{EventType, Filter};
+///
+/// let all_failures = Filter::all().types([EventType::PlanFailed]);
+/// let one_plan = Filter::all().plan("plan-7").types(["ToolCalled", "workflow.*"]);
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "a filter does nothing until it is given to a reader"]
+pub struct Filter {
+    tenant: Option<Tenant>,
+    plan: Option<PlanId>,
+    types: Vec<TypePattern>,
+    source: Option<AgentId>,
+    correlation_id: Option<CorrelationId>,
+    min_priority: Option<Priority>,
+    fault: Option<Error>,
+}
+
+/// An event type, or a family of types: `workflow.*` is every type that begins with `workflow.`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum TypePattern {
+    /// Exactly this type.
+    Exact(EventType),
+    /// Every type that begins with this prefix, which ends with a dot.
+    Family(Box<str>),
+}
+
+impl TypePattern {
+    /// Whether the pattern covers the type.
+    #[must_use]
+    pub fn matches(&self, event_type: &EventType) -> bool {
+        match self {
+            Self::Exact(exact) => exact == event_type,
+            Self::Family(prefix) => event_type.as_str().starts_with(&**prefix),
+        }
+    }
+}
+
+impl FromStr for TypePattern {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.strip_suffix('*') {
+            Some(prefix) if prefix.ends_with('.') => {
+                check_name("event_type", prefix)?;
+                Ok(Self::Family(prefix.into()))
+            }
+            _ => EventType::new(text).map(Self::Exact),
+        }
+    }
+}
+
+impl TryFrom<&str> for TypePattern {
+    type Error = Error;
+    fn try_from(text: &str) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl TryFrom<String> for TypePattern {
+    type Error = Error;
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl TryFrom<&String> for TypePattern {
+    type Error = Error;
+    fn try_from(text: &String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<EventType> for TypePattern {
+    fn from(event_type: EventType) -> Self {
+        Self::Exact(event_type)
+    }
+}
+
+impl From<&EventType> for TypePattern {
+    fn from(event_type: &EventType) -> Self {
+        Self::Exact(event_type.clone())
+    }
+}
+
+impl fmt::Display for TypePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(exact) => exact.fmt(f),
+            Self::Family(prefix) => write!(f, "{prefix}*"),
+        }
+    }
+}
+
+impl fmt::Debug for TypePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TypePattern({self})")
+    }
+}
+
+impl Filter {
+    /// Every event of every tenant.
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// Only events of these types or families; called again, it adds to them.
+    pub fn types<T: TryInto<TypePattern, Error: Into<Error>>>(
+        mut self,
+        types: impl IntoIterator<Item = T>,
+    ) -> Self {
+        for pattern in types {
+            match pattern.try_into() {
+                Ok(pattern) if self.types.contains(&pattern) => {}
+                Ok(pattern) => self.types.push(pattern),
+                Err(fault) => self.keep_fault(fault),
+            }
+        }
+        self
+    }
+
+    /// Only events of this plan (of the tenant `default`, unless [`tenant`](Self::tenant) is set).
+    pub fn plan(mut self, plan: impl TryInto<PlanId, Error: Into<Error>>) -> Self {
+        self.plan = self.parsed(plan);
+        self
+    }
+
+    /// Only events of this tenant.
+    pub fn tenant(mut self, tenant: impl TryInto<Tenant, Error: Into<Error>>) -> Self {
+        self.tenant = self.parsed(tenant);
+        self
+    }
+
+    /// Only events that come from this agent.
+    pub fn source(mut self, agent: impl TryInto<AgentId, Error: Into<Error>>) -> Self {
+        self.source = self.parsed(agent);
+        self
+    }
+
+    /// Only events with this correlation id: by default, the root plan's and all of its subplans'.
+    pub fn correlation_id(mut self, id: impl TryInto<CorrelationId, Error: Into<Error>>) -> Self {
+        self.correlation_id = self.parsed(id);
+        self
+    }
+
+    /// Only events at least this urgent.
+    pub fn min_priority(mut self, priority: Priority) -> Self {
+        self.min_priority = Some(priority);
+        self
+    }
+
+    fn parsed<T>(&mut self, value: impl TryInto<T, Error: Into<Error>>) -> Option<T> {
+        match value.try_into() {
+            Ok(value) => Some(value),
+            Err(fault) => {
+                self.keep_fault(fault);
+                None
+            }
+        }
+    }
+
+    fn keep_fault(&mut self, fault: impl Into<Error>) {
+        if self.fault.is_none() {
+            self.fault = Some(fault.into());
+        }
+    }
+
+    /// The filter ready for use, or the first field that was given wrong.
+    pub(crate) fn compile(self) -> Result<CompiledFilter> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        let scope = match (self.plan, self.tenant) {
+            (Some(plan), tenant) => Scope::Plan(tenant.unwrap_or_default(), plan),
+            (None, Some(tenant)) => Scope::Tenant(tenant),
+            (None, None) => Scope::Everything,
+        };
+        let rest = Rest {
+            source: self.source,
+            correlation_id: self.correlation_id,
+            min_priority: self.min_priority,
+        };
+        Ok(CompiledFilter { scope, types: self.types, rest })
+    }
+}
+
+/// Whose events a filter wants.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Scope {
+    Everything,
+    Tenant(Tenant),
+    Plan(Tenant, PlanId),
+}
+
+/// A filter whose fields are valid.
+#[derive(Clone, Debug)]
+pub(crate) struct CompiledFilter {
+    pub(crate) scope: Scope,
+    /// Empty for every type.
+    pub(crate) types: Vec<TypePattern>,
+    rest: Rest,
+}
+
+/// What no index helps with.
+#[derive(Clone, Debug, PartialEq, Default)]
+struct Rest {
+    source: Option<AgentId>,
+    correlation_id: Option<CorrelationId>,
+    min_priority: Option<Priority>,
+}
+
+impl CompiledFilter {
+    /// Whether the filter wants the event.
+    pub(crate) fn matches(&self, event: &Event) -> bool {
+        self.scope.matches(event)
+            && (self.types.is_empty() || self.types.iter().any(|pattern| pattern.matches(event.event_type())))
+            && self.rest.matches(event)
+    }
+
+    /// Whether scope and type say all there is to say, so that an exact index needs no more test.
+    pub(crate) fn is_scope_and_type_only(&self) -> bool {
+        self.rest == Rest::default()
+    }
+
+    /// The same filter, narrowed to one type on top.
+    pub(crate) fn narrowed_to(mut self, event_type: EventType) -> Result<Self> {
+        let wanted = self.types.is_empty() || self.types.iter().any(|pattern| pattern.matches(&event_type));
+        if !wanted {
+            let problem = format!("has types that leave out {event_type}, the type of the payload");
+            return Err(Error::invalid("filter", problem));
+        }
+        self.types = vec![TypePattern::Exact(event_type)];
+        Ok(self)
+    }
+}
+
+impl Scope {
+    fn matches(&self, event: &Event) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Tenant(tenant) => tenant == event.tenant(),
+            Self::Plan(tenant, plan) => plan == event.plan_id() && tenant == event.tenant(),
+        }
+    }
+}
+
+impl Rest {
+    fn matches(&self, event: &Event) -> bool {
+        self.source.as_ref().is_none_or(|source| event.source() == Some(source))
+            && self.correlation_id.as_ref().is_none_or(|id| event.correlation_id() == Some(id))
+            && self.min_priority.is_none_or(|least| event.priority() >= least)
+    }
+}
+
+/// Where a reader of the log begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// With the events published from now on.
+    Now,
+    /// With the oldest event that the log still holds.
+    Beginning,
+    /// After this place in the log; `After(0)` is before the first event ever, and tells when that
+    /// one was pruned.
+    After(u64),
+    /// After this event.
+    AfterEvent(EventId),
+}
