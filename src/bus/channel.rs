@@ -108,7 +108,7 @@ pub(super) fn open(options: ChannelOptions) -> Result<Parts> {
 impl ChannelEnd {
     /// The channel as a handler; `disconnect` ends the subscription.
     pub(super) fn into_handler(self, disconnect: impl Fn() + Send + Sync + 'static) -> Handler {
-        Box::new(move |event| self.send(event.clone(), &disconnect))
+        Box::new(move |event| self.send(event.clone(), &disconnect).err().map(Box::new))
     }
 
     fn send(&self, event: Event, disconnect: &dyn Fn()) -> Result<(), Missed> {
@@ -125,15 +125,14 @@ impl ChannelEnd {
         }
     }
 
-    /// Makes room and sends. The event that is given up is an older one, so this one is delivered
-    /// and the loss counts as a drop.
+    /// Makes room and sends: what is given up is an older event.
     fn send_over(&self, mut event: Event) -> Result<(), Missed> {
         let mut dropped = false;
         loop {
             dropped |= self.receiver.try_recv().is_ok();
             match self.sender.try_send(event) {
                 Err(TrySendError::Full(back)) => event = back,
-                _ => return if dropped { Err(Missed::Dropped) } else { Ok(()) },
+                _ => return if dropped { Err(Missed::Displaced) } else { Ok(()) },
             }
         }
     }

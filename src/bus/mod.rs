@@ -119,7 +119,7 @@ impl EventBus {
             Some(payload) => outcome(handler(event, payload)),
             None => match event.payload::<P>() {
                 Ok(payload) => outcome(handler(event, &payload)),
-                Err(error) => Err(Missed::Failed(error.into())),
+                Err(error) => Some(Box::new(Missed::Failed(error.into()))),
             },
         });
         let slot = self.core.subscribe(filter, handler, Location::caller(), None)?;
@@ -206,11 +206,8 @@ impl EventBus {
 }
 
 #[inline]
-fn outcome(outcome: impl Outcome) -> Result<(), Missed> {
-    match outcome.failure() {
-        None => Ok(()),
-        Some(failure) => Err(Missed::Failed(failure)),
-    }
+fn outcome(outcome: impl Outcome) -> Option<Box<Missed>> {
+    outcome.failure().map(|failure| Box::new(Missed::Failed(failure)))
 }
 
 /// A closure that takes an event with its typed payload: `Fn(&Event, &P)`, returning nothing or a

@@ -148,31 +148,29 @@ impl Registry {
         *population = population.saturating_add_signed(by);
     }
 
-    /// Calls `visit` with each subscription that may want the event, in the order in which they
-    /// subscribed, each once. Those found by plan, tenant or family are candidates only.
+    /// Calls `visit` with the subscriptions that may want the event, run by run, in the order in
+    /// which they subscribed, each once. Those found by plan, tenant or family are candidates only.
     #[inline]
-    pub(super) fn each_candidate(&self, event: &Event, mut visit: impl FnMut(&Slot)) {
+    pub(super) fn each_candidate(&self, event: &Event, visit: impl Fn(&[Arc<Slot>])) {
         let built_in = event.event_type().index().map(|index| &self.built_in[index]);
         let typed = built_in.filter(|list| !list.is_empty());
         if self.keyed.is_empty() && (typed.is_none() || self.any.is_empty()) {
             let only = typed.unwrap_or(&self.any);
-            for chunk in only.chunks() {
-                chunk.iter().for_each(|slot| visit(slot));
-            }
+            only.chunks().iter().for_each(|chunk| visit(chunk));
             return;
         }
         self.each_merged(event, typed, visit);
     }
 
     #[inline(never)]
-    fn each_merged(&self, event: &Event, typed: Option<&SlotList>, mut visit: impl FnMut(&Slot)) {
+    fn each_merged(&self, event: &Event, typed: Option<&SlotList>, visit: impl Fn(&[Arc<Slot>])) {
         let mut found = Found::default();
         found.add(&self.any);
         typed.into_iter().for_each(|list| found.add(list));
         for scope in scopes_of(event) {
             self.look_up(scope, event.event_type(), &mut found);
         }
-        found.each(&mut visit);
+        found.each(visit);
     }
 
     fn look_up<'a>(&'a self, scope: (usize, u64), event_type: &EventType, found: &mut Found<'a>) {
@@ -219,11 +217,9 @@ impl<'a> Found<'a> {
     }
 
     /// Visits the slots of all lists in the order of their ids, each once.
-    fn each(self, visit: &mut impl FnMut(&Slot)) {
+    fn each(self, visit: impl Fn(&[Arc<Slot>])) {
         if let (1, Some(only)) = (self.count, self.few[0]) {
-            for chunk in only.chunks() {
-                chunk.iter().for_each(|slot| visit(slot));
-            }
+            only.chunks().iter().for_each(|chunk| visit(chunk));
             return;
         }
         let lists = self.few.into_iter().flatten().chain(self.more);
@@ -234,7 +230,7 @@ impl<'a> Found<'a> {
         {
             if let Some(slot) = next.peek().filter(|slot| last != Some(slot.id)) {
                 last = Some(slot.id);
-                visit(slot);
+                visit(std::slice::from_ref(slot));
             }
             next.advance();
         }

@@ -37,15 +37,18 @@ impl<E: Into<Box<dyn StdError + Send + Sync>>> Outcome for Result<(), E> {
     }
 }
 
-/// Why an event did not reach its subscriber.
+/// What kept an event, or an older one, from its subscriber.
 pub(super) enum Missed {
     /// The handler said that it failed.
     Failed(Box<dyn StdError + Send + Sync>),
-    /// A channel was full and its policy gave an event up.
+    /// A channel was full and gave this event up.
     Dropped,
+    /// A channel was full and took this event in place of an older one.
+    Displaced,
 }
 
-pub(super) type Handler = Box<dyn Fn(&Event) -> Result<(), Missed> + Send + Sync>;
+/// A handler; the usual answer is `None`, in one register.
+pub(super) type Handler = Box<dyn Fn(&Event) -> Option<Box<Missed>> + Send + Sync>;
 
 /// Names a subscription of a bus; never used again within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -13,7 +13,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::id::shown;
 use crate::error::{Error, Result};
 
-/// A moment in UTC with microseconds: `2026-03-01T09:30:00.000000Z`, years 0000 to 9999.
+/// A moment in UTC with microseconds: `2026-03-01T09:30:00.000000Z`, from the year 0000 to
+/// 9999-12-30T22:00:00.999999Z.
 ///
 /// Parsing takes any RFC 3339 form with an offset and drops what is finer than a microsecond.
 ///
@@ -29,9 +30,10 @@ pub struct Timestamp {
     micros: i64,
 }
 
-/// 0000-01-01T00:00:00Z and 9999-12-31T23:59:59.999999Z: outside, the text would change its width.
+/// 0000-01-01T00:00:00Z and 9999-12-30T22:00:00.999999Z: outside, the text would change its width.
+/// The end leaves room for every offset, so that a moment can be shown in any zone.
 const MIN_MICROS: i64 = -62_167_219_200_000_000;
-const MAX_MICROS: i64 = 253_402_300_799_999_999;
+const MAX_MICROS: i64 = 253_402_207_200_999_999;
 
 impl Timestamp {
     /// The present moment by the system's clock.

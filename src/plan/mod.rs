@@ -76,7 +76,7 @@ impl PlanBuilder {
         let scope = Scope {
             bus: self.bus,
             tenant: self.tenant.unwrap_or_default(),
-            correlation_id: None,
+            correlation_id: plan_id.clone().into(),
             call_chain: self.source.iter().cloned().collect(),
             source: self.source,
         };
@@ -91,21 +91,20 @@ struct Scope {
     tenant: Tenant,
     source: Option<AgentId>,
     call_chain: Vec<AgentId>,
-    /// `None` for a root plan, whose correlation the bus fills in.
-    correlation_id: Option<CorrelationId>,
+    /// The root plan's id.
+    correlation_id: CorrelationId,
 }
 
 impl Scope {
     fn publish(&self, plan_id: &PlanId, cause: Option<EventId>, payload: impl Payload) -> Result<Published> {
-        let mut event = Event::new(plan_id, payload).with_tenant(&self.tenant);
+        let mut event = Event::new(plan_id, payload)
+            .with_tenant(&self.tenant)
+            .with_correlation_id(&self.correlation_id);
         if let Some(source) = &self.source {
             event = event.with_source(source);
         }
         if !self.call_chain.is_empty() {
             event = event.with_call_chain(&self.call_chain);
-        }
-        if let Some(correlation) = &self.correlation_id {
-            event = event.with_correlation_id(correlation);
         }
         if let Some(cause) = cause {
             event = event.with_causation_id(cause);
@@ -245,8 +244,6 @@ impl PlanRun {
 
     fn spawn(&self, plan_id: PlanId, agent: Option<AgentId>, fields: Json) -> Result<PlanRun> {
         let mut scope = self.scope.clone();
-        let root = || CorrelationId::from(self.plan_id.clone());
-        scope.correlation_id = Some(self.scope.correlation_id.clone().unwrap_or_else(root));
         if let Some(agent) = agent {
             if scope.call_chain.len() == CALL_CHAIN_MAX {
                 let problem = format!("cannot spawn {plan_id}: the call chain has {CALL_CHAIN_MAX} agents");
