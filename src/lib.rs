@@ -41,21 +41,31 @@ pub mod testing;
 
 #[cfg(feature = "sqlite")]
 pub use crate::store::{
-    Durability, EventQuery, EventStore, PlanQuery, PlanStatus, PlanSummary, PlanTree, Saved, StoreOptions, StoreStats,
+    Durability, EventQuery, EventStore, PLAN_TREE_MAX_DEPTH, PLAN_TREE_MAX_PLANS, PlanQuery, PlanStatus,
+    PlanSummary, PlanTree, Saved, StoreOptions, StoreStats,
 };
 pub use crate::{
     bus::{
-        BATCH_MAX_EVENTS, BusStats, CHANNEL_MAX_EVENTS, ChannelOptions, DeliveryCounts, EventBus, EventBusBuilder,
-        EventReceiver, HandlerFailure, OnFull, Outcome, Published, Subscription, SubscriptionId,
-        SubscriptionState, SubscriptionStats, Tail, TypedHandler,
+        BATCH_MAX_EVENTS, BusStats, CHANNEL_MAX_EVENTS, ChannelOptions, DeliveryCounts, EventBus,
+        EventBusBuilder, EventReceiver, HandlerFailure, OnFull, Outcome, Published, Subscription,
+        SubscriptionId, SubscriptionState, SubscriptionStats, Tail, TypedHandler,
     },
     error::{Error, ErrorKind, Result},
     event::{
-        AgentId, CorrelationId, CustomType, DecisionMade, Draft, Event, EventId, EventType, ID_MAX_BYTES, Json,
-        JsonObject, NAME_MAX_BYTES, PAYLOAD_MAX_BYTES, PAYLOAD_MAX_DEPTH, Payload, PlanCompleted, PlanFailed,
-        PlanId, PlanStarted, Priority, SubplanCompleted, SubplanSpawned, Tenant, Timestamp, ToolCalled,
-        ToolCompleted, TraceParent,
+        AgentId, CorrelationId, CustomType, DecisionMade, Draft, Event, EventId, EventType, ID_MAX_BYTES,
+        Json, JsonObject, NAME_MAX_BYTES, PAYLOAD_MAX_BYTES, PAYLOAD_MAX_DEPTH, Payload, PlanCompleted,
+        PlanFailed, PlanId, PlanStarted, Priority, SubplanCompleted, SubplanSpawned, Tenant, Timestamp,
+        ToolCalled, ToolCompleted, TraceParent,
     },
     filter::{Filter, Start, TypePattern},
     plan::{PlanBuilder, PlanRun, ToolError},
 };
+
+/// The Rust examples of EVENTS.md and the README, run as documentation tests.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../EVENTS.md")]
+    struct Events;
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+}

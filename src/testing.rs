@@ -25,7 +25,7 @@ use crate::{
 /// let recorder = Recorder::start(&bus, Filter::all())?;
 /// let publisher = bus.clone();
 /// std::thread::spawn(move || publisher.publish(Event::new("plan-7", PlanStarted::new("tidy up"))));
-/// let event = recorder.wait_for(Duration::from_secs(5), |event| event.plan_id() == &"plan-7")?;
+/// let event = recorder.wait_for(Duration::from_secs(5), |event| event.plan_id().as_str() == "plan-7")?;
 /// assert_eq!(event.event_type(), &EventType::PlanStarted);
 /// # Ok::<(), planbus::Error>(())
 /// ```
@@ -88,7 +88,8 @@ impl Recorder {
             }
             if self.tape.grew.wait_until(&mut events, deadline).timed_out() {
                 let types: Vec<&str> = events.iter().map(|event| event.event_type().as_str()).collect();
-                let problem = format!("recorder: not seen within {timeout:?}; recorded: [{}]", types.join(", "));
+                let problem =
+                    format!("recorder: not seen within {timeout:?}; recorded: [{}]", types.join(", "));
                 return Err(Error::new(ErrorKind::NotFound, problem));
             }
         }

@@ -84,7 +84,8 @@ fn p3_a_hook_or_a_panic_payload_that_panics_does_not_reach_the_publisher() {
 
 #[test]
 fn p4_a_subscriber_gets_exactly_what_its_filter_matches() {
-    let filters: Vec<(Filter, Box<dyn Fn(&Event) -> bool>)> = vec![
+    type Case = (Filter, Box<dyn Fn(&Event) -> bool>);
+    let filters: Vec<Case> = vec![
         (Filter::all(), Box::new(|_| true)),
         (
             Filter::all().types([EventType::PlanStarted]),
@@ -102,29 +103,36 @@ fn p4_a_subscriber_gets_exactly_what_its_filter_matches() {
             Filter::all().types(["workflow.started", "workflow.*"]),
             Box::new(|e| e.event_type().as_str().starts_with("workflow.")),
         ),
-        (Filter::all().plan("plan-1"), Box::new(|e| e.plan_id() == &"plan-1" && e.tenant() == &"default")),
-        (Filter::all().tenant("acme"), Box::new(|e| e.tenant() == &"acme")),
+        (
+            Filter::all().plan("plan-1"),
+            Box::new(|e| e.plan_id().as_str() == "plan-1" && e.tenant().as_str() == "default"),
+        ),
+        (Filter::all().tenant("acme"), Box::new(|e| e.tenant().as_str() == "acme")),
         (
             Filter::all().tenant("acme").plan("plan-1").types(["ToolCalled"]),
             Box::new(|e| {
-                e.tenant() == &"acme" && e.plan_id() == &"plan-1" && e.event_type() == &EventType::ToolCalled
+                e.tenant().as_str() == "acme"
+                    && e.plan_id().as_str() == "plan-1"
+                    && e.event_type() == &EventType::ToolCalled
             }),
         ),
-        (Filter::all().source("planner"), Box::new(|e| e.source().is_some_and(|s| s == &"planner"))),
+        (Filter::all().source("planner"), Box::new(|e| e.source().is_some_and(|s| s.as_str() == "planner"))),
         (Filter::all().min_priority(Priority::High), Box::new(|e| e.priority() >= Priority::High)),
         (
             Filter::all().plan("plan-2").min_priority(Priority::High),
             Box::new(|e| {
-                e.plan_id() == &"plan-2" && e.tenant() == &"default" && e.priority() >= Priority::High
+                e.plan_id().as_str() == "plan-2"
+                    && e.tenant().as_str() == "default"
+                    && e.priority() >= Priority::High
             }),
         ),
         (
             Filter::all().correlation_id("root"),
-            Box::new(|e| e.correlation_id().is_some_and(|c| c == &"root")),
+            Box::new(|e| e.correlation_id().is_some_and(|c| c.as_str() == "root")),
         ),
         (
             Filter::all().tenant("acme").types(["workflow.*"]),
-            Box::new(|e| e.tenant() == &"acme" && e.event_type().as_str().starts_with("workflow.")),
+            Box::new(|e| e.tenant().as_str() == "acme" && e.event_type().as_str().starts_with("workflow.")),
         ),
     ];
     let bus = bus();

@@ -52,7 +52,7 @@ fn a_run_reports_its_whole_life_with_causes_and_correlation() {
         ]
     );
     let events = recorder.events();
-    assert!(events.iter().all(|event| event.tenant() == &"acme"));
+    assert!(events.iter().all(|event| event.tenant().as_str() == "acme"));
     assert!(events.iter().all(|event| event.correlation_id().map(CorrelationId::as_str) == Some("notes")));
     let cause =
         |of: usize| events.iter().position(|event| Some(event.event_id()) == events[of].causation_id());

@@ -80,9 +80,7 @@ pub(super) struct Tally {
 #[inline]
 pub(super) fn dispatch(running: &Running<'_>, frame: &Frame, policy: &Policy) -> Tally {
     let round = Round { frame, policy, cell: running.lane.cell, tally: Cell::default() };
-    FRAME.set(frame, || {
-        running.registry().each_candidate(&frame.event, |slots| round.call_all(slots));
-    });
+    running.registry().each_candidate(&frame.event, |slots| round.call_all(slots));
     let tally = round.tally.get();
     if tally.delivered + tally.failed == 0 {
         unhandled(frame, running, policy);
@@ -105,20 +103,23 @@ impl Round<'_> {
     #[inline]
     fn call_all(&self, slots: &[Arc<Slot>]) {
         let next = Cell::new(0);
-        while let Err(panic) = catch_unwind(AssertUnwindSafe(|| {
-            while let Some(slot) = slots.get(next.get()) {
+        let run = || {
+            for slot in &slots[next.get()..] {
                 next.set(next.get() + 1);
                 self.call(slot);
             }
-        })) {
-            self.failed(&slots[next.get() - 1], &Panicked::from(panic), true);
-        }
+        };
+        FRAME.set(self.frame, || {
+            while let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
+                self.failed(&slots[next.get() - 1], &Panicked::from(panic), true);
+            }
+        });
     }
 
     #[inline]
     fn call(&self, slot: &Slot) {
         let event = &self.frame.event;
-        if !slot.is_active() || !slot.wants(event) {
+        if !slot.takes(event) {
             return;
         }
         let missed = match self.policy.slow_handler {

@@ -156,7 +156,9 @@ impl Registry {
         let typed = built_in.filter(|list| !list.is_empty());
         if self.keyed.is_empty() && (typed.is_none() || self.any.is_empty()) {
             let only = typed.unwrap_or(&self.any);
-            only.chunks().iter().for_each(|chunk| visit(chunk));
+            for chunk in only.chunks() {
+                visit(chunk);
+            }
             return;
         }
         self.each_merged(event, typed, visit);

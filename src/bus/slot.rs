@@ -72,9 +72,12 @@ pub enum SubscriptionState {
     Ended,
 }
 
-const ACTIVE: u8 = 0;
-const QUARANTINED: u8 = 1;
-const ENDED: u8 = 2;
+/// Active, and the registry finds it for no event but those that its filter matches.
+const EXACT: u8 = 0;
+/// Active; the filter has the last word.
+const ACTIVE: u8 = 1;
+const QUARANTINED: u8 = 2;
+const ENDED: u8 = 3;
 
 /// One subscription.
 pub(super) struct Slot {
@@ -82,8 +85,6 @@ pub(super) struct Slot {
     pub(super) filter: CompiledFilter,
     pub(super) handler: Handler,
     pub(super) location: &'static Location<'static>,
-    /// The registry finds the slot for no event but those that its filter matches.
-    is_exact: bool,
     name: OnceLock<Box<str>>,
     state: AtomicU8,
     failures_in_a_row: AtomicU64,
@@ -120,14 +121,14 @@ impl Slot {
         location: &'static Location<'static>,
         on_end: Option<Box<dyn FnOnce() + Send>>,
     ) -> Self {
+        let state = if super::registry::is_exact(&filter) { EXACT } else { ACTIVE };
         Self {
             id,
-            is_exact: super::registry::is_exact(&filter),
             filter,
             handler,
             location,
             name: OnceLock::new(),
-            state: AtomicU8::new(ACTIVE),
+            state: AtomicU8::new(state),
             failures_in_a_row: AtomicU64::new(0),
             cells: Default::default(),
             on_end: Mutex::new(on_end),
@@ -143,23 +144,22 @@ impl Slot {
         self.name.get().map(AsRef::as_ref)
     }
 
-    #[inline]
-    pub(super) fn is_active(&self) -> bool {
-        self.state.load(Ordering::Acquire) == ACTIVE
-    }
-
     pub(super) fn state(&self) -> SubscriptionState {
         match self.state.load(Ordering::Acquire) {
-            ACTIVE => SubscriptionState::Active,
+            EXACT | ACTIVE => SubscriptionState::Active,
             QUARANTINED => SubscriptionState::Quarantined,
             _ => SubscriptionState::Ended,
         }
     }
 
-    /// Whether the filter wants a candidate of the registry.
+    /// Whether the subscription is to be called for an event for which the registry found it.
     #[inline]
-    pub(super) fn wants(&self, event: &Event) -> bool {
-        self.is_exact || self.filter.matches(event)
+    pub(super) fn takes(&self, event: &Event) -> bool {
+        match self.state.load(Ordering::Acquire) {
+            EXACT => true,
+            ACTIVE => self.filter.matches(event),
+            _ => false,
+        }
     }
 
     /// Ends the subscription: no call starts after this returned.
@@ -172,7 +172,8 @@ impl Slot {
     }
 
     pub(super) fn quarantine(&self) -> bool {
-        self.state.compare_exchange(ACTIVE, QUARANTINED, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        let active = |state| matches!(state, EXACT | ACTIVE).then_some(QUARANTINED);
+        self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, active).is_ok()
     }
 
     pub(super) fn resume(&self) -> bool {

@@ -24,18 +24,13 @@ use crate::{
 /// How many events a tail without a store may fall behind before it is told `Pruned`.
 const LIVE_MAX_EVENTS: usize = 1 << 16;
 
-/// How long one wait for the log lasts before the bus is looked at again. Closing wakes a tail at
-/// once; this only bounds what a lost wake-up could cost.
-#[cfg(feature = "sqlite")]
-const WAIT_MAX: Duration = Duration::from_secs(1);
-
 /// A cursor over events in the order of the log. As an iterator it waits for each event and ends
 /// when the bus is closed and everything was read.
 pub struct Tail(Source);
 
 enum Source {
     #[cfg(feature = "sqlite")]
-    Log(LogTail, Weak<Core>),
+    Log(Box<FollowingTail>),
     Live(EventReceiver),
 }
 
@@ -47,7 +42,8 @@ impl Tail {
         }
         #[cfg(feature = "sqlite")]
         if let Some(store) = bus.store() {
-            return Ok(Self(Source::Log(store.tail(filter.compile()?, start)?, Arc::downgrade(&bus.core))));
+            let log = store.tail(filter.compile()?, start)?;
+            return Ok(Self(Source::Log(Box::new(FollowingTail::new(log, &bus.core)))));
         }
         if start != Start::Now {
             return Err(Error::invalid("start", "must be Now: a bus without a store keeps no events"));
@@ -66,7 +62,7 @@ impl Tail {
         match &mut self.0 {
             Source::Live(receiver) => receiver.recv_timeout(timeout),
             #[cfg(feature = "sqlite")]
-            Source::Log(log, core) => next_of_log(log, core, timeout),
+            Source::Log(tail) => tail.next_timeout(timeout),
         }
     }
 
@@ -76,24 +72,37 @@ impl Tail {
         match &self.0 {
             Source::Live(_) => None,
             #[cfg(feature = "sqlite")]
-            Source::Log(log, _) => Some(log.cursor()),
+            Source::Log(tail) => Some(tail.log.cursor()),
         }
     }
 }
 
+/// A tail of the log that ends with the bus.
 #[cfg(feature = "sqlite")]
-fn next_of_log(log: &mut LogTail, core: &Weak<Core>, timeout: Duration) -> Result<Option<Event>> {
-    let deadline = Instant::now().checked_add(timeout);
-    loop {
-        // Looked at first: all that was published before the end is then read below.
-        let is_over = core.upgrade().is_none_or(|core| core.is_closed());
-        let left = deadline.map_or(WAIT_MAX, |at| at.saturating_duration_since(Instant::now()));
-        let wait = if is_over { Duration::ZERO } else { left.min(WAIT_MAX) };
-        match log.next_timeout(wait)? {
-            Some(event) => return Ok(Some(event)),
-            None if is_over => return Err(closed("read on")),
-            None if left.is_zero() => return Ok(None),
-            None => {}
+struct FollowingTail {
+    log: LogTail,
+    core: Weak<Core>,
+}
+
+#[cfg(feature = "sqlite")]
+impl FollowingTail {
+    fn new(log: LogTail, core: &Arc<Core>) -> Self {
+        Self { log, core: Arc::downgrade(core) }
+    }
+
+    fn next_timeout(&mut self, timeout: Duration) -> Result<Option<Event>> {
+        let deadline = Instant::now().checked_add(timeout);
+        loop {
+            // Looked at first: all that was published before the end is then read below.
+            let is_over = self.core.upgrade().is_none_or(|core| core.is_closed());
+            let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+            let wait = if is_over { Duration::ZERO } else { left };
+            match self.log.next_timeout(wait)? {
+                Some(event) => return Ok(Some(event)),
+                None if is_over => return Err(closed("read on")),
+                None if left.is_zero() => return Ok(None),
+                None => {}
+            }
         }
     }
 }

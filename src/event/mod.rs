@@ -19,6 +19,8 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use serde_json::value::RawValue;
 
+#[cfg(feature = "sqlite")]
+pub(crate) use self::envelope::Rare;
 use self::payload::PayloadCell;
 pub use self::{
     draft::Draft,
@@ -34,11 +36,7 @@ pub use self::{
         ToolCompleted,
     },
 };
-pub(crate) use self::{
-    envelope::Envelope,
-    hash::of as hash_of,
-    id::check_name,
-};
+pub(crate) use self::{envelope::Envelope, hash::of as hash_of, id::check_name};
 use crate::error::{Error, Result};
 
 /// An immutable fact about a plan.
@@ -255,10 +253,12 @@ impl Event {
     }
 
     /// Checks all that building the event could not: the first fault, and rules across fields.
+    #[inline]
     pub(crate) fn check(&self) -> Result<()> {
-        match &self.0.fault {
-            Some(fault) => Err(fault.clone()),
-            None => self.0.envelope.check(),
+        match (&self.0.fault, self.0.envelope.rare()) {
+            (None, None) => Ok(()),
+            (Some(fault), _) => Err(fault.clone()),
+            (None, Some(_)) => self.0.envelope.check(),
         }
     }
 

@@ -17,8 +17,8 @@ use crate::{
     bus::{EventBus, Published},
     error::{Error, ErrorKind, Result},
     event::{
-        AgentId, CorrelationId, DecisionMade, Event, EventId, ID_MAX_BYTES, Json, JsonObject, Payload, PlanCompleted, PlanFailed,
-        PlanId, PlanStarted, SubplanCompleted, SubplanSpawned, Tenant,
+        AgentId, CorrelationId, DecisionMade, Event, EventId, ID_MAX_BYTES, Json, JsonObject, Payload,
+        PlanCompleted, PlanFailed, PlanId, PlanStarted, SubplanCompleted, SubplanSpawned, Tenant,
     },
 };
 
@@ -29,7 +29,13 @@ impl EventBus {
     /// Begins to report a plan; [`start`](PlanBuilder::start) publishes its `PlanStarted`.
     #[must_use = "a plan begins with start()"]
     pub fn plan(&self, plan_id: impl TryInto<PlanId, Error: Into<Error>>) -> PlanBuilder {
-        PlanBuilder { bus: self.clone(), plan_id: plan_id.try_into().map_err(Into::into), source: None, tenant: None, fault: None }
+        PlanBuilder {
+            bus: self.clone(),
+            plan_id: plan_id.try_into().map_err(Into::into),
+            source: None,
+            tenant: None,
+            fault: None,
+        }
     }
 }
 
@@ -97,9 +103,8 @@ struct Scope {
 
 impl Scope {
     fn publish(&self, plan_id: &PlanId, cause: Option<EventId>, payload: impl Payload) -> Result<Published> {
-        let mut event = Event::new(plan_id, payload)
-            .with_tenant(&self.tenant)
-            .with_correlation_id(&self.correlation_id);
+        let mut event =
+            Event::new(plan_id, payload).with_tenant(&self.tenant).with_correlation_id(&self.correlation_id);
         if let Some(source) = &self.source {
             event = event.with_source(source);
         }
@@ -323,7 +328,8 @@ impl PlanRun {
     fn report_back(&self, error: Option<&str>) -> Result<()> {
         let Some(parent) = &self.parent else { return Ok(()) };
         let subplan = self.plan_id.as_str();
-        let mut payload = error.map_or_else(|| SubplanCompleted::ok(subplan), |error| SubplanCompleted::failed(subplan, error));
+        let mut payload = error
+            .map_or_else(|| SubplanCompleted::ok(subplan), |error| SubplanCompleted::failed(subplan, error));
         payload.duration_us = Some(self.elapsed_us());
         self.scope.publish(&parent.plan_id, Some(parent.spawned), payload).map(drop)
     }

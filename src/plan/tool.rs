@@ -81,11 +81,13 @@ impl PlanRun {
         describe: impl FnOnce(&T) -> Option<Json>,
     ) -> Result<T, ToolError<E>> {
         let call_id = format!("call-{}", self.next_call.fetch_add(1, Ordering::Relaxed));
-        let called = self.publish(ToolCalled::new(call_id.as_str(), tool, arguments)).map_err(ToolError::Publish)?;
+        let called =
+            self.publish(ToolCalled::new(call_id.as_str(), tool, arguments)).map_err(ToolError::Publish)?;
         let begun = Instant::now();
         let outcome = catch_unwind(AssertUnwindSafe(run));
         let duration_us = Some(micros(begun.elapsed()));
-        let mut completed = ToolCompleted { call_id, tool: tool.to_owned(), duration_us, ..Default::default() };
+        let mut completed =
+            ToolCompleted { call_id, tool: tool.to_owned(), duration_us, ..Default::default() };
         match &outcome {
             Ok(Ok(result)) => {
                 completed.ok = true;

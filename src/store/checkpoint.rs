@@ -1,0 +1,117 @@
+//! When the write-ahead log is copied into the database, and how far it may grow before.
+//!
+//! Only passive checkpoints, in line, by the one writer: they never wait for readers, and a second
+//! checkpointer would meet bugs of older SQLite versions in readers of other programs.
+
+use rusqlite::Connection;
+
+use super::{schema::PAGE_BYTES, writer::Writer};
+
+/// How many pages the write-ahead log has when it is copied.
+const DUE_PAGES: u64 = 4_000;
+/// After about how many written pages the log's true length is looked up.
+const LOOK_EVERY_PAGES: u64 = 500;
+/// At least this many pages are written by a transaction beside its rows.
+const TRANSACTION_PAGES: u64 = 3;
+/// At most this many pages are written by a small row: table, unique index, two plan indexes.
+const ROW_PAGES: u64 = 4;
+
+/// What is known of the write-ahead log's length.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Checkpoints {
+    /// An upper estimate of the pages written since the last look.
+    written_pages: u64,
+    /// The length at which the next checkpoint is due.
+    due_pages: u64,
+    /// The length at the last look.
+    seen_pages: u64,
+}
+
+impl Default for Checkpoints {
+    fn default() -> Self {
+        // The first commit looks: a log may be left from an owner who was killed.
+        Self { written_pages: LOOK_EVERY_PAGES, due_pages: DUE_PAGES, seen_pages: 0 }
+    }
+}
+
+impl Checkpoints {
+    /// Counts a committed transaction.
+    pub(super) fn note(&mut self, rows: usize, bytes: impl Iterator<Item = usize>) {
+        let overflow: u64 = bytes.map(|bytes| bytes as u64 / PAGE_BYTES).sum();
+        self.written_pages += TRANSACTION_PAGES + rows as u64 * ROW_PAGES + overflow;
+    }
+
+    pub(super) fn has_look_due(&self) -> bool {
+        self.written_pages >= LOOK_EVERY_PAGES
+    }
+
+    /// Decides whether to checkpoint a log of this length.
+    fn is_due(&mut self, pages: u64) -> bool {
+        self.written_pages = 0;
+        if pages < self.seen_pages {
+            // SQLite began the log anew: nothing pins it any more.
+            self.due_pages = DUE_PAGES;
+        }
+        self.seen_pages = pages;
+        pages >= self.due_pages
+    }
+
+    /// Learns what a checkpoint did. A log that a reader pins is tried again when it is half as
+    /// long again, so that trying costs little however long the reader stays.
+    fn learn(&mut self, pages: u64, copied_pages: u64) {
+        self.due_pages =
+            if copied_pages < pages { (pages + pages / 2).max(DUE_PAGES) } else { pages + DUE_PAGES };
+    }
+}
+
+impl Writer {
+    /// Looks at the write-ahead log, and copies it into the database when it is time.
+    pub(super) fn look_after_wal(&mut self) {
+        let Some(connection) = &self.connection else { return };
+        let outcome = checkpoint(connection, "NOOP").and_then(|(pages, _)| {
+            if self.checkpoints.is_due(pages) {
+                let (pages, copied) = checkpoint(connection, "PASSIVE")?;
+                tracing::debug!(pages, copied, "planbus.checkpoint");
+                self.checkpoints.learn(pages, copied);
+            }
+            Ok(())
+        });
+        if let Err(cause) = outcome {
+            // Nothing is lost: the events are in the write-ahead log, and the next try comes.
+            tracing::warn!(%cause, "planbus.checkpoint: failed");
+            let seen = self.checkpoints.seen_pages;
+            self.checkpoints.learn(seen, 0);
+        }
+    }
+}
+
+/// Runs a checkpoint; the pages in the log, and how many of them are in the database.
+pub(super) fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<(u64, u64)> {
+    let mut statement = connection.prepare_cached(match mode {
+        "NOOP" => "PRAGMA wal_checkpoint(NOOP)",
+        _ => "PRAGMA wal_checkpoint(PASSIVE)",
+    })?;
+    statement.query_row([], |row| {
+        let pages = |value: i64| u64::try_from(value).unwrap_or(0);
+        Ok((pages(row.get(1)?), pages(row.get(2)?)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pinned_log_is_tried_again_when_it_is_half_as_long_again() {
+        let mut checkpoints = Checkpoints::default();
+        assert!(checkpoints.has_look_due(), "the first commit looks");
+        assert!(!checkpoints.is_due(3_999));
+        assert!(checkpoints.is_due(4_000));
+        checkpoints.learn(4_000, 100);
+        assert!(!checkpoints.is_due(5_999));
+        assert!(checkpoints.is_due(6_000));
+        checkpoints.learn(6_000, 6_000);
+        assert!(!checkpoints.is_due(10), "begun anew");
+        assert!(checkpoints.is_due(4_000));
+    }
+}

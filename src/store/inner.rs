@@ -1,0 +1,328 @@
+//! What all handles of a store share: opening it, committing to it, reading from it, closing it.
+//!
+//! Nothing here outlives a fork: in a child every use fails, and dropping closes nothing.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+use rusqlite::Connection;
+
+use super::{
+    connect, create, fault,
+    files::{Files, Found},
+    guards::Guards,
+    lock::OwnerLock,
+    options::StoreOptions,
+    pool::{Pool, closed},
+    queue::{Queue, Unserved, Weight, Work},
+    read,
+    row::NewRow,
+    schema,
+    signal::Signal,
+    writer::{Answer, Request, Writer},
+};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    event::Event,
+};
+
+/// The most rows and bytes that one transaction takes from several requests.
+const TRANSACTION_LIMIT: Weight = Weight { rows: 1_000, bytes: 8 << 20 };
+/// The most events, and bytes of them, that one request may commit.
+const REQUEST_MAX_EVENTS: usize = 100_000;
+const REQUEST_MAX_BYTES: usize = 512 << 20;
+
+/// An event that was committed.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
+    /// The event, with its seq and the time when it was recorded.
+    pub(crate) event: Event,
+    /// It was there before, with the same content.
+    pub(crate) duplicate: bool,
+}
+
+/// A store that is open, or was.
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) files: Files,
+    pub(super) options: StoreOptions,
+    pub(super) store_id: String,
+    pub(super) signal: Signal,
+    /// `None` when the store was opened for reading only.
+    pub(super) owner: Option<Owner>,
+    pool: Pool,
+    /// Held until SQLite has closed all of its files.
+    guards: Mutex<Option<Arc<Guards>>>,
+    is_closed: AtomicBool,
+    /// Taken by whoever closes, so that a second one returns only when it is done.
+    closing: Mutex<()>,
+    /// The process that opened the store.
+    pid: u32,
+}
+
+/// What only the owner has.
+#[derive(Debug)]
+pub(super) struct Owner {
+    queue: Queue<Request, Served>,
+    /// `None` once closed.
+    writer: Mutex<Option<Writer>>,
+    lock: Mutex<Option<OwnerLock>>,
+}
+
+/// A request that comes back with its answer.
+#[derive(Debug)]
+struct Served {
+    request: Request,
+    answer: Answer,
+}
+
+impl Inner {
+    pub(super) fn open_as_owner(path: &Path, options: StoreOptions) -> Result<Self> {
+        let files = Files::resolve(path)?;
+        files.refuse_network()?;
+        files.find()?;
+        let lock = OwnerLock::take(&files)?;
+        create::remove_leftovers(&files)?;
+        if files.find()? == Found::Nothing {
+            create::database(&files)?;
+        }
+        let connection = connect::writer(&files, &options)?;
+        let meta = schema::meta(&connection)?;
+        let guards = Guards::hold(&files)?;
+        let store_id = meta.store_id.clone();
+        let writer = Writer::new(files.clone(), options.clone(), meta, connection)?;
+        let head = read::unsigned(writer.tip.seq);
+        let owner = Owner {
+            queue: Queue::new(TRANSACTION_LIMIT),
+            writer: Mutex::new(Some(writer)),
+            lock: Mutex::new(Some(lock)),
+        };
+        Ok(Self::new(files, options, store_id, head, guards, Some(owner)))
+    }
+
+    pub(super) fn open_as_reader(path: &Path, options: StoreOptions) -> Result<Self> {
+        let files = Files::resolve(path)?;
+        files.refuse_network()?;
+        let reader = connect::reader(&files, &options)?;
+        schema::check(&reader.connection, &files)?;
+        let meta = schema::meta(&reader.connection)?;
+        // Without an owner or a directory that can be written there is no -shm file to guard.
+        let guards = if reader.is_snapshot { None } else { Some(Guards::hold(&files)?) };
+        let inner = Self::new(files, options, meta.store_id, 0, guards, None);
+        inner.pool.add(reader);
+        Ok(inner)
+    }
+
+    fn new(
+        files: Files,
+        options: StoreOptions,
+        store_id: String,
+        head: u64,
+        guards: impl Into<Option<Arc<Guards>>>,
+        owner: Option<Owner>,
+    ) -> Self {
+        Self {
+            pool: Pool::new(files.clone(), options.clone()),
+            files,
+            options,
+            store_id,
+            signal: Signal::new(head),
+            owner,
+            guards: Mutex::new(guards.into()),
+            is_closed: AtomicBool::new(false),
+            closing: Mutex::new(()),
+            pid: std::process::id(),
+        }
+    }
+
+    /// Commits events: all or none.
+    pub(super) fn commit(&self, events: Vec<Event>) -> Result<Vec<Stored>> {
+        self.check_open()?;
+        let Some(owner) = &self.owner else {
+            let problem = format!("the store {} was opened read-only", self.files.db.display());
+            return Err(Error::new(ErrorKind::ReadOnly, problem));
+        };
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let request = self.encode(events)?;
+        let bytes = request.rows.iter().map(NewRow::bytes).sum();
+        let weight = Weight { rows: request.rows.len(), bytes };
+        if bytes > REQUEST_MAX_BYTES {
+            let problem =
+                format!("events: must be at most {REQUEST_MAX_BYTES} bytes in one commit, got {bytes}");
+            return Err(Error::new(ErrorKind::TooLarge, problem));
+        }
+        let served = owner.queue.submit(request, weight, &Committer { inner: self, owner });
+        let Served { request, answer } = served.map_err(|unserved| match unserved {
+            Unserved::Closed => closed(),
+            Unserved::Abandoned => Error::new(
+                ErrorKind::Indeterminate,
+                "the thread that was committing the event panicked; publishing it again with the same event \
+                 id settles whether it is in the log",
+            ),
+        })?;
+        let placed = answer?;
+        let stored = request.rows.into_iter().zip(placed).map(|(row, placed)| {
+            let mut event = row.event;
+            let envelope = event.envelope_mut();
+            envelope.seq = Some(placed.seq);
+            envelope.recorded_at = Some(placed.recorded_at);
+            Stored { event, duplicate: placed.duplicate }
+        });
+        Ok(stored.collect())
+    }
+
+    fn encode(&self, events: Vec<Event>) -> Result<Request> {
+        let count = events.len();
+        if count > REQUEST_MAX_EVENTS {
+            let problem = format!("events: must be at most {REQUEST_MAX_EVENTS} in one commit, got {count}");
+            return Err(Error::new(ErrorKind::TooLarge, problem));
+        }
+        let limit = self.options.payload_max_bytes;
+        let rows = events.into_iter().enumerate().map(|(at, event)| {
+            NewRow::encode(event, limit)
+                .map_err(|error| if count == 1 { error } else { error.within(format!("event {}", at + 1)) })
+        });
+        Ok(Request { rows: rows.collect::<Result<_>>()? })
+    }
+
+    /// Lends a connection to `work`, which must not keep a transaction open for long.
+    pub(super) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        self.check_open()?;
+        self.pool.read(work)
+    }
+
+    pub(super) fn head(&self) -> Result<u64> {
+        self.check_open()?;
+        match self.owner {
+            Some(_) => Ok(self.signal.head()),
+            None => self.read(|connection| Ok(read::bounds(connection)?.head)),
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
+    }
+
+    /// Refuses the use of a closed store, and of one that a fork carried into another process.
+    pub(super) fn check_open(&self) -> Result<()> {
+        self.check_process()?;
+        if self.is_closed() { Err(closed()) } else { Ok(()) }
+    }
+
+    fn check_process(&self) -> Result<()> {
+        if std::process::id() == self.pid {
+            return Ok(());
+        }
+        let problem = format!(
+            "the store was opened by process {}, before a fork; open it again in this process",
+            self.pid
+        );
+        Err(Error::new(ErrorKind::Closed, problem))
+    }
+
+    pub(super) fn close(&self) -> Result<()> {
+        self.check_process()?;
+        let _closing = self.closing.lock();
+        if self.is_closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        if let Some(owner) = &self.owner {
+            owner.queue.close();
+        }
+        self.signal.wake();
+        self.pool.close();
+        match &self.owner {
+            Some(owner) => self.close_owner(owner),
+            // A reader's tails may still be reading: the guards go with the last of them.
+            None => Ok(()),
+        }
+    }
+
+    fn close_owner(&self, owner: &Owner) -> Result<()> {
+        // Unlocked first, so that SQLite may tidy up as the last user; closed last.
+        let guards = self.guards.lock().take().map(Guards::release);
+        let closed = owner.writer.lock().take().map_or(Ok(()), Writer::close);
+        drop(guards);
+        if let Some(lock) = owner.lock.lock().take() {
+            lock.release();
+        }
+        closed
+    }
+
+    /// Gives everything up without closing it: it belongs to the process before the fork.
+    fn forget(&self) {
+        self.pool.forget();
+        let guards = self.guards.try_lock().and_then(|mut guards| guards.take());
+        std::mem::forget(guards);
+        if let Some(owner) = &self.owner {
+            let writer = owner.writer.try_lock().and_then(|mut writer| writer.take());
+            let lock = owner.lock.try_lock().and_then(|mut lock| lock.take());
+            std::mem::forget((writer, lock));
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if self.check_process().is_err() {
+            self.forget();
+        } else if let Err(error) = self.close() {
+            tracing::warn!(%error, "planbus: closing the store");
+        }
+    }
+}
+
+/// What the leader of the queue does.
+struct Committer<'a> {
+    inner: &'a Inner,
+    owner: &'a Owner,
+}
+
+impl Work<Request, Served> for Committer<'_> {
+    fn serve(&self, batch: Vec<Request>) -> Vec<Served> {
+        let mut writer = self.owner.writer.lock();
+        let answers = match writer.as_mut() {
+            Some(writer) => {
+                let answers = writer.commit(&batch);
+                self.inner.signal.advance(read::unsigned(writer.tip.seq));
+                answers
+            }
+            None => batch.iter().map(|_| Err(closed())).collect(),
+        };
+        batch.into_iter().zip(answers).map(|(request, answer)| Served { request, answer }).collect()
+    }
+
+    fn has_chore(&self) -> bool {
+        self.owner.writer.lock().as_ref().is_some_and(|writer| writer.checkpoints.has_look_due())
+    }
+
+    fn chore(&self) {
+        if let Some(writer) = self.owner.writer.lock().as_mut() {
+            writer.look_after_wal();
+        }
+    }
+}
+
+impl Writer {
+    /// Moves the write-ahead log into the database and closes the connection.
+    fn close(mut self) -> Result<()> {
+        let Some(connection) = self.connection.take() else { return Ok(()) };
+        let failed = |cause| fault::sqlite("close the store", cause);
+        let copied = if self.is_unsettled || self.is_cut_off {
+            // What is in the log is not known: the next owner's recovery decides.
+            connect::set_no_checkpoint_on_close(&connection, true).map_err(failed)
+        } else {
+            super::checkpoint::checkpoint(&connection, "PASSIVE").map(drop).map_err(failed)
+        };
+        let closed = connection.close().map_err(|(_, cause)| failed(cause));
+        copied.and(closed)
+    }
+}

@@ -1,0 +1,324 @@
+//! [`EventQuery`]: a search over one tenant's events, in pages by seq.
+//!
+//! Values reach SQLite only as bound parameters; the text of a statement is put together from
+//! fixed parts.
+
+use rusqlite::types::Value;
+
+use super::{
+    inner::Inner,
+    read::{self, Bounds, PAGE_ROWS},
+    row,
+};
+use crate::{
+    error::{Error, Result},
+    event::{AgentId, CorrelationId, Event, PlanId, Tenant, Timestamp},
+    filter::TypePattern,
+};
+
+/// How many events a query returns unless it says otherwise.
+const LIMIT_DEFAULT: usize = 100;
+/// The most events that one query returns.
+const LIMIT_MAX: usize = 1_000_000;
+/// The longest text that can be searched for.
+const TEXT_MAX_BYTES: usize = 1_024;
+/// The most types that one query names.
+const TYPES_MAX: usize = 100;
+/// How many seqs one read transaction searches where no plan narrows it down.
+const WINDOW_SEQS: u64 = 20_000;
+
+/// Which events of a tenant to return; all, until narrowed, 100 at most, the oldest first.
+///
+/// ```
+/// use planbus::EventQuery;
+///
+/// let failures = EventQuery::new().types(["PlanFailed", "workflow.*"]).text("timed out").newest_first();
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a query does nothing until it is given to a store"]
+pub struct EventQuery {
+    plan: Option<PlanId>,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    types: Vec<TypePattern>,
+    source: Option<AgentId>,
+    correlation_id: Option<CorrelationId>,
+    text: Option<String>,
+    after: Option<u64>,
+    before: Option<u64>,
+    limit: usize,
+    newest_first: bool,
+    fault: Option<Error>,
+}
+
+impl Default for EventQuery {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl EventQuery {
+    /// Every event of the tenant.
+    pub fn new() -> Self {
+        Self {
+            plan: None,
+            since: None,
+            until: None,
+            types: Vec::new(),
+            source: None,
+            correlation_id: None,
+            text: None,
+            after: None,
+            before: None,
+            limit: LIMIT_DEFAULT,
+            newest_first: false,
+            fault: None,
+        }
+    }
+
+    /// Only events of this plan.
+    pub fn plan(mut self, plan: impl TryInto<PlanId, Error: Into<Error>>) -> Self {
+        self.plan = self.parsed("plan", plan);
+        self
+    }
+
+    /// Only events whose own time is this or later.
+    pub fn since(mut self, time: impl TryInto<Timestamp, Error: Into<Error>>) -> Self {
+        self.since = self.parsed("since", time);
+        self
+    }
+
+    /// Only events whose own time is before this.
+    pub fn until(mut self, time: impl TryInto<Timestamp, Error: Into<Error>>) -> Self {
+        self.until = self.parsed("until", time);
+        self
+    }
+
+    /// Only events of these types or families, at most 100; called again, it adds to them.
+    pub fn types<T: TryInto<TypePattern, Error: Into<Error>>>(
+        mut self,
+        types: impl IntoIterator<Item = T>,
+    ) -> Self {
+        for pattern in types {
+            if let Some(pattern) = self.parsed("types", pattern) {
+                self.types.push(pattern);
+            }
+        }
+        if self.types.len() > TYPES_MAX {
+            let problem = format!("must be at most {TYPES_MAX}, got {}", self.types.len());
+            self.keep_fault(Error::invalid("types", problem));
+        }
+        self
+    }
+
+    /// Only events that come from this agent.
+    pub fn source(mut self, agent: impl TryInto<AgentId, Error: Into<Error>>) -> Self {
+        self.source = self.parsed("source", agent);
+        self
+    }
+
+    /// Only events with this correlation id.
+    pub fn correlation_id(mut self, id: impl TryInto<CorrelationId, Error: Into<Error>>) -> Self {
+        self.correlation_id = self.parsed("correlation_id", id);
+        self
+    }
+
+    /// Only events with this text, 1 to 1,024 bytes, in the payload's JSON, the type or the
+    /// source. It is taken literally: upper and lower case differ, and there are no wildcards.
+    pub fn text(mut self, text: impl Into<String>) -> Self {
+        let text: String = text.into();
+        if text.is_empty() || text.len() > TEXT_MAX_BYTES {
+            let problem = format!("must be 1 to {TEXT_MAX_BYTES} bytes, got {}", text.len());
+            self.keep_fault(Error::invalid("text", problem));
+        }
+        self.text = Some(text);
+        self
+    }
+
+    /// At most this many events, 1 to 1,000,000; by default 100.
+    pub fn limit(mut self, limit: usize) -> Self {
+        if !(1..=LIMIT_MAX).contains(&limit) {
+            self.keep_fault(Error::invalid("limit", format!("must be 1 to {LIMIT_MAX}, got {limit}")));
+        }
+        self.limit = limit;
+        self
+    }
+
+    /// Only events after this place in the log: the next page is after the last event's seq.
+    pub fn after(mut self, seq: u64) -> Self {
+        self.after = Some(seq);
+        self
+    }
+
+    /// Only events before this place in the log: with [`newest_first`](Self::newest_first), the
+    /// next page is before the last event's seq.
+    pub fn before(mut self, seq: u64) -> Self {
+        self.before = Some(seq);
+        self
+    }
+
+    /// The newest events first.
+    pub fn newest_first(mut self) -> Self {
+        self.newest_first = true;
+        self
+    }
+
+    fn parsed<T>(&mut self, field: &str, value: impl TryInto<T, Error: Into<Error>>) -> Option<T> {
+        match value.try_into() {
+            Ok(value) => Some(value),
+            Err(fault) => {
+                self.keep_fault(fault.into().within(field));
+                None
+            }
+        }
+    }
+
+    fn keep_fault(&mut self, fault: Error) {
+        self.fault.get_or_insert(fault);
+    }
+
+    pub(super) fn run(self, store: &Inner, tenant: &Tenant) -> Result<Vec<Event>> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        let statement = self.statement(tenant);
+        // Seqs that exist: a search does not walk through numbers that were never given.
+        let bounds = store.read(read::bounds)?;
+        let mut range = Range::of(bounds, self.after, self.before);
+        let mut events = Vec::new();
+        while events.len() < self.limit
+            && let Some(window) = range.next_window(self.plan.is_some(), self.newest_first)
+        {
+            let limit = (self.limit - events.len()).min(PAGE_ROWS);
+            let (page, is_cut) = store.read(|connection| statement.page(connection, window, limit))?;
+            if (is_cut || page.len() == limit)
+                && let Some(seq) = page.last().and_then(Event::seq)
+            {
+                // The window may hold more behind the page.
+                range.put_back(window, seq, self.newest_first);
+            }
+            events.extend(page);
+        }
+        Ok(events)
+    }
+
+    fn statement(&self, tenant: &Tenant) -> Statement {
+        let mut statement = Statement::new(tenant, self.plan.as_ref(), self.newest_first);
+        if let Some(time) = self.since {
+            statement.and(" AND timestamp >= ?", [time.to_string()]);
+        }
+        if let Some(time) = self.until {
+            statement.and(" AND timestamp < ?", [time.to_string()]);
+        }
+        if let Some(source) = &self.source {
+            statement.and(" AND source = ?", [source.to_string()]);
+        }
+        if let Some(id) = &self.correlation_id {
+            statement.and(" AND correlation_id = ?", [id.to_string()]);
+        }
+        if let Some(text) = &self.text {
+            let condition = " AND (instr(payload, ?) OR instr(event_type, ?) OR instr(source, ?))";
+            statement.and(condition, [text.clone(), text.clone(), text.clone()]);
+        }
+        if !self.types.is_empty() {
+            statement.and(" AND (0", []);
+            for pattern in &self.types {
+                match pattern {
+                    TypePattern::Exact(exact) => statement.and(" OR event_type = ?", [exact.to_string()]),
+                    TypePattern::Family(prefix) => {
+                        let prefix = prefix.to_string();
+                        statement.and(" OR substr(event_type, 1, length(?)) = ?", [prefix.clone(), prefix]);
+                    }
+                }
+            }
+            statement.and(")", []);
+        }
+        statement.end(self.newest_first);
+        statement
+    }
+}
+
+/// The seqs that are still to be searched, both ends included.
+struct Range {
+    from: u64,
+    to: u64,
+}
+
+impl Range {
+    fn of(bounds: Bounds, after: Option<u64>, before: Option<u64>) -> Self {
+        let from = after.map_or(0, |seq| seq.saturating_add(1)).max(bounds.floor);
+        Self { from, to: before.map_or(bounds.head, |seq| seq.saturating_sub(1)).min(bounds.head) }
+    }
+
+    /// Takes the next window; where a plan's index narrows the search, all of it at once.
+    fn next_window(&mut self, is_plan: bool, newest_first: bool) -> Option<(u64, u64)> {
+        if self.from > self.to {
+            return None;
+        }
+        let width = if is_plan { u64::MAX } else { WINDOW_SEQS };
+        if newest_first {
+            let from = self.from.max(self.to.saturating_sub(width - 1));
+            let window = (from, self.to);
+            self.to = from.saturating_sub(1);
+            Some(window)
+        } else {
+            let to = self.to.min(self.from.saturating_add(width - 1));
+            let window = (self.from, to);
+            self.from = to + 1;
+            Some(window)
+        }
+    }
+
+    fn put_back(&mut self, (from, to): (u64, u64), last: u64, newest_first: bool) {
+        if newest_first {
+            (self.from, self.to) = (self.from.min(from), last.saturating_sub(1));
+        } else {
+            (self.from, self.to) = (last + 1, self.to.max(to));
+        }
+    }
+}
+
+/// A statement and its parameters but for the window and the limit.
+struct Statement {
+    sql: String,
+    values: Vec<Value>,
+}
+
+impl Statement {
+    fn new(tenant: &Tenant, plan: Option<&PlanId>, _newest_first: bool) -> Self {
+        let mut statement = Self {
+            sql: concat!("SELECT ", row::columns!(), " FROM plan_events WHERE ").to_owned(),
+            values: vec![],
+        };
+        match plan {
+            Some(plan) => {
+                statement.and("tenant = ? AND plan_id = ?", [tenant.to_string(), plan.to_string()]);
+            }
+            // The plus keeps SQLite from the plan index, which would need a sort of everything.
+            None => statement.and("+tenant = ?", [tenant.to_string()]),
+        }
+        statement
+    }
+
+    fn and<const N: usize>(&mut self, condition: &'static str, values: [String; N]) {
+        self.sql.push_str(condition);
+        self.values.extend(values.map(Value::Text));
+    }
+
+    fn end(&mut self, newest_first: bool) {
+        self.sql.push_str(" AND id BETWEEN ? AND ?");
+        self.sql.push_str(if newest_first { " ORDER BY id DESC LIMIT ?" } else { " ORDER BY id LIMIT ?" });
+    }
+
+    fn page(
+        &self,
+        connection: &rusqlite::Connection,
+        (from, to): (u64, u64),
+        limit: usize,
+    ) -> Result<(Vec<Event>, bool)> {
+        let failed = |cause| super::fault::sqlite("search the log", cause);
+        let statement = connection.prepare_cached(&self.sql).map_err(failed)?;
+        let window = [from.cast_signed(), to.cast_signed(), limit as i64].map(Value::Integer);
+        read::collect(statement, rusqlite::params_from_iter(self.values.iter().cloned().chain(window)))
+    }
+}

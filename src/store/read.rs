@@ -1,0 +1,164 @@
+//! Reads of the log in the order of seq, in pages.
+//!
+//! Whoever reads on from a seq is told when rows are missing there: the log is dense, so a hole
+//! means that retention, or somebody's hand, removed them. Never returns what cannot be decoded.
+
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Params};
+
+use super::{fault, row};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    event::{Event, EventId, PlanId, Tenant},
+    filter::Scope,
+};
+
+/// The most rows that one read transaction looks at.
+pub(super) const PAGE_ROWS: usize = 1_000;
+/// A page ends early with the row that brings its payloads to this many bytes.
+const PAGE_BYTES: usize = 8 << 20;
+
+/// The seqs that the log holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bounds {
+    /// The first seq that is held; one more than the head when none is.
+    pub(super) floor: u64,
+    /// The last seq that was given, 0 for none.
+    pub(super) head: u64,
+}
+
+/// A part of the log.
+#[derive(Debug)]
+pub(super) struct Page {
+    pub(super) events: Vec<Event>,
+    /// All up to this seq has been looked at.
+    pub(super) examined: u64,
+}
+
+pub(super) fn bounds(connection: &Connection) -> Result<Bounds> {
+    let failed = |cause| fault::sqlite("read the bounds of the log", cause);
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT (SELECT min(id) FROM plan_events), (SELECT max(id) FROM plan_events),
+                (SELECT seq FROM sqlite_sequence WHERE name = 'plan_events')",
+        )
+        .map_err(failed)?;
+    let (first, last, given): (Option<i64>, Option<i64>, Option<i64>) =
+        statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).map_err(failed)?;
+    let head = unsigned(last.or(given).unwrap_or(0));
+    Ok(Bounds { floor: first.map_or(head + 1, unsigned), head })
+}
+
+/// The event of this id, if it is the tenant's.
+pub(super) fn get(connection: &Connection, tenant: &Tenant, id: EventId) -> Result<Option<Event>> {
+    const SQL: &str =
+        concat!("SELECT ", row::columns!(), " FROM plan_events WHERE event_id = ?1 AND tenant = ?2");
+    let failed = |cause| fault::sqlite("look up an event", cause);
+    let mut statement = connection.prepare_cached(SQL).map_err(failed)?;
+    let mut rows = statement.query((id.to_string(), tenant.as_str())).map_err(failed)?;
+    rows.next().map_err(failed)?.map(row::decode).transpose()
+}
+
+/// The seq and tenant of the event of this id.
+pub(super) fn locate(connection: &Connection, id: EventId) -> Result<Option<(u64, String)>> {
+    let failed = |cause| fault::sqlite("look up an event", cause);
+    let mut statement = connection
+        .prepare_cached("SELECT id, tenant FROM plan_events WHERE event_id = ?1")
+        .map_err(failed)?;
+    let found = statement.query_row([id.to_string()], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)));
+    Ok(found.optional().map_err(failed)?.map(|(seq, tenant)| (unsigned(seq), tenant)))
+}
+
+/// Up to `limit` rows after a seq, of one plan or of all; says so when rows are missing there.
+pub(super) fn page_after(connection: &Connection, scope: &Scope, after: u64, limit: usize) -> Result<Page> {
+    let failed = |cause| fault::sqlite("read the log", cause);
+    // One snapshot for the bounds and the rows.
+    let snapshot = connection.unchecked_transaction().map_err(failed)?;
+    let bounds = bounds(&snapshot)?;
+    if bounds.floor > after + 1 {
+        return Err(pruned(after, bounds.floor));
+    }
+    let page = match scope {
+        Scope::Plan(tenant, plan) => plan_page(&snapshot, tenant, plan, after, limit, bounds.head)?,
+        Scope::Everything | Scope::Tenant(_) => dense_page(&snapshot, after, limit)?,
+    };
+    snapshot.commit().map_err(failed)?;
+    Ok(page)
+}
+
+fn dense_page(connection: &Connection, after: u64, limit: usize) -> Result<Page> {
+    const SQL: &str =
+        concat!("SELECT ", row::columns!(), " FROM plan_events WHERE id > ?1 ORDER BY id LIMIT ?2");
+    let statement = connection.prepare_cached(SQL).map_err(|cause| fault::sqlite("read the log", cause))?;
+    let limit = limit.min(PAGE_ROWS) as i64;
+    let (mut events, _) = collect(statement, (after.cast_signed(), limit))?;
+    let is_next = |(at, event): (usize, &Event)| event.seq() == Some(after + 1 + at as u64);
+    let dense = events.iter().enumerate().take_while(|item| is_next(*item)).count();
+    if dense == 0
+        && let Some(seq) = events.first().and_then(Event::seq)
+    {
+        return Err(pruned(after, seq));
+    }
+    events.truncate(dense);
+    Ok(Page { examined: after + dense as u64, events })
+}
+
+fn plan_page(
+    connection: &Connection,
+    tenant: &Tenant,
+    plan: &PlanId,
+    after: u64,
+    limit: usize,
+    head: u64,
+) -> Result<Page> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        row::columns!(),
+        " FROM plan_events WHERE tenant = ?1 AND plan_id = ?2 AND id > ?3 ORDER BY id LIMIT ?4"
+    );
+    let statement = connection.prepare_cached(SQL).map_err(|cause| fault::sqlite("read the log", cause))?;
+    let limit = limit.min(PAGE_ROWS) as i64;
+    let (events, is_cut) = collect(statement, (tenant.as_str(), plan.as_str(), after.cast_signed(), limit))?;
+    let is_whole = !is_cut && (events.len() as i64) < limit;
+    let last = events.last().and_then(Event::seq).unwrap_or(after);
+    Ok(Page { examined: if is_whole { head.max(after) } else { last }, events })
+}
+
+/// The events of one plan after a seq, in order.
+pub(super) fn plan_events(
+    connection: &Connection,
+    tenant: &Tenant,
+    plan: &PlanId,
+    after: u64,
+) -> Result<(Vec<Event>, Option<u64>)> {
+    let page = plan_page(connection, tenant, plan, after, PAGE_ROWS, u64::MAX)?;
+    let next = (page.examined != u64::MAX).then_some(page.examined);
+    Ok((page.events, next))
+}
+
+/// Decodes rows until the page is full; also says whether it ended early for its bytes.
+pub(super) fn collect(mut statement: CachedStatement<'_>, params: impl Params) -> Result<(Vec<Event>, bool)> {
+    let failed = |cause| fault::sqlite("read the log", cause);
+    let mut rows = statement.query(params).map_err(failed)?;
+    let mut events = Vec::new();
+    let mut bytes = 0;
+    while let Some(row) = rows.next().map_err(failed)? {
+        let event = row::decode(row)?;
+        bytes += event.payload_json().map_or(0, str::len);
+        events.push(event);
+        if bytes >= PAGE_BYTES {
+            return Ok((events, true));
+        }
+    }
+    Ok((events, false))
+}
+
+/// A cursor that asks for rows that are no longer there.
+pub(super) fn pruned(after: u64, next: u64) -> Error {
+    let problem =
+        format!("the events after seq {after} are no longer in the log; the next one is seq {next}");
+    Error::new(ErrorKind::Pruned, problem)
+}
+
+pub(super) fn unsigned(seq: i64) -> u64 {
+    u64::try_from(seq).unwrap_or(0)
+}

@@ -1,0 +1,84 @@
+//! [`PlanTree`]: a plan with its subplans, as `SubplanSpawned` events recorded them.
+//!
+//! The record may be hostile: plans that spawn each other, or chains of any length. Each plan is
+//! visited once, depth and number are bounded, and nothing here recurses.
+
+use std::collections::HashSet;
+
+use super::{
+    inner::Inner,
+    plans::{self, PlanSummary},
+};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    event::{PlanId, Tenant},
+};
+
+/// How many levels a [`PlanTree`] has at most, the plan itself included.
+pub const PLAN_TREE_MAX_DEPTH: usize = 256;
+/// How many plans a [`PlanTree`] has at most.
+pub const PLAN_TREE_MAX_PLANS: usize = 10_000;
+
+/// A plan with its subplans.
+///
+/// A plan stands where it was spawned first, and only there. Subplans of which the log holds no
+/// event are left out.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct PlanTree {
+    /// The plan.
+    pub plan: PlanSummary,
+    /// Its subplans, in the order in which they were spawned.
+    pub children: Vec<PlanTree>,
+    /// Subplans were left out here, because the tree would be deeper than
+    /// [`PLAN_TREE_MAX_DEPTH`] or larger than [`PLAN_TREE_MAX_PLANS`].
+    pub is_cut: bool,
+}
+
+/// A plan that is being read, level by level.
+struct Node {
+    tree: PlanTree,
+    parent: Option<usize>,
+    depth: usize,
+}
+
+/// Reads the tree of a plan.
+pub(super) fn read(store: &Inner, tenant: &Tenant, root: PlanId) -> Result<PlanTree> {
+    let mut known = HashSet::from([root.clone()]);
+    let mut nodes: Vec<Node> = Vec::new();
+    // Breadth first, so that of many plans the nearest are kept.
+    let mut waiting = std::collections::VecDeque::from([(root.clone(), None, 1)]);
+    while let Some((plan, parent, depth)) = waiting.pop_front() {
+        let Some(found) = plans::summarise(store, tenant, &plan)? else { continue };
+        let at = nodes.len();
+        let mut children = found.children;
+        children.retain(|child| !known.contains(child));
+        let is_cut = !children.is_empty()
+            && (depth == PLAN_TREE_MAX_DEPTH || known.len() + children.len() > PLAN_TREE_MAX_PLANS);
+        let tree = PlanTree { plan: found.summary, children: Vec::new(), is_cut };
+        nodes.push(Node { tree, parent, depth });
+        if !is_cut {
+            for child in children {
+                if known.insert(child.clone()) {
+                    waiting.push_back((child, Some(at), depth + 1));
+                }
+            }
+        }
+    }
+    let missing = || Error::new(ErrorKind::NotFound, format!("the log has no event of the plan {root}"));
+    join(nodes).ok_or_else(missing)
+}
+
+/// Puts the plans together: each is behind its parent, so from the last to the first.
+fn join(mut nodes: Vec<Node>) -> Option<PlanTree> {
+    while let Some(mut node) = nodes.pop() {
+        debug_assert!(node.depth <= PLAN_TREE_MAX_DEPTH, "deeper plans are not read");
+        // They came in from the last to the first.
+        node.tree.children.reverse();
+        match node.parent.and_then(|parent| nodes.get_mut(parent)) {
+            Some(parent) => parent.tree.children.push(node.tree),
+            None => return Some(node.tree),
+        }
+    }
+    None
+}
