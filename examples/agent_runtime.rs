@@ -64,7 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let log = bus.store().ok_or("the bus was built with a store")?;
     let failed = log.list_by_plan(survey.plan_id(), Some(&[EventType::ToolCompleted]))?.len();
     let mut out = io::stdout().lock();
-    writeln!(out, "\n{}\n\n{}", report.root.display(), report.to_text())?;
+    writeln!(out, "\n{}", report.to_text())?;
     writeln!(out, "The root plan completed {failed} tool calls; the log is {}.", database.display())?;
     Ok(())
 }

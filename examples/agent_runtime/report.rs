@@ -11,6 +11,8 @@ use super::{
 
 /// How many languages are listed.
 const LANGUAGES_MAX: usize = 12;
+/// How much of a long path is shown: its end, which tells more. All of it is in the log.
+const PATH_MAX_CHARS: usize = 64;
 
 impl Report {
     /// The report for people.
@@ -39,13 +41,13 @@ impl Report {
             text.push_str("\nBiggest files\n");
         }
         for (size, path) in &totals.biggest {
-            let _ = writeln!(text, "  {:>9}  {path}", bytes(*size));
+            let _ = writeln!(text, "  {:>9}  {}", bytes(*size), end_of(path));
         }
         if !totals.failures.is_empty() {
             text.push_str("\nFailed tools\n");
         }
         for failure in &totals.failures {
-            let _ = writeln!(text, "  {}  {}: {}", failure.tool, failure.path, failure.error);
+            let _ = writeln!(text, "  {}  {}: {}", failure.tool, end_of(&failure.path), failure.error);
         }
         let more = totals.failed_tools.saturating_sub(totals.failures.len() as u64);
         if more > 0 {
@@ -69,5 +71,12 @@ impl Report {
         if more > 0 {
             let _ = writeln!(text, "  and {} more", number(more as u64));
         }
+    }
+}
+
+fn end_of(path: &str) -> String {
+    match path.char_indices().rev().nth(PATH_MAX_CHARS) {
+        Some((at, c)) => format!("…{}", &path[at + c.len_utf8()..]),
+        None => path.to_owned(),
     }
 }

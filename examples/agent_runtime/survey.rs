@@ -48,7 +48,6 @@ pub(crate) struct Survey {
 /// What a survey found.
 #[derive(Debug)]
 pub(crate) struct Report {
-    pub(crate) root: PathBuf,
     pub(crate) totals: Totals,
     pub(crate) duration: Duration,
 }
@@ -72,7 +71,7 @@ impl Survey {
         &self.plan_id
     }
 
-    /// The directory.
+    /// The directory, by its real path.
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
@@ -85,7 +84,7 @@ impl Survey {
         let plan = bus.plan(&self.plan_id).tenant(&self.tenant).source(LEAD);
         let root = Folder { survey: self, own_files: &own_files, path: PathBuf::new(), depth: 0 };
         let totals = Executor::new(THREADS_MAX, stop).start(plan, root)?;
-        Ok(Report { root: self.root.clone(), totals, duration: begun.elapsed() })
+        Ok(Report { totals, duration: begun.elapsed() })
     }
 }
 

@@ -79,22 +79,34 @@ pub(super) struct Tally {
 /// Calls every subscriber that wants the frame's event.
 #[inline]
 pub(super) fn dispatch(running: &Running<'_>, frame: &Frame, policy: &Policy) -> Tally {
-    let round = Round { frame, policy, cell: running.lane.cell, tally: Cell::default() };
+    let round = Round {
+        frame,
+        policy,
+        cell: running.lane.cell,
+        visited: Cell::new(0),
+        passed_over: Cell::new(0),
+        failed: Cell::new(0),
+    };
     running.registry().each_candidate(&frame.event, |slots| round.call_all(slots));
-    let tally = round.tally.get();
+    let failed = round.failed.get();
+    let tally = Tally { delivered: round.visited.get() - round.passed_over.get() - failed, failed };
     if tally.delivered + tally.failed == 0 {
         unhandled(frame, running, policy);
     }
     tally
 }
 
-/// One event on its way to its subscribers.
+/// One event on its way to its subscribers. What is usual is counted by the run, what is not one
+/// by one, so that a call carries no counter along.
 struct Round<'a> {
     frame: &'a Frame,
     policy: &'a Policy,
     /// Which of a slot's counters belong to this thread.
     cell: usize,
-    tally: Cell<Tally>,
+    visited: Cell<usize>,
+    /// Visited, but neither delivered nor failed.
+    passed_over: Cell<usize>,
+    failed: Cell<usize>,
 }
 
 impl Round<'_> {
@@ -104,22 +116,24 @@ impl Round<'_> {
     fn call_all(&self, slots: &[Arc<Slot>]) {
         let next = Cell::new(0);
         let run = || {
-            for slot in &slots[next.get()..] {
-                next.set(next.get() + 1);
+            for (at, slot) in slots.iter().enumerate().skip(next.get()) {
+                next.set(at + 1);
                 self.call(slot);
             }
         };
         FRAME.set(self.frame, || {
             while let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
-                self.failed(&slots[next.get() - 1], &Panicked::from(panic), true);
+                self.fail(&slots[next.get() - 1], &Panicked::from(panic), true);
             }
         });
+        self.visited.set(self.visited.get() + slots.len());
     }
 
     #[inline]
     fn call(&self, slot: &Slot) {
         let event = &self.frame.event;
         if !slot.takes(event) {
+            self.passed_over.set(self.passed_over.get() + 1);
             return;
         }
         let missed = match self.policy.slow_handler {
@@ -135,26 +149,29 @@ impl Round<'_> {
     #[inline]
     fn delivered(&self, slot: &Slot) {
         slot.count_delivered(self.cell);
-        let tally = self.tally.get();
-        self.tally.set(Tally { delivered: tally.delivered + 1, ..tally });
+        if self.policy.quarantine_after.is_some() {
+            slot.forgive();
+        }
     }
 
     #[cold]
     fn missed(&self, slot: &Slot, missed: Missed) {
         match missed {
-            Missed::Dropped => slot.count_dropped(self.cell),
+            Missed::Dropped => {
+                slot.count_dropped(self.cell);
+                self.passed_over.set(self.passed_over.get() + 1);
+            }
             Missed::Displaced => {
                 slot.count_dropped(self.cell);
                 self.delivered(slot);
             }
-            Missed::Failed(error) => self.failed(slot, &*error, false),
+            Missed::Failed(error) => self.fail(slot, &*error, false),
         }
     }
 
     #[cold]
-    fn failed(&self, slot: &Slot, error: &(dyn StdError + Send + Sync + 'static), panicked: bool) {
-        let tally = self.tally.get();
-        self.tally.set(Tally { failed: tally.failed + 1, ..tally });
+    fn fail(&self, slot: &Slot, error: &(dyn StdError + Send + Sync + 'static), panicked: bool) {
+        self.failed.set(self.failed.get() + 1);
         report(slot, self.frame, error, panicked, self.cell, self.policy);
     }
 }

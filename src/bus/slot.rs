@@ -184,6 +184,10 @@ impl Slot {
     #[inline]
     pub(super) fn count_delivered(&self, cell: usize) {
         self.count(cell, |cell| &cell.delivered);
+    }
+
+    /// Ends a row of failures.
+    pub(super) fn forgive(&self) {
         if self.failures_in_a_row.load(Ordering::Relaxed) != 0 {
             self.failures_in_a_row.store(0, Ordering::Relaxed);
         }

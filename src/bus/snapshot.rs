@@ -112,6 +112,33 @@ mod model {
         });
     }
 
+    /// The model can fail: a writer that raises the version before it changes the value is caught.
+    #[test]
+    #[should_panic(expected = "an update was missed")]
+    fn loom_p4_a_version_that_is_raised_too_early_is_caught() {
+        loom::model(|| {
+            let naive = ModelArc::new((AtomicU64::new(0), Mutex::new(0_u32)));
+            let done = ModelArc::new(AtomicU64::new(0));
+            let writer = {
+                let (naive, done) = (naive.clone(), done.clone());
+                thread::spawn(move || {
+                    naive.0.store(1, Ordering::Release);
+                    *naive.1.lock() += 1;
+                    done.store(1, Ordering::Release);
+                })
+            };
+            let mut version = naive.0.load(Ordering::Acquire);
+            let mut value = *naive.1.lock();
+            let updated = done.load(Ordering::Acquire) == 1;
+            if naive.0.load(Ordering::Acquire) != version {
+                version = naive.0.load(Ordering::Acquire);
+                value = *naive.1.lock();
+            }
+            assert!(!updated || value == 1, "an update was missed (version {version})");
+            writer.join().expect("the writer does not panic");
+        });
+    }
+
     /// Two writers and a reader: no update is lost, and the reader's value never goes back.
     #[test]
     fn loom_p4_concurrent_updates_are_all_kept() {

@@ -1,1 +1,75 @@
-fn main() {}
+//! `planbus`, the program: runs the demo survey, and reads logs of plan events.
+//!
+//! Data goes to stdout, everything else to stderr. It is an ordinary user of the library: it never
+//! touches a store but through the public API, and its reading commands never create a file.
+
+mod cli;
+mod commands;
+mod describe;
+mod failure;
+mod interrupt;
+mod live;
+mod output;
+mod plan_view;
+mod style;
+mod table;
+mod terminal;
+mod text;
+mod when;
+
+#[path = "../../../examples/agent_runtime/mod.rs"]
+mod agent_runtime;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::Parser;
+
+use self::{
+    cli::{Cli, Command},
+    failure::Failure,
+    output::Output,
+};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_tracing(cli.global.verbose);
+    let mut out = Output::new(&cli.global);
+    let done = match &cli.command {
+        Command::Demo(options) => commands::demo::run(options, &cli.global, &mut out),
+        Command::Events(options) => commands::events::run(options, &cli.global, &mut out),
+        Command::Plans(options) => commands::plans::run(options, &cli.global, &mut out),
+        Command::Show(options) => commands::show::run(options, &cli.global, &mut out),
+        Command::Stats => commands::stats::run(&cli.global, &mut out),
+    };
+    match done.and_then(|()| out.flush()) {
+        // Whoever reads us has seen enough: that is no error.
+        Ok(()) | Err(Failure::ClosedPipe) => ExitCode::SUCCESS,
+        Err(Failure::Told { exit, message }) => {
+            // What was written before the failure is still data.
+            let _ = out.flush();
+            let _ = writeln!(io::stderr(), "planbus: {message}");
+            ExitCode::from(exit as u8)
+        }
+    }
+}
+
+/// Sends the library's own diagnostics to stderr: errors alone, unless `-v` or `RUST_LOG` ask for
+/// more.
+fn start_tracing(verbose: u8) {
+    use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+    let level = match verbose {
+        0 => LevelFilter::ERROR,
+        1 => LevelFilter::INFO,
+        2 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(style::allowed(terminal::is_stderr()))
+        .init();
+}

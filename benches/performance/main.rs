@@ -1,0 +1,20 @@
+//! `cargo bench`: the rows of the performance goals that the bus and the store answer for, each
+//! against its limit and its peers in one run.
+//!
+//! `PLANBUS_BENCH_ROUNDS` sets the number of rounds; a word after `--` picks `dispatch` or `durable`.
+
+mod dispatch;
+mod durable;
+mod table;
+
+fn main() {
+    // Cargo passes `--bench`; words that are no flags pick a part.
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let wants = |part: &str| wanted.is_empty() || wanted.iter().any(|word| word == part);
+    if wants("dispatch") {
+        dispatch::run();
+    }
+    if wants("durable") {
+        durable::run();
+    }
+}

@@ -1,0 +1,168 @@
+//! The arguments of the program, as clap parses them.
+//!
+//! Values are checked here once: what the commands get is valid. No command's work stands here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use planbus::{AgentId, CorrelationId, PlanId, PlanStatus, Tenant, Timestamp, TypePattern};
+
+use crate::when;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done; also when the reader of a pipe closed it, and when Ctrl-C ended --follow
+  1    failed while running
+  2    wrong usage
+  3    not found: no such plan, file or directory
+  4    the store is locked by its owner, or cannot be reached, read or written
+  5    the file is damaged or is no planbus store, or a newer planbus wrote it
+  130  interrupted by Ctrl-C";
+
+/// Plan events of agents: watch a survey run through the bus, and look into its log.
+#[derive(Debug, Parser)]
+#[command(name = "planbus", version, after_help = EXIT_CODES, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Args, Debug)]
+pub(crate) struct Global {
+    /// The store
+    #[arg(long, value_name = "FILE", global = true, env = "PLANBUS_DB", default_value = "planbus.db",
+        value_hint = ValueHint::FilePath)]
+    pub(crate) db: PathBuf,
+
+    /// How to print: a table, JSON (one object a line), or a tree [default: table; tree for show]
+    #[arg(short, long, value_name = "FORM", global = true, value_enum, hide_default_value = true)]
+    pub(crate) output: Option<Form>,
+
+    /// Whose plans
+    #[arg(long, value_name = "NAME", global = true, default_value = "default")]
+    pub(crate) tenant: Tenant,
+
+    /// No progress and no notes on stderr, only errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+
+    /// Diagnostics on stderr; -vv and -vvv for more (RUST_LOG works too)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// Columns, for people
+    Table,
+    /// One JSON object a line, for programs
+    Json,
+    /// Indented by plan
+    Tree,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a survey of a directory as a real agent, publishing every step
+    Demo(DemoOptions),
+    /// List events, or follow them
+    Events(EventsOptions),
+    /// List plans, the newest first
+    Plans(PlansOptions),
+    /// Show one plan with its subplans, decisions and failures
+    Show(ShowOptions),
+    /// Show figures about the store
+    Stats,
+}
+
+/// Surveys a directory: one plan a folder, tools on every text file, decisions on what to skip.
+/// Creates the store when it is missing. Every step is in the store before the next one begins.
+#[derive(Args, Debug)]
+pub(crate) struct DemoOptions {
+    /// The directory to survey
+    #[arg(long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
+    pub(crate) path: PathBuf,
+}
+
+/// Events in the order of the log. On a terminal the last 50, unless --last, --after, --since or
+/// --until says otherwise; in a pipe or file all of them.
+#[derive(Args, Debug)]
+pub(crate) struct EventsOptions {
+    /// Only events of this plan
+    #[arg(long, value_name = "PLAN")]
+    pub(crate) plan: Option<PlanId>,
+
+    /// Only these types, or families like `workflow.*`; may be repeated, or separated by commas
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
+    pub(crate) types: Vec<TypePattern>,
+
+    /// Only events from this time on: `90s`, `1h`, `2d` ago, `2026-03-01`, `2026-03-01T09:30` (UTC)
+    #[arg(long, value_name = "TIME", value_parser = when::parse)]
+    pub(crate) since: Option<Timestamp>,
+
+    /// Only events before this time, given as for --since
+    #[arg(long, value_name = "TIME", value_parser = when::parse, conflicts_with = "follow")]
+    pub(crate) until: Option<Timestamp>,
+
+    /// Only the last N that match; 0 with --follow: only new ones
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub(crate) last: Option<u32>,
+
+    /// Only events with this text in payload, type or source, taken literally
+    #[arg(long, value_name = "TEXT", value_parser = search_text)]
+    pub(crate) grep: Option<String>,
+
+    /// Only events from this agent
+    #[arg(long, value_name = "AGENT")]
+    pub(crate) source: Option<AgentId>,
+
+    /// Only events with this correlation id: by default a root plan's id, for all of its subplans
+    #[arg(long, value_name = "ID")]
+    pub(crate) correlation: Option<CorrelationId>,
+
+    /// Only events after this place in the log; to read on where another run ended
+    #[arg(long, value_name = "SEQ")]
+    pub(crate) after: Option<u64>,
+
+    /// Go on with new events as they are committed, also by other processes; Ctrl-C ends it
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+}
+
+/// Plans that were started, the newest first. On a terminal 50, unless --last says otherwise; in a
+/// pipe or file all of them.
+#[derive(Args, Debug)]
+pub(crate) struct PlansOptions {
+    /// Only plans that stand so: running, completed or failed
+    #[arg(long, value_name = "STATUS")]
+    pub(crate) status: Option<PlanStatus>,
+
+    /// Only the N newest
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) last: Option<u32>,
+
+    /// Only plans that no other plan spawned
+    #[arg(long)]
+    pub(crate) roots: bool,
+}
+
+/// A plan with its subplans: status, duration, tool calls and failures, decisions. `-o json` gives
+/// one object, subplans inside it.
+#[derive(Args, Debug)]
+pub(crate) struct ShowOptions {
+    /// The plan's id
+    #[arg(value_name = "PLAN")]
+    pub(crate) plan: PlanId,
+}
+
+fn search_text(text: &str) -> Result<String, &'static str> {
+    const MAX_BYTES: usize = 1_024;
+    match text.len() {
+        1..=MAX_BYTES => Ok(text.to_owned()),
+        _ => Err("must be 1 to 1024 bytes"),
+    }
+}

@@ -1,0 +1,168 @@
+//! `planbus demo`: a real agent surveys a directory, and every step goes through the bus.
+//!
+//! What is drawn while it runs comes from the bus, not from the survey: the survey knows of no
+//! terminal. It opens nothing in the directory but what the survey reads.
+
+use std::{env, io, path::Path};
+
+use planbus::{EventBus, PlanId};
+use serde_json::json;
+
+use super::{open_as_owner, show};
+use crate::{
+    agent_runtime::{
+        executor::Halt,
+        survey::{Report, Survey},
+        units,
+    },
+    cli::{DemoOptions, Form, Global},
+    failure::{Exit, Failure},
+    interrupt,
+    live::Live,
+    output::Output,
+    style::Style,
+    terminal,
+    text::{escape, shell_word},
+};
+
+/// Runs the command.
+pub(crate) fn run(options: &DemoOptions, global: &Global, out: &mut Output) -> Result<(), Failure> {
+    // The directory first: where it is wrong, no store is made.
+    let survey =
+        Survey::of(&options.path, global.tenant.clone()).map_err(|error| unusable(&options.path, &error))?;
+    let stop = interrupt::flag()?;
+    let store = open_as_owner(global)?;
+    let before = store.head()?;
+    let bus = EventBus::builder().store(store.clone()).build()?;
+    // Two writers on one terminal would spoil each other's lines.
+    let is_watched =
+        terminal::is_stderr() && !global.quiet && global.verbose == 0 && env::var_os("RUST_LOG").is_none();
+    let live = is_watched.then(|| Live::start(&bus, survey.plan_id())).transpose()?;
+    let outcome = survey.run(&bus, stop);
+    drop(live);
+    let look = Look::new(global, survey.plan_id());
+    let report = outcome.map_err(|halt| {
+        let is_interrupted = matches!(halt, Halt::Interrupted);
+        let failure = Failure::from(halt);
+        if is_interrupted { failure.hint(&format!("how far it came: {}", look.show())) } else { failure }
+    })?;
+    let log = Stretch { events: bus.stats().published, first: before + 1, last: store.head()? };
+    match out.form(Form::Table) {
+        Form::Json => write_json(&survey, &report, &log, global, out)?,
+        Form::Tree => show::write_tree(&store, survey.plan_id(), out)?,
+        Form::Table => write_summary(&survey, &report, &log, &look, global, out)?,
+    }
+    bus.close();
+    store.close()?;
+    Ok(())
+}
+
+/// The part of the log that the survey wrote.
+struct Stretch {
+    events: u64,
+    first: u64,
+    last: u64,
+}
+
+fn unusable(path: &Path, error: &io::Error) -> Failure {
+    let exit = match error.kind() {
+        io::ErrorKind::NotFound => Exit::NotFound,
+        io::ErrorKind::NotADirectory => Exit::Usage,
+        _ => Exit::Unavailable,
+    };
+    Failure::of(exit, &format!("survey {}", path.display()), error).hint("name a directory with --path DIR")
+}
+
+fn write_summary(
+    survey: &Survey,
+    report: &Report,
+    log: &Stretch,
+    look: &Look,
+    global: &Global,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    let root = escape(&survey.root().to_string_lossy()).into_owned();
+    out.line(&out.paint(Style::Heading, &format!("Survey of {root}")))?;
+    for line in report.to_text().lines() {
+        // What stands at the margin is a heading.
+        let style = if line.starts_with(' ') { Style::Plain } else { Style::Heading };
+        out.line(&out.paint(style, line))?;
+    }
+    let rate = log.events as f64 / report.duration.as_secs_f64().max(1e-6);
+    out.line("")?;
+    out.line(&out.paint(Style::Heading, "Log"))?;
+    out.line(&format!(
+        "  {} stored in {}, seq {} to {}, {} a second, each durable before the next step",
+        units::counted(log.events, "event"),
+        escape(&global.db.to_string_lossy()),
+        log.first,
+        log.last,
+        units::number(rate as u64),
+    ))?;
+    out.line("")?;
+    out.line(&out.paint(Style::Heading, "Look further"))?;
+    for command in look.all(report.totals.failed_tools > 0) {
+        out.line(&format!("  {command}"))?;
+    }
+    Ok(())
+}
+
+fn write_json(
+    survey: &Survey,
+    report: &Report,
+    log: &Stretch,
+    global: &Global,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    let mut object = report.totals.to_json();
+    object["plan_id"] = json!(survey.plan_id());
+    object["tenant"] = json!(global.tenant);
+    object["path"] = json!(survey.root().to_string_lossy());
+    object["db"] = json!(global.db.to_string_lossy());
+    object["duration_us"] = json!(u64::try_from(report.duration.as_micros()).unwrap_or(u64::MAX));
+    object["events"] = json!(log.events);
+    object["first_seq"] = json!(log.first);
+    object["last_seq"] = json!(log.last);
+    out.json(&object.to_string())
+}
+
+/// The commands with which to look further, as the user would type them here.
+struct Look {
+    program: String,
+    db: String,
+    plan: String,
+}
+
+impl Look {
+    fn new(global: &Global, plan: &PlanId) -> Self {
+        let word = |text: &str| escape(&shell_word(text)).into_owned();
+        let program = env::args_os().next().unwrap_or_else(|| "planbus".into());
+        let mut program = word(&program.to_string_lossy());
+        if global.db != Path::new("planbus.db") {
+            program = format!("{program} --db {}", word(&global.db.to_string_lossy()));
+        }
+        if global.tenant != planbus::Tenant::default() {
+            program = format!("{program} --tenant {}", global.tenant);
+        }
+        Self { program, db: word(&global.db.to_string_lossy()), plan: word(plan.as_str()) }
+    }
+
+    fn show(&self) -> String {
+        format!("{} show {}", self.program, self.plan)
+    }
+
+    fn all(&self, has_failures: bool) -> Vec<String> {
+        let Self { program, db, plan } = self;
+        let query = if has_failures {
+            "select plan_id, tool, arguments, error from tool_calls where outcome = 'failed'"
+        } else {
+            "select tool, outcome, count(*), sum(duration_us) from tool_calls group by 1, 2"
+        };
+        vec![
+            self.show(),
+            format!("{program} events --correlation {plan} --type DecisionMade"),
+            format!("{program} plans --roots"),
+            format!("sqlite3 -box {db} \"{query}\""),
+        ]
+    }
+}

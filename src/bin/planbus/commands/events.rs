@@ -1,0 +1,279 @@
+//! `planbus events`: lists events in the order of the log, and follows it.
+//!
+//! Reads in pages and keeps none, so that a log of any size can go through a pipe. What it prints
+//! has no gap and no repetition between the past and what follows.
+
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use planbus::{
+    Event, EventBus, EventQuery, EventStore, EventType, Filter, PlanId, PlanStarted, Start, Timestamp,
+};
+
+use super::open;
+use crate::{
+    cli::{EventsOptions, Form, Global},
+    describe,
+    failure::{Exit, Failure},
+    interrupt,
+    output::Output,
+    style::Style,
+    table::{Cell, Column, Table, cell},
+    terminal,
+};
+
+/// How many events are shown on a terminal unless the user says.
+const LAST_DEFAULT: u32 = 50;
+/// How many events are read at once.
+const PAGE_EVENTS: usize = 1_000;
+/// How long a wait for new events lasts before Ctrl-C is looked at again.
+const WAIT: Duration = Duration::from_millis(100);
+/// The part of a terminal's columns that a plan's id takes at most: one of so many.
+const PLAN_SHARE: usize = 4;
+/// A plan that is nested deeper is indented no further.
+const INDENT_MAX: usize = 24;
+
+/// Runs the command.
+pub(crate) fn run(options: &EventsOptions, global: &Global, out: &mut Output) -> Result<(), Failure> {
+    let store = open(global)?;
+    let stop = options.follow.then(interrupt::flag).transpose()?;
+    // What is committed from here on belongs to the tail.
+    let head = store.head()?;
+    check(options, &store, head)?;
+    let bounded = options.after.is_some() || options.since.is_some() || options.until.is_some();
+    let by_default = (terminal::is_stdout() && !bounded).then_some(LAST_DEFAULT);
+    let mut printer = Printer::new(out.form(Form::Table), &store);
+    printer.begin(out)?;
+    let past = query(options).before(head + 1);
+    match options.last.or(by_default) {
+        Some(0) => {}
+        Some(last) => {
+            let mut events = store.query(past.newest_first().limit(last as usize))?;
+            events.reverse();
+            printer.write_all(&events, out)?;
+        }
+        None => {
+            let mut after = options.after.unwrap_or(0);
+            loop {
+                let events = store.query(past.clone().after(after).limit(PAGE_EVENTS))?;
+                printer.write_all(&events, out)?;
+                match events.last().and_then(Event::seq) {
+                    Some(seq) if events.len() == PAGE_EVENTS => after = seq,
+                    _ => break,
+                }
+            }
+        }
+    }
+    match stop {
+        Some(stop) => follow(options, global, store.clone(), Start::After(head), &stop, &mut printer, out),
+        None => Ok(()),
+    }
+}
+
+/// Refuses what can match nothing, now or later.
+fn check(options: &EventsOptions, store: &EventStore, head: u64) -> Result<(), Failure> {
+    if let Some(after) = options.after.filter(|after| *after > head) {
+        return Err(Failure::new(Exit::Usage, format!("--after {after}: the log ends at {head}")));
+    }
+    if let Some(plan) = options.plan.as_ref().filter(|_| !options.follow)
+        && store.query(EventQuery::new().plan(plan).limit(1))?.is_empty()
+    {
+        return Err(super::show::unknown(store, plan)?);
+    }
+    Ok(())
+}
+
+fn query(options: &EventsOptions) -> EventQuery {
+    let mut query = EventQuery::new().types(options.types.iter().cloned());
+    if let Some(plan) = &options.plan {
+        query = query.plan(plan);
+    }
+    if let Some(since) = options.since {
+        query = query.since(since);
+    }
+    if let Some(until) = options.until {
+        query = query.until(until);
+    }
+    if let Some(text) = &options.grep {
+        query = query.text(text);
+    }
+    if let Some(source) = &options.source {
+        query = query.source(source);
+    }
+    if let Some(correlation) = &options.correlation {
+        query = query.correlation_id(correlation);
+    }
+    if let Some(after) = options.after {
+        query = query.after(after);
+    }
+    query
+}
+
+fn follow(
+    options: &EventsOptions,
+    global: &Global,
+    store: EventStore,
+    start: Start,
+    stop: &AtomicBool,
+    printer: &mut Printer,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    let mut filter = Filter::all().tenant(&global.tenant).types(options.types.iter().cloned());
+    if let Some(plan) = &options.plan {
+        filter = filter.plan(plan);
+    }
+    if let Some(source) = &options.source {
+        filter = filter.source(source);
+    }
+    if let Some(correlation) = &options.correlation {
+        filter = filter.correlation_id(correlation);
+    }
+    let bus = EventBus::builder().store(store).build()?;
+    let mut tail = bus.tail(filter, start)?;
+    out.flush()?;
+    let mut wait = WAIT;
+    while !stop.load(Ordering::Relaxed) {
+        match tail.next_timeout(wait)? {
+            Some(event) => {
+                if is_wanted(options, &event)? {
+                    printer.write(&event, out)?;
+                }
+                // What waits already is written before the lines are handed on.
+                wait = Duration::ZERO;
+            }
+            None => {
+                out.flush()?;
+                wait = WAIT;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a filter of the bus does not look at.
+fn is_wanted(options: &EventsOptions, event: &Event) -> Result<bool, Failure> {
+    let is_recent = options.since.is_none_or(|since| event.timestamp() >= since);
+    let Some(text) = options.grep.as_deref() else { return Ok(is_recent) };
+    let has_text = event.payload_json()?.contains(text)
+        || event.event_type().as_str().contains(text)
+        || event.source().is_some_and(|source| source.as_str().contains(text));
+    Ok(is_recent && has_text)
+}
+
+/// Writes events in one of the forms.
+struct Printer {
+    form: Form,
+    table: Table,
+    store: EventStore,
+    /// How deep each plan is nested, as far as it was asked.
+    depths: HashMap<PlanId, usize>,
+}
+
+impl Printer {
+    fn new(form: Form, store: &EventStore) -> Self {
+        let plan = if form == Form::Tree { Column::Left } else { Column::End(PLAN_SHARE) };
+        let heads = [
+            ("SEQ", Column::Right),
+            ("TIME (UTC)", Column::Left),
+            ("TYPE", Column::Left),
+            ("PLAN", plan),
+            ("WHAT", Column::Left),
+        ];
+        let table = Table::new(&heads).at_least(&[6, 18, 16, 0, 0]);
+        Self { form, table, store: store.clone(), depths: HashMap::new() }
+    }
+
+    fn begin(&self, out: &mut Output) -> Result<(), Failure> {
+        if self.form == Form::Json { Ok(()) } else { self.table.write_head(out) }
+    }
+
+    /// Writes events that were read together; the columns widen for them.
+    fn write_all(&mut self, events: &[Event], out: &mut Output) -> Result<(), Failure> {
+        if self.form == Form::Json {
+            return events.iter().try_for_each(|event| self.write(event, out));
+        }
+        let rows = events.iter().map(|event| self.row(event)).collect::<Result<Vec<_>, _>>()?;
+        self.table.fit(&rows, out);
+        rows.iter().try_for_each(|row| self.table.write(row, out))
+    }
+
+    fn write(&mut self, event: &Event, out: &mut Output) -> Result<(), Failure> {
+        match self.form {
+            Form::Json => out.json(&event.to_json()?),
+            Form::Table | Form::Tree => {
+                let row = self.row(event)?;
+                self.table.write(&row, out)
+            }
+        }
+    }
+
+    fn row(&mut self, event: &Event) -> Result<Vec<Cell>, Failure> {
+        let plan = match self.form {
+            Form::Tree => {
+                let depth = self.depth(event)?.min(INDENT_MAX);
+                let id = event.plan_id().as_str();
+                let name = if depth == 0 { id } else { id.rsplit('/').next().unwrap_or(id) };
+                format!("{}{name}", "  ".repeat(depth))
+            }
+            Form::Table | Form::Json => event.plan_id().to_string(),
+        };
+        let event_type = event.event_type();
+        let style = match event_type {
+            EventType::ToolCompleted if event.payload().is_ok_and(|tool: Completed<'_>| !tool.ok) => {
+                Style::Bad
+            }
+            other => Style::from(other),
+        };
+        Ok(vec![
+            (Style::Faint, event.seq().map(|seq| seq.to_string()).unwrap_or_default()),
+            (Style::Faint, short_time(event.timestamp())),
+            (style, event_type.to_string()),
+            cell(plan),
+            cell(describe::event(event)),
+        ])
+    }
+
+    /// How many plans are above the event's, as far as the log knows.
+    fn depth(&mut self, event: &Event) -> Result<usize, Failure> {
+        let parent_of_start = || {
+            let started =
+                (event.event_type() == &EventType::PlanStarted).then(|| event.payload::<PlanStarted>());
+            started.and_then(Result::ok).and_then(|plan| PlanId::try_from(plan.parent.as_deref()?).ok())
+        };
+        let mut above = Vec::new();
+        let mut next = Some(event.plan_id().clone());
+        let mut depth = 0;
+        // Recorded parents may go round in circles.
+        while let Some(plan) = next.take().filter(|plan| !above.contains(plan)) {
+            if let Some(known) = self.depths.get(&plan) {
+                depth = known + 1;
+                break;
+            }
+            next = match parent_of_start().filter(|_| above.is_empty()) {
+                Some(parent) => Some(parent),
+                None => self.store.plan(&plan)?.and_then(|plan| plan.parent),
+            };
+            above.push(plan);
+        }
+        if above.is_empty() {
+            return Ok(depth - 1);
+        }
+        for plan in above.into_iter().rev() {
+            self.depths.insert(plan, depth);
+            depth += 1;
+        }
+        Ok(depth - 1)
+    }
+}
+
+/// A completed tool call.
+type Completed<'a> = std::borrow::Cow<'a, planbus::ToolCompleted>;
+
+/// Month, day and time of day: the year and the microseconds are in the JSON.
+fn short_time(time: Timestamp) -> String {
+    let text = time.to_string();
+    format!("{} {}", text.get(5..10).unwrap_or_default(), text.get(11..23).unwrap_or_default())
+}

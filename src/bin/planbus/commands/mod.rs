@@ -1,0 +1,47 @@
+//! The commands, one file each, and what they share: opening the store.
+
+pub(crate) mod demo;
+pub(crate) mod events;
+pub(crate) mod plans;
+pub(crate) mod show;
+pub(crate) mod stats;
+
+use planbus::{Error, ErrorKind, EventStore};
+
+use crate::{
+    cli::Global,
+    failure::{Exit, Failure},
+};
+
+/// Opens the store for reading, for the tenant that was asked for. Creates nothing, and works
+/// beside the owner.
+fn open(global: &Global) -> Result<EventStore, Failure> {
+    let opened = EventStore::open_read_only(&global.db).and_then(|store| store.for_tenant(&global.tenant));
+    opened.map_err(|error| {
+        let is_missing = error.kind() == ErrorKind::NotFound;
+        let failure = unopened(&error);
+        if is_missing {
+            failure.hint("run `planbus demo` first, or name a store with --db FILE")
+        } else {
+            failure
+        }
+    })
+}
+
+/// Opens the store as its owner, and creates it where there is none.
+fn open_as_owner(global: &Global) -> Result<EventStore, Failure> {
+    let opened = EventStore::open(&global.db).and_then(|store| store.for_tenant(&global.tenant));
+    opened.map_err(|error| {
+        let is_locked = error.kind() == ErrorKind::Locked;
+        let failure = unopened(&error);
+        if is_locked { failure.hint("wait for it, or use another store with --db FILE") } else { failure }
+    })
+}
+
+fn unopened(error: &Error) -> Failure {
+    match error.kind() {
+        // A directory, a device, a link: whatever it is, it is no store.
+        ErrorKind::InvalidInput => Failure::of(Exit::NoStore, "open the store", error),
+        _ => Failure::from(error.clone()),
+    }
+}

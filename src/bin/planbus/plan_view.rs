@@ -1,0 +1,111 @@
+//! How plans look: as JSON, as a line, as a tree.
+
+use std::time::Duration;
+
+use planbus::{PlanStatus, PlanSummary, PlanTree, Tenant, Timestamp};
+use serde_json::{Value, json};
+
+use crate::{
+    agent_runtime::units::{counted, duration},
+    failure::Failure,
+    output::Output,
+    style::{self, Style},
+    text::{cut, escape, width},
+};
+
+/// A plan as a JSON object.
+pub(crate) fn to_json(plan: &PlanSummary, tenant: &Tenant) -> Value {
+    let duration_us = plan.ended_at.map(|end| end.duration_since(plan.started_at).as_micros());
+    json!({
+        "plan_id": plan.plan_id, "tenant": tenant, "parent": plan.parent, "status": plan.status.as_str(),
+        "goal": plan.goal, "source": plan.source, "started_at": plan.started_at, "ended_at": plan.ended_at,
+        "duration_us": duration_us.map(|us| u64::try_from(us).unwrap_or(u64::MAX)),
+        "events": plan.events, "tool_calls": plan.tool_calls, "failed_tool_calls": plan.failed_tool_calls,
+        "decisions": plan.decisions, "subplans": plan.subplans, "error": plan.error,
+        "first_seq": plan.first_seq, "last_seq": plan.last_seq,
+    })
+}
+
+/// A plan with its subplans inside it. A tree is bounded in depth, and so is this.
+pub(crate) fn tree_to_json(tree: &PlanTree, tenant: &Tenant) -> Value {
+    let mut object = to_json(&tree.plan, tenant);
+    object["is_cut"] = json!(tree.is_cut);
+    object["children"] = tree.children.iter().map(|child| tree_to_json(child, tenant)).collect();
+    object
+}
+
+/// How long a plan took, or has taken so far.
+pub(crate) fn lasted(plan: &PlanSummary) -> Duration {
+    plan.ended_at.unwrap_or_else(Timestamp::now).duration_since(plan.started_at)
+}
+
+/// Plans of a tree with their depth, each before its subplans.
+pub(crate) fn preorder(tree: &PlanTree) -> Vec<(usize, &PlanTree)> {
+    let mut plans = Vec::new();
+    let mut open = vec![(0, tree)];
+    while let Some((depth, tree)) = open.pop() {
+        plans.push((depth, tree));
+        open.extend(tree.children.iter().rev().map(|child| (depth + 1, child)));
+    }
+    plans
+}
+
+/// Writes a tree, one plan a line.
+pub(crate) fn write_tree(tree: &PlanTree, out: &mut Output) -> Result<(), Failure> {
+    // What stands before the children of each open plan, and the plans that are still to come.
+    let mut open = vec![(tree, String::new(), String::new(), None)];
+    while let Some((tree, branch, indent, parent)) = open.pop() {
+        write_line(tree, &branch, parent, out)?;
+        if tree.is_cut {
+            let more = out.paint(Style::Faint, "… more than a tree shows");
+            out.line(&format!("{indent}└─ {more}"))?;
+        }
+        let last = tree.children.len().saturating_sub(1);
+        for (at, child) in tree.children.iter().enumerate().rev() {
+            let (branch, below) = if at == last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+            let id = Some(tree.plan.plan_id.as_str());
+            open.push((child, format!("{indent}{branch}"), format!("{indent}{below}"), id));
+        }
+    }
+    Ok(())
+}
+
+fn write_line(tree: &PlanTree, branch: &str, parent: Option<&str>, out: &mut Output) -> Result<(), Failure> {
+    let plan = &tree.plan;
+    let id = plan.plan_id.as_str();
+    // Most ids repeat their parent's, which stands above.
+    let name = parent.and_then(|parent| id.strip_prefix(parent)?.strip_prefix('/')).unwrap_or(id);
+    let mark = style::mark(plan.status);
+    let mut facts = vec![duration(lasted(plan))];
+    if plan.tool_calls > 0 {
+        facts.push(counted(plan.tool_calls, "tool call"));
+    }
+    if plan.decisions > 0 {
+        facts.push(counted(plan.decisions, "decision"));
+    }
+    if plan.status == PlanStatus::Running {
+        facts.insert(0, "running".to_owned());
+    }
+    let failed = match plan.failed_tool_calls {
+        0 => String::new(),
+        failed => format!(", {failed} failed"),
+    };
+    let error = plan.error.as_deref().map(|error| format!("  {}", escape(error))).unwrap_or_default();
+    // Cut from the left to the right, so that every part knows what room is left.
+    let mut room = out.columns().unwrap_or(usize::MAX);
+    let mut take = |text: &str| {
+        let shown = cut(text, room).into_owned();
+        room = room.saturating_sub(width(&shown));
+        shown
+    };
+    let line = [
+        (Style::Faint, take(branch)),
+        (Style::from(plan.status), take(&format!("{mark} "))),
+        (Style::Plain, take(&escape(name))),
+        (Style::Faint, take(&format!("  {}", facts.join(", ")))),
+        (Style::Bad, take(&failed)),
+        (Style::Bad, take(&error)),
+    ];
+    let line: String = line.iter().map(|(style, text)| out.paint(*style, text)).collect();
+    out.line(&line)
+}

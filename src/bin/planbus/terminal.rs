@@ -1,0 +1,48 @@
+//! What stdout and stderr lead to: a terminal or not, and its size.
+//!
+//! Only asks; never changes a terminal's state.
+
+use std::io::{self, IsTerminal};
+
+/// What is assumed of a terminal that does not tell its size.
+const SIZE_DEFAULT: (usize, usize) = (80, 24);
+
+/// Whether stdout is a terminal.
+pub(crate) fn is_stdout() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Whether stderr is a terminal.
+pub(crate) fn is_stderr() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Columns and rows of the terminal on stdout; `None` when there is none.
+pub(crate) fn stdout_size() -> Option<(usize, usize)> {
+    is_stdout().then(|| size(io::stdout()))
+}
+
+/// Columns and rows of the terminal on stderr.
+pub(crate) fn stderr_size() -> (usize, usize) {
+    size(io::stderr())
+}
+
+#[cfg(target_os = "linux")]
+fn size(stream: impl std::os::fd::AsFd) -> (usize, usize) {
+    match rustix::termios::tcgetwinsize(stream) {
+        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col.into(), size.ws_row.into()),
+        _ => SIZE_DEFAULT,
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn size<T>(_: T) -> (usize, usize) {
+    let number = |name: &str, default| {
+        std::env::var(name)
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .filter(|number| *number > 0)
+            .unwrap_or(default)
+    };
+    (number("COLUMNS", SIZE_DEFAULT.0), number("LINES", SIZE_DEFAULT.1))
+}

@@ -1,0 +1,130 @@
+//! P1: an event survives kill -9 of its process once publish returned.
+
+mod store_support;
+
+use std::{
+    collections::HashMap,
+    io::{BufRead, BufReader, Write},
+    process::Stdio,
+    sync::Mutex,
+};
+
+use planbus::*;
+use store_support::*;
+
+const ROUNDS: usize = 50;
+const PUBLISHERS: usize = 6;
+
+/// The child: publishes for ever and prints what each commit returned.
+#[test]
+fn publisher() {
+    let Some(path) = role("publisher") else { return };
+    let store = EventStore::open(path).expect("the store opens after the last kill");
+    let out = Mutex::new(std::io::stdout());
+    std::thread::scope(|scope| {
+        for publisher in 0..PUBLISHERS {
+            let (store, out) = (&store, &out);
+            scope.spawn(move || {
+                for number in 0.. {
+                    let event = event(&format!("plan-{publisher}"), number);
+                    let saved = store.save(&event).expect("commits");
+                    let line = format!("saved {} {}\n", saved.seq, event.event_id());
+                    let mut out = out.lock().expect("no publisher panics");
+                    out.write_all(line.as_bytes()).and_then(|()| out.flush()).expect("the parent reads");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn p1_an_event_survives_kill_9_once_publish_returned() {
+    let dir = Dir::new();
+    let mut acknowledged: HashMap<u64, String> = HashMap::new();
+    // The seed of a simple generator: which acknowledgement the kill comes after.
+    let mut random: u64 = 0x9e37_79b9_7f4a_7c15;
+    for round in 0..ROUNDS {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let kill_after = random % 120;
+        let mut child = Killed(child("publisher", &dir.db()).spawn().expect("starts"));
+        let mut lines = BufReader::new(child.0.stdout.take().expect("piped"));
+        let mut seen = 0;
+        let mut line = String::new();
+        // Everything up to the end of the pipe: what was printed before the kill counts too.
+        while {
+            line.clear();
+            lines.read_line(&mut line).expect("a pipe") > 0
+        } {
+            let Some(saved) = line.strip_prefix("saved ").and_then(|rest| rest.strip_suffix('\n')) else {
+                continue;
+            };
+            let (seq, id) = saved.split_once(' ').expect("a seq and an id");
+            let before = acknowledged.insert(seq.parse().expect("a seq"), id.to_owned());
+            assert_eq!(before, None, "round {round}: seq {seq} was given twice");
+            if seen == kill_after {
+                child.0.kill().expect("SIGKILL");
+            }
+            seen += 1;
+        }
+        assert!(seen > kill_after, "round {round}: the child ended by itself");
+    }
+    let store = EventStore::open(dir.db()).expect("opens");
+    let events = check_dense(&store);
+    assert!(events.len() >= acknowledged.len());
+    for (seq, id) in &acknowledged {
+        let event = &events[usize::try_from(*seq).expect("fits") - 1];
+        assert_eq!(&event.event_id().to_string(), id, "seq {seq}");
+    }
+    println!("{ROUNDS} kills, {} acknowledged, {} in the log", acknowledged.len(), events.len());
+}
+
+/// The child: creates a store in each directory it is told, so that a kill meets the creation.
+#[test]
+fn creator() {
+    let Some(path) = role("creator") else { return };
+    println!("creating");
+    let store = EventStore::open(path).expect("creates or opens");
+    store.save(&event("plan", 0)).expect("commits");
+    println!("created");
+    store.close().expect("closes");
+}
+
+#[test]
+fn p1_a_creation_that_was_killed_leaves_no_store_or_a_whole_one() {
+    if !has_program("strace", &["-V"]) {
+        println!("skipped: no strace to kill the creation at every step with");
+        return;
+    }
+    // Killed at its n-th write, rename, unlink or sync, for every n until it lives.
+    for step in 1.. {
+        let dir = Dir::new();
+        let mut command = std::process::Command::new("strace");
+        command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64,rename,unlink,fsync,fdatasync"]);
+        command
+            .arg("-e")
+            .arg(format!("inject=pwrite64,rename,unlink,fsync,fdatasync:signal=KILL:when={step}"));
+        command.arg(std::env::current_exe().expect("this binary"));
+        as_child(&mut command, "creator", &dir.db());
+        let output = command.stderr(Stdio::null()).output().expect("strace starts");
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(told.contains("creating"), "the child ran: {told}");
+        let store = EventStore::open(dir.db()).expect("the next owner opens or creates it");
+        let events = check_dense(&store);
+        assert!(
+            !told.contains("created") || events.len() == 1,
+            "step {step}: what was acknowledged is there"
+        );
+        let left: Vec<_> =
+            std::fs::read_dir(dir.path()).expect("lists").flatten().map(|file| file.file_name()).collect();
+        assert!(
+            !left.iter().any(|name| name.to_string_lossy().contains(".creating")),
+            "step {step}: leftovers are removed: {left:?}"
+        );
+        if output.status.success() {
+            println!("killed at each of {} steps", step - 1);
+            return;
+        }
+    }
+}
