@@ -4,14 +4,10 @@
 //! to what it touches. The index finds candidates; the filter has the last word. What a publish
 //! costs does not grow with the subscriptions that do not match.
 
-use std::{
-    hash::{BuildHasherDefault, Hasher},
-    sync::Arc,
-};
-
-use rpds::HashTrieMapSync;
+use std::sync::Arc;
 
 use super::{
+    hash_tree::HashTree,
     slot::{Slot, SubscriptionId},
     slot_list::{Cursor, SlotList},
 };
@@ -28,7 +24,7 @@ pub(super) struct Registry {
     /// No tenant, no plan, and one of the built-in types.
     built_in: [SlotList; EventType::BUILT_IN],
     /// All others, by a hash of scope and type.
-    keyed: HashTrieMapSync<u64, SlotList, BuildHasherDefault<Ready>>,
+    keyed: HashTree<SlotList>,
     /// How many entries there are of each scope and kind of type, so that none is looked for in vain.
     population: [[usize; TYPE_KINDS]; SCOPES],
 }
@@ -42,24 +38,6 @@ enum TypeKind {
     Any,
     Exact,
     Family,
-}
-
-/// A key is a hash already.
-#[derive(Default)]
-pub(super) struct Ready(u64);
-
-impl Hasher for Ready {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _: &[u8]) {
-        debug_assert!(false, "keys are u64");
-    }
-
-    fn write_u64(&mut self, key: u64) {
-        self.0 = key;
-    }
 }
 
 /// An odd constant that spreads small numbers over 64 bits (2^64 over the golden ratio).
@@ -137,13 +115,10 @@ impl Registry {
         by: isize,
     ) {
         let key = key(scope, kind, type_hash);
-        let mut list = self.keyed.get(&key).cloned().unwrap_or_default();
-        change(&mut list);
-        if list.is_empty() {
-            self.keyed.remove_mut(&key);
-        } else {
-            self.keyed.insert_mut(key, list);
-        }
+        self.keyed.update(key, |list| {
+            change(list);
+            list.is_empty()
+        });
         let population = &mut self.population[scope.0][kind as usize];
         *population = population.saturating_add_signed(by);
     }
@@ -178,7 +153,7 @@ impl Registry {
     fn look_up<'a>(&'a self, scope: (usize, u64), event_type: &EventType, found: &mut Found<'a>) {
         let [any, exact, family] = self.population[scope.0];
         let mut add = |kind, type_hash| {
-            if let Some(list) = self.keyed.get(&key(scope, kind, type_hash)) {
+            if let Some(list) = self.keyed.get(key(scope, kind, type_hash)) {
                 found.add(list);
             }
         };

@@ -3,10 +3,10 @@
 //! Ids made by one thread increase strictly, even within a millisecond; ids of different threads
 //! are ordered by their millisecond only. The order of the log is `seq`, never the id.
 
-use std::{cell::RefCell, fmt, str::FromStr};
+use std::{cell::Cell, fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use ulid::{Generator, Ulid};
+use ulid::Ulid;
 
 use super::{id::shown, time::Timestamp};
 use crate::error::{Error, Result};
@@ -24,7 +24,8 @@ use crate::error::{Error, Result};
 pub struct EventId(Ulid);
 
 thread_local! {
-    static GENERATOR: RefCell<Generator> = const { RefCell::new(Generator::new()) };
+    /// The last id that this thread made.
+    static LAST: Cell<Ulid> = const { Cell::new(Ulid::nil()) };
 }
 
 impl EventId {
@@ -36,13 +37,13 @@ impl EventId {
 
     /// Makes a new id of the given time, so that an event's id and timestamp share a clock read.
     pub(crate) fn at(time: Timestamp) -> Self {
-        let time = time.to_system_time();
-        GENERATOR.with_borrow_mut(|generator| {
-            Self(match generator.generate_from_datetime(time) {
-                Ok(id) => id,
-                Err(overflow) => overflow.commit_overflow_random(),
-            })
-        })
+        let last = LAST.get();
+        // Within a millisecond, and when the clock went back, the last id plus one; with each new
+        // millisecond fresh random bits.
+        let next = if time.as_unix_millis() <= last.timestamp_ms() { last.increment().ok() } else { None };
+        let id = next.unwrap_or_else(|| Ulid::from_datetime(time.to_system_time()));
+        LAST.set(id);
+        Self(id)
     }
 
     /// The id of these 128 bits, for ids that come from UUIDs.

@@ -125,7 +125,7 @@ impl Event {
         };
         let (payload, payload_fault) = match payload {
             Ok(text) => (PayloadCell::text(text), None),
-            Err(fault) => (PayloadCell::default(), Some(fault)),
+            Err(fault) => (PayloadCell::Missing, Some(fault)),
         };
         let event = Self::build(plan_id, event_type, payload, 1);
         event.keep_fault(type_fault).keep_fault(payload_fault)

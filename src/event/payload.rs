@@ -46,7 +46,7 @@ pub trait Payload: Serialize + DeserializeOwned + Clone + Send + Sync + 'static 
 }
 
 /// A [`Payload`] of any type.
-trait AnyPayload: Any + Send + Sync {
+pub(crate) trait AnyPayload: Any + Send + Sync {
     fn write(&self, max_bytes: usize) -> Result<Arc<RawValue>>;
 }
 
@@ -56,33 +56,42 @@ impl<P: Payload> AnyPayload for P {
     }
 }
 
-/// A payload: typed, or JSON text, or both once it was asked for.
-#[derive(Clone, Default)]
-pub(crate) struct PayloadCell {
-    typed: OnceLock<Arc<dyn AnyPayload>>,
-    text: OnceLock<Arc<RawValue>>,
+/// A payload as it was given, and the other form once it was asked for.
+#[derive(Clone)]
+pub(crate) enum PayloadCell {
+    /// Given typed; the JSON is made at most once.
+    Typed(Arc<dyn AnyPayload>, OnceLock<Arc<RawValue>>),
+    /// Given as JSON; read at most once into the type that is asked for first.
+    Text(Arc<RawValue>, OnceLock<Arc<dyn AnyPayload>>),
+    /// Refused; the event that holds it keeps the fault.
+    Missing,
 }
 
 impl PayloadCell {
+    #[inline]
     pub(crate) fn typed(payload: impl Payload) -> Self {
-        Self { typed: OnceLock::from(Arc::new(payload) as Arc<dyn AnyPayload>), text: OnceLock::new() }
+        Self::Typed(Arc::new(payload), OnceLock::new())
     }
 
     pub(crate) fn text(text: Arc<RawValue>) -> Self {
-        Self { typed: OnceLock::new(), text: OnceLock::from(text) }
+        Self::Text(text, OnceLock::new())
     }
 
     /// The payload's JSON, made now if it was not yet.
     ///
     /// The limit holds for text that is there already, too: it may come from elsewhere.
     pub(crate) fn json(&self, max_bytes: usize) -> Result<&Arc<RawValue>> {
-        if self.text.get().is_none() {
-            let typed = self.typed.get().ok_or_else(|| Error::invalid("payload", "is missing"))?;
-            let text = typed.write(max_bytes)?;
-            // Another thread may have been faster: its text is the same.
-            let _ = self.text.set(text);
-        }
-        let text = self.text.get().ok_or_else(|| Error::invalid("payload", "is missing"))?;
+        let text = match self {
+            Self::Text(text, _) => text,
+            Self::Typed(typed, text) => match text.get() {
+                Some(text) => text,
+                None => {
+                    let written = typed.write(max_bytes)?;
+                    text.get_or_init(|| written)
+                }
+            },
+            Self::Missing => return Err(Error::invalid("payload", "is missing")),
+        };
         if text.get().len() > max_bytes {
             let problem = format!("payload: must be at most {max_bytes} bytes, got {}", text.get().len());
             return Err(Error::new(ErrorKind::TooLarge, problem));
@@ -91,8 +100,13 @@ impl PayloadCell {
     }
 
     /// The payload as a `P`, if it is one already.
+    #[inline]
     pub(crate) fn downcast<P: Payload>(&self) -> Option<&P> {
-        let typed: &dyn Any = self.typed.get()?.as_ref();
+        let typed: &dyn Any = match self {
+            Self::Typed(typed, _) => typed.as_ref(),
+            Self::Text(_, typed) => typed.get()?.as_ref(),
+            Self::Missing => return None,
+        };
         typed.downcast_ref()
     }
 
@@ -106,17 +120,23 @@ impl PayloadCell {
             let problem = format!("payload: is not a {}", P::EVENT_TYPE);
             Error::with_source(ErrorKind::InvalidInput, problem, cause)
         })?;
-        Ok(match self.typed.set(Arc::new(payload.clone())) {
-            Ok(()) => self.downcast().map_or(Cow::Owned(payload), Cow::Borrowed),
-            Err(_) => Cow::Owned(payload),
-        })
+        if let Self::Text(_, typed) = self
+            && typed.get().is_none()
+        {
+            // Another thread may be faster, with this type or another.
+            let _ = typed.set(Arc::new(payload.clone()));
+        }
+        Ok(self.downcast().map_or(Cow::Owned(payload), Cow::Borrowed))
     }
 
     /// The payload as a `P` to change; its JSON is made anew afterwards.
     pub(crate) fn edit<P: Payload>(&mut self) -> Result<&mut P> {
         let payload = self.decode::<P>()?.into_owned();
         *self = Self::typed(payload);
-        let typed = self.typed.get_mut().and_then(Arc::get_mut).map(|typed| typed as &mut dyn Any);
+        let typed: Option<&mut dyn Any> = match self {
+            Self::Typed(typed, _) => Arc::get_mut(typed).map(|typed| typed as _),
+            _ => None,
+        };
         typed
             .and_then(|typed| typed.downcast_mut())
             .ok_or_else(|| Error::invalid("payload", "is of another type"))
@@ -125,9 +145,10 @@ impl PayloadCell {
 
 impl fmt::Debug for PayloadCell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.text.get() {
-            Some(text) => f.write_str(text.get()),
-            None => f.write_str("(typed)"),
+        match self {
+            Self::Typed(_, text) => f.write_str(text.get().map_or("(typed)", |text| text.get())),
+            Self::Text(text, _) => f.write_str(text.get()),
+            Self::Missing => f.write_str("(missing)"),
         }
     }
 }

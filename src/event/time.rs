@@ -65,7 +65,12 @@ impl Timestamp {
         Duration::from_micros(u64::try_from(self.micros.saturating_sub(earlier.micros)).unwrap_or(0))
     }
 
-    pub(crate) fn to_system_time(self) -> SystemTime {
+    /// Whole milliseconds since 1970, zero before it.
+    pub(super) fn as_unix_millis(self) -> u64 {
+        u64::try_from(self.micros).unwrap_or(0) / 1_000
+    }
+
+    pub(super) fn to_system_time(self) -> SystemTime {
         let distance = Duration::from_micros(self.micros.unsigned_abs());
         if self.micros < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance }
     }
