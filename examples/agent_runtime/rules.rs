@@ -128,14 +128,13 @@ fn ending(name: &str) -> String {
 }
 
 fn is_known_binary(name: &str) -> bool {
-    const ENDINGS: [&str; 46] = [
+    const ENDINGS: [&str; 47] = [
         "7z", "a", "avi", "bmp", "bz2", "class", "db", "dll", "doc", "docx", "dylib", "eot", "exe", "flac",
         "gif", "gz", "ico", "jar", "jpeg", "jpg", "lib", "mo", "mov", "mp3", "mp4", "o", "ogg", "otf", "pdf",
         "png", "pyc", "rlib", "rmeta", "so", "sqlite", "tar", "tgz", "ttf", "wasm", "wav", "webm", "webp",
-        "woff", "woff2", "xz", "zip",
+        "woff", "woff2", "xz", "zip", "zst",
     ];
-    let ending = ending(name);
-    ending == "zst" || ENDINGS.binary_search(&ending.as_str()).is_ok()
+    ENDINGS.binary_search(&ending(name).as_str()).is_ok()
 }
 
 /// The language of a file, by its name.

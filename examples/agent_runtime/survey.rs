@@ -28,6 +28,8 @@ use super::{
 const THREADS_MAX: usize = 16;
 /// How many threads share the files of one folder.
 const READERS_MAX: usize = 8;
+/// How many names a decision is told with.
+const NAMED_MAX: usize = 3;
 /// How many names a decision lists; all are counted.
 const NAMES_MAX: usize = 10;
 /// The words that `search` looks for.
@@ -229,8 +231,8 @@ fn sure<T>(answer: T) -> Result<T, std::convert::Infallible> {
 
 fn decide_to_skip(agent: &Agent<'_>, reason: Reason, names: &[String]) -> Result<(), Halt> {
     let what = match names {
-        [name] => name.clone(),
-        many => format!("{} entries", many.len()),
+        few if few.len() <= NAMED_MAX => few.join(", "),
+        many => format!("{} and {} more", many[..NAMED_MAX].join(", "), many.len() - NAMED_MAX),
     };
     let listed = &names[..names.len().min(NAMES_MAX)];
     let fields = json!({"rule": reason.label(), "count": names.len(), "names": listed});

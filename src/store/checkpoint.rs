@@ -5,7 +5,7 @@
 
 use rusqlite::Connection;
 
-use super::{schema::PAGE_BYTES, writer::Writer};
+use super::{connect::WRITER_CACHE, schema::PAGE_BYTES, writer::Writer};
 
 /// How many pages the write-ahead log has when it is copied.
 const DUE_PAGES: u64 = 4_000;
@@ -16,9 +16,24 @@ const TRANSACTION_PAGES: u64 = 3;
 /// At most this many pages are written by a small row: table, unique index, two plan indexes.
 const ROW_PAGES: u64 = 4;
 
+/// From this length on the log's file is grown ahead of the commits: a commit that makes the file
+/// longer costs twice one that overwrites, because the file system writes the file's length too.
+const GROW_FROM_PAGES: u64 = 256;
+/// How many pages the file is grown by at one time, which takes about as long as a checkpoint.
+const GROW_PAGES: u64 = 1_000;
+/// The file is grown when fewer pages than this are left in it, two looks ahead.
+const GROW_LEFT_PAGES: u64 = 2 * LOOK_EVERY_PAGES;
+/// Beyond this the file is not grown ahead: a reader has pinned the log for long.
+const GROW_TO_PAGES: u64 = 64_000;
+
+/// A cache that a growing transaction does not fit into.
+const SPILL_CACHE_PAGES: u64 = 10;
+
 /// What is known of the write-ahead log's length.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Checkpoints {
+    /// At least this many pages fit into the file as it is.
+    file_pages: u64,
     /// An upper estimate of the pages written since the last look.
     written_pages: u64,
     /// The length at which the next checkpoint is due.
@@ -30,7 +45,7 @@ pub(super) struct Checkpoints {
 impl Default for Checkpoints {
     fn default() -> Self {
         // The first commit looks: a log may be left from an owner who was killed.
-        Self { written_pages: LOOK_EVERY_PAGES, due_pages: DUE_PAGES, seen_pages: 0 }
+        Self { file_pages: 0, written_pages: LOOK_EVERY_PAGES, due_pages: DUE_PAGES, seen_pages: 0 }
     }
 }
 
@@ -43,6 +58,15 @@ impl Checkpoints {
 
     pub(super) fn has_look_due(&self) -> bool {
         self.written_pages >= LOOK_EVERY_PAGES
+    }
+
+    /// Decides by how many pages to write beyond a log of this length.
+    fn pages_to_grow(&mut self, pages: u64) -> Option<u64> {
+        self.file_pages = self.file_pages.max(pages);
+        let is_wanted = (GROW_FROM_PAGES..GROW_TO_PAGES).contains(&pages)
+            && self.file_pages < DUE_PAGES.max(self.due_pages) + GROW_LEFT_PAGES
+            && self.file_pages - pages < GROW_LEFT_PAGES;
+        is_wanted.then(|| self.file_pages - pages + GROW_PAGES)
     }
 
     /// Decides whether to checkpoint a log of this length.
@@ -74,13 +98,39 @@ impl Writer {
                 tracing::debug!(pages, copied, "planbus.checkpoint");
                 self.checkpoints.learn(pages, copied);
             }
-            Ok(())
+            Ok(pages)
         });
-        if let Err(cause) = outcome {
+        match outcome {
+            Ok(pages) => self.grow_wal(pages),
             // Nothing is lost: the events are in the write-ahead log, and the next try comes.
-            tracing::warn!(%cause, "planbus.checkpoint: failed");
-            let seen = self.checkpoints.seen_pages;
-            self.checkpoints.learn(seen, 0);
+            Err(cause) => {
+                tracing::warn!(%cause, "planbus.checkpoint: failed");
+                let seen = self.checkpoints.seen_pages;
+                self.checkpoints.learn(seen, 0);
+            }
+        }
+    }
+
+    /// Makes the write-ahead log's file longer than the log, ahead of the commits that will need it.
+    fn grow_wal(&mut self, pages: u64) {
+        let Some(more) = self.checkpoints.pages_to_grow(pages) else { return };
+        let Some(connection) = &self.connection else { return };
+        // A transaction larger than the cache spills into the log's file; rolled back, it leaves
+        // the file long and the log as it was. Tried once for each length, whatever comes of it.
+        self.checkpoints.file_pages = pages + more;
+        let bytes = more * PAGE_BYTES;
+        let grown = connection.execute_batch(&format!(
+            "PRAGMA cache_size = {SPILL_CACHE_PAGES}; BEGIN IMMEDIATE;
+             INSERT INTO store_meta(key, value) VALUES ('wal_filler', zeroblob({bytes}));"
+        ));
+        if let Err(cause) = grown {
+            tracing::debug!(%cause, "planbus.checkpoint: the write-ahead log was not grown ahead");
+        }
+        self.roll_back();
+        if let Some(connection) = &self.connection
+            && let Err(cause) = connection.execute_batch(WRITER_CACHE)
+        {
+            tracing::debug!(%cause, "planbus.checkpoint: the cache stays small");
         }
     }
 }

@@ -14,8 +14,8 @@ use super::{
 };
 use crate::error::{Error, ErrorKind, Result};
 
-/// Pages that the writing connection keeps, in KiB: the leaves and inner pages it writes to.
-const WRITER_CACHE_KIB: i64 = 16 << 10;
+/// What the writing connection keeps, 16 MiB: the leaves and inner pages that it writes to.
+pub(super) const WRITER_CACHE: &str = "PRAGMA cache_size = -16384";
 /// How many prepared statements a connection keeps.
 const STATEMENTS_MAX: usize = 64;
 
@@ -56,7 +56,7 @@ fn configure(connection: &Connection, options: &StoreOptions) -> rusqlite::Resul
     connection.execute_batch(&format!(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; PRAGMA fullfsync = ON;
          PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = -1; PRAGMA trusted_schema = OFF;
-         PRAGMA cache_size = -{WRITER_CACHE_KIB};"
+         {WRITER_CACHE};"
     ))?;
     let pages = options.max_bytes.map(|bytes| bytes / schema::PAGE_BYTES);
     if let Some(pages) = pages.and_then(|pages| i64::try_from(pages).ok()) {

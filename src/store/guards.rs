@@ -11,25 +11,49 @@
 //! a process on one file share one guard: closing would do the very harm.
 
 #[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd;
+use std::{ffi::OsString, fs::File, path::PathBuf};
+
+#[cfg(target_os = "linux")]
 pub(super) use self::linux::Guards;
 #[cfg(not(target_os = "linux"))]
 pub(super) use self::none::Guards;
 use super::files::Files;
 
-/// The identity of the write-ahead log's file, to notice when somebody replaced it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct WalIdentity(Option<(u64, u64)>);
+/// Watches whether the write-ahead log's file is still the one that SQLite writes to.
+///
+/// Not by `stat`: on newer kernels a file whose times were asked for gets new ones with its next
+/// write, and syncing that write then costs a second one, of the inode: half as fast again.
+#[derive(Debug)]
+pub(super) struct WalWatch {
+    /// Kept open for its link in `/proc`, which says when the name is gone. SQLite puts no locks on
+    /// this file, so that closing it does no harm.
+    file: Option<File>,
+    link: PathBuf,
+    name: OsString,
+}
 
-impl WalIdentity {
-    #[cfg(unix)]
-    pub(super) fn of(files: &Files) -> Self {
-        use std::os::unix::fs::MetadataExt;
-        Self(std::fs::symlink_metadata(&files.wal).ok().map(|found| (found.dev(), found.ino())))
+impl WalWatch {
+    /// Watches the file that SQLite has opened just now.
+    pub(super) fn start(files: &Files) -> Self {
+        let file = File::open(&files.wal).ok();
+        let name = files.wal.file_name().unwrap_or_default().to_owned();
+        #[cfg(target_os = "linux")]
+        let link = file.as_ref().map(|file| format!("/proc/self/fd/{}", file.as_raw_fd()).into());
+        #[cfg(not(target_os = "linux"))]
+        let link = None;
+        let mut watch = Self { file, link: link.unwrap_or_default(), name };
+        if !watch.is_intact() {
+            // No /proc here: then there is nothing to watch by.
+            watch.file = None;
+        }
+        watch
     }
 
-    #[cfg(not(unix))]
-    pub(super) fn of(_files: &Files) -> Self {
-        Self(None)
+    /// Whether the file still has its name. Once removed, the link ends with " (deleted)".
+    pub(super) fn is_intact(&self) -> bool {
+        self.file.is_none()
+            || std::fs::read_link(&self.link).is_ok_and(|path| path.file_name() == Some(&self.name))
     }
 }
 

@@ -59,7 +59,7 @@ impl Writer {
     }
 
     /// Ends whatever transaction is open; a connection that cannot is dropped, to be opened anew.
-    fn roll_back(&mut self) {
+    pub(super) fn roll_back(&mut self) {
         let Some(connection) = &self.connection else { return };
         if connection.is_autocommit() {
             return;

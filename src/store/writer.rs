@@ -10,7 +10,7 @@ use super::{
     checkpoint::Checkpoints,
     connect, fault,
     files::Files,
-    guards::WalIdentity,
+    guards::WalWatch,
     options::StoreOptions,
     row::{self, NewRow},
     schema::Meta,
@@ -92,7 +92,7 @@ pub(super) struct Writer {
     pub(super) is_unsettled: bool,
     /// Somebody removed or replaced the `-wal` file: nothing that we commit would last.
     pub(super) is_cut_off: bool,
-    pub(super) wal: WalIdentity,
+    pub(super) wal: WalWatch,
     pub(super) checkpoints: Checkpoints,
 }
 
@@ -106,7 +106,7 @@ impl Writer {
     ) -> Result<Self> {
         let tip = read_tip(&connection, &meta)?;
         Ok(Self {
-            wal: WalIdentity::of(&files),
+            wal: WalWatch::start(&files),
             files,
             options,
             meta,
@@ -151,7 +151,7 @@ impl Writer {
             }
         }
         self.execute("COMMIT").map_err(Failure::Commit)?;
-        if WalIdentity::of(&self.files) != self.wal {
+        if !self.wal.is_intact() {
             self.is_cut_off = true;
             return Err(Failure::Other(self.cut_off()));
         }
@@ -273,7 +273,7 @@ impl Writer {
         if self.connection.is_none() {
             let connection = connect::writer(&self.files, &self.options)?;
             self.tip = read_tip(&connection, &self.meta)?;
-            self.wal = WalIdentity::of(&self.files);
+            self.wal = WalWatch::start(&self.files);
             self.connection = Some(connection);
         }
         Ok(())

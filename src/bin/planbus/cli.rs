@@ -68,19 +68,29 @@ pub(crate) enum Form {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a survey of a directory as a real agent, publishing every step
+    ///
+    /// One plan a folder, tools on every text file, decisions on what to skip. Creates the store when
+    /// it is missing. Every step is in the store before the next one begins.
     Demo(DemoOptions),
     /// List events, or follow them
+    ///
+    /// Events come in the order of the log: on a terminal the last 50, unless --last, --after, --since
+    /// or --until says otherwise; in a pipe or file all of them.
     Events(EventsOptions),
     /// List plans, the newest first
+    ///
+    /// On a terminal 50 of them, unless --last says otherwise; in a pipe or file all.
     Plans(PlansOptions),
     /// Show one plan with its subplans, decisions and failures
+    ///
+    /// A tree with the status, duration, tool calls and decisions of each. `-o json` gives one object
+    /// with the subplans inside it, `-o table` a line a plan.
     Show(ShowOptions),
     /// Show figures about the store
     Stats,
 }
 
-/// Surveys a directory: one plan a folder, tools on every text file, decisions on what to skip.
-/// Creates the store when it is missing. Every step is in the store before the next one begins.
+/// The options of `demo`.
 #[derive(Args, Debug)]
 pub(crate) struct DemoOptions {
     /// The directory to survey
@@ -88,8 +98,7 @@ pub(crate) struct DemoOptions {
     pub(crate) path: PathBuf,
 }
 
-/// Events in the order of the log. On a terminal the last 50, unless --last, --after, --since or
-/// --until says otherwise; in a pipe or file all of them.
+/// The options of `events`.
 #[derive(Args, Debug)]
 pub(crate) struct EventsOptions {
     /// Only events of this plan
@@ -133,8 +142,7 @@ pub(crate) struct EventsOptions {
     pub(crate) follow: bool,
 }
 
-/// Plans that were started, the newest first. On a terminal 50, unless --last says otherwise; in a
-/// pipe or file all of them.
+/// The options of `plans`.
 #[derive(Args, Debug)]
 pub(crate) struct PlansOptions {
     /// Only plans that stand so: running, completed or failed
@@ -150,8 +158,7 @@ pub(crate) struct PlansOptions {
     pub(crate) roots: bool,
 }
 
-/// A plan with its subplans: status, duration, tool calls and failures, decisions. `-o json` gives
-/// one object, subplans inside it.
+/// The options of `show`.
 #[derive(Args, Debug)]
 pub(crate) struct ShowOptions {
     /// The plan's id

@@ -1,7 +1,7 @@
 //! `planbus`, the program: runs the demo survey, and reads logs of plan events.
 //!
 //! Data goes to stdout, everything else to stderr. It is an ordinary user of the library: it never
-//! touches a store but through the public API, and its reading commands never create a file.
+//! touches a store but through the public API, and its reading commands never create a store.
 
 mod cli;
 mod commands;

@@ -29,9 +29,10 @@ pub(crate) fn stderr_size() -> (usize, usize) {
 
 #[cfg(target_os = "linux")]
 fn size(stream: impl std::os::fd::AsFd) -> (usize, usize) {
+    let or = |told: u16, default| if told > 0 { told.into() } else { default };
     match rustix::termios::tcgetwinsize(stream) {
-        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col.into(), size.ws_row.into()),
-        _ => SIZE_DEFAULT,
+        Ok(size) => (or(size.ws_col, SIZE_DEFAULT.0), or(size.ws_row, SIZE_DEFAULT.1)),
+        Err(_) => SIZE_DEFAULT,
     }
 }
 

@@ -85,3 +85,33 @@ pub(crate) fn shell_word(text: &str) -> Cow<'_, str> {
     }
     Cow::Owned(format!("'{}'", text.replace('\'', r"'\''")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_moves_the_cursor_is_written_out() {
+        assert_eq!(escape("a\u{1b}[2J\r\n\u{9b}\u{202e}b"), r"a\u{1b}[2J\r\n\u{9b}\u{202e}b");
+        assert_eq!(escape_json("{\"a\":\"\u{7f}\u{9b}\"}"), r#"{"a":"\u007f\u009b"}"#);
+        assert!(matches!(escape("plain ü 漢"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_cut_text_has_at_most_its_columns() {
+        assert_eq!((cut("abcdef", 4), cut_start("abcdef", 4)), ("abc…".into(), "…def".into()));
+        assert_eq!((cut("abc", 3), cut_start("abc", 3)), ("abc".into(), "abc".into()));
+        assert_eq!((cut("漢字漢字", 4), cut_start("漢字漢字", 4)), ("漢…".into(), "…字".into()));
+        for columns in 1..12 {
+            assert!(width(&cut("ab漢字cd漢", columns)) <= columns);
+            assert!(width(&cut_start("ab漢字cd漢", columns)) <= columns);
+        }
+    }
+
+    #[test]
+    fn a_shell_takes_a_word_as_one() {
+        assert_eq!(shell_word("survey-01/src"), "survey-01/src");
+        assert_eq!(shell_word("it's $HOME"), r"'it'\''s $HOME'");
+        assert_eq!((shell_word(""), shell_word("~x")), ("''".into(), "'~x'".into()));
+    }
+}

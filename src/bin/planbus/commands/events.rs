@@ -46,7 +46,6 @@ pub(crate) fn run(options: &EventsOptions, global: &Global, out: &mut Output) ->
     let bounded = options.after.is_some() || options.since.is_some() || options.until.is_some();
     let by_default = (terminal::is_stdout() && !bounded).then_some(LAST_DEFAULT);
     let mut printer = Printer::new(out.form(Form::Table), &store);
-    printer.begin(out)?;
     let past = query(options).before(head + 1);
     match options.last.or(by_default) {
         Some(0) => {}
@@ -67,6 +66,7 @@ pub(crate) fn run(options: &EventsOptions, global: &Global, out: &mut Output) ->
             }
         }
     }
+    printer.begin(out)?;
     match stop {
         Some(stop) => follow(options, global, store.clone(), Start::After(head), &stop, &mut printer, out),
         None => Ok(()),
@@ -167,6 +167,7 @@ fn is_wanted(options: &EventsOptions, event: &Event) -> Result<bool, Failure> {
 struct Printer {
     form: Form,
     table: Table,
+    is_begun: bool,
     store: EventStore,
     /// How deep each plan is nested, as far as it was asked.
     depths: HashMap<PlanId, usize>,
@@ -183,11 +184,15 @@ impl Printer {
             ("WHAT", Column::Left),
         ];
         let table = Table::new(&heads).at_least(&[6, 18, 16, 0, 0]);
-        Self { form, table, store: store.clone(), depths: HashMap::new() }
+        Self { form, table, is_begun: false, store: store.clone(), depths: HashMap::new() }
     }
 
-    fn begin(&self, out: &mut Output) -> Result<(), Failure> {
-        if self.form == Form::Json { Ok(()) } else { self.table.write_head(out) }
+    /// Writes the table's head, once, and as wide as the first rows need.
+    fn begin(&mut self, out: &mut Output) -> Result<(), Failure> {
+        if std::mem::replace(&mut self.is_begun, true) || self.form == Form::Json {
+            return Ok(());
+        }
+        self.table.write_head(out)
     }
 
     /// Writes events that were read together; the columns widen for them.
@@ -197,6 +202,7 @@ impl Printer {
         }
         let rows = events.iter().map(|event| self.row(event)).collect::<Result<Vec<_>, _>>()?;
         self.table.fit(&rows, out);
+        self.begin(out)?;
         rows.iter().try_for_each(|row| self.table.write(row, out))
     }
 

@@ -23,7 +23,7 @@ const LISTED_MAX: usize = 15;
 const SUGGESTIONS_FROM: usize = 2_000;
 /// How many plans are suggested.
 const SUGGESTIONS_MAX: usize = 3;
-/// The most columns that a plan's id takes in a list.
+/// The most columns of a terminal that a plan's id takes in a list.
 const PLAN_COLUMNS: usize = 30;
 
 /// Runs the command.
@@ -105,7 +105,7 @@ impl Lists {
             {
                 let given = arguments.get(&done.call_id).map(String::as_str).unwrap_or_default();
                 let error = done.error.as_deref().unwrap_or("failed");
-                self.failures.push((plan.clone(), format!("{} {given}: {error}", done.tool)));
+                self.failures.push((plan.clone(), format!("{}: {error}  {given}", done.tool)));
             }
         }
         Ok(())
@@ -131,7 +131,8 @@ fn write_list(
         } else {
             id
         });
-        let id = cut_start(&escape(id), PLAN_COLUMNS).into_owned();
+        let columns = if out.columns().is_some() { PLAN_COLUMNS } else { usize::MAX };
+        let id = cut_start(&escape(id), columns).into_owned();
         let what = escape(what);
         let room = out.columns().unwrap_or(usize::MAX).saturating_sub(crate::text::width(&id) + 4);
         out.line(&format!("  {}  {}", out.paint(Style::Faint, &id), cut(&what, room)))?;

@@ -224,3 +224,50 @@ fn in_short(call: &ToolCalled) -> String {
     let path = path.rsplit('/').next().unwrap_or(path);
     escape(format!("{} {path}", call.tool).trim_end()).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use planbus::{Event, PlanCompleted, ToolCalled};
+    use serde_json::json;
+
+    use super::*;
+
+    fn started(plan: &str, parent: &str) -> Event {
+        let mut payload = PlanStarted::new("survey \u{1b}[2J");
+        payload.parent = Some(parent.to_owned());
+        Event::new(plan, payload)
+    }
+
+    #[test]
+    fn a_frame_fits_the_terminal_and_tells_how_much_it_leaves_out() {
+        let now = Instant::now();
+        let mut model = Model::new(now);
+        model.apply(&Event::new("root", PlanStarted::new("survey \u{1b}[2J")), now);
+        for plan in 0..100 {
+            let id = format!("root/{plan} {}", "long ".repeat(30));
+            model.apply(&started(&id, "root"), now);
+            let call = ToolCalled::new("call-1", "read_file", json!({"path": "a/b\u{202e}.txt"}));
+            model.apply(&Event::new(id.as_str(), call), now);
+        }
+        for (columns, rows) in [(60, 10), (200, 50), (20, 5), (1, 1), (0, 0)] {
+            let frame = model.frame(columns, rows, now, Painter::new(false));
+            let lines: Vec<&str> = frame.lines().collect();
+            assert!(lines.len() <= rows.max(3), "{columns}x{rows}: {} lines", lines.len());
+            assert!(lines.iter().all(|line| width(line) < columns.max(2)), "{columns}x{rows}:\n{frame}");
+            assert!(!frame.contains(['\u{1b}', '\u{202e}']), "{frame:?}");
+        }
+        assert!(model.frame(60, 10, now, Painter::new(false)).contains("… and 94 more running"));
+    }
+
+    #[test]
+    fn ended_plans_leave_the_tree_and_are_counted() {
+        let now = Instant::now();
+        let mut model = Model::new(now);
+        model.apply(&Event::new("root", PlanStarted::new("survey")), now);
+        model.apply(&started("root/a", "root"), now);
+        model.apply(&Event::new("root/a", PlanCompleted::new()), now);
+        let frame = model.frame(80, 24, now, Painter::new(false));
+        assert!(frame.contains("1 subplan done") && frame.contains("1 running, 1 done, 0 failed"), "{frame}");
+        assert_eq!(frame.lines().count(), 2);
+    }
+}
