@@ -205,3 +205,37 @@ fn redacted_secrets_are_in_no_file_of_the_store() {
         assert!(!bytes.windows(canary.len()).any(|window| window == canary.as_bytes()), "{path:?}");
     }
 }
+
+#[test]
+fn p5_handlers_of_a_durable_bus_publish_subscribe_and_tail_from_many_threads() {
+    let (_folder, path) = place();
+    let bus = open(&path);
+    let handle = bus.clone();
+    let _nested = bus
+        .subscribe(Filter::all().types(["outer"]), move |event: &Event| {
+            let sub = handle.subscribe(Filter::all().plan("q"), |_: &Event| ()).expect("subscribes");
+            let inner = Event::untyped(event.plan_id(), "inner", json!({}));
+            let published = handle.publish(inner).expect("publishes");
+            assert!(published.seq > event.seq(), "a nested event comes after its cause in the log");
+            drop(sub);
+            let mut tail =
+                handle.tail(Filter::all(), Start::After(published.seq.unwrap_or(0) - 1)).expect("opens");
+            assert_eq!(tail.next_timeout(SOON).expect("reads").and_then(|event| event.seq()), published.seq);
+        })
+        .expect("subscribes");
+    thread::scope(|threads| {
+        for publisher in 0..8 {
+            let bus = &bus;
+            threads.spawn(move || {
+                for _ in 0..25 {
+                    let published = bus.publish(Event::untyped(format!("p{publisher}"), "outer", json!({})));
+                    assert_eq!(published.expect("publishes").failed, 0);
+                }
+            });
+        }
+    });
+    let events = bus.store().expect("a store").read_after(0, 1_000).expect("reads");
+    assert_eq!(events.len(), 400);
+    let inner = events.iter().filter(|event| event.event_type().as_str() == "inner");
+    assert!(inner.clone().all(|event| event.causation_id().is_some()) && inner.count() == 200);
+}
