@@ -6,22 +6,23 @@
 //! nothing; elsewhere both use a fence.
 
 use std::sync::{
-    OnceLock,
-    atomic::{Ordering, compiler_fence, fence},
+    Once,
+    atomic::{AtomicBool, Ordering, compiler_fence, fence},
 };
 
-/// Whether `heavy` makes all threads pass a barrier.
-static IS_ASYMMETRIC: OnceLock<bool> = OnceLock::new();
+/// Whether `heavy` makes all threads pass a barrier. Set once, before the first mark is made.
+static IS_ASYMMETRIC: AtomicBool = AtomicBool::new(false);
 
-/// Chooses the kind of barrier, once in a process; to be called before the first mark is made.
+/// Chooses the kind of barrier, once in a process.
 pub(super) fn prepare() {
-    IS_ASYMMETRIC.get_or_init(register);
+    static CHOICE: Once = Once::new();
+    CHOICE.call_once(|| IS_ASYMMETRIC.store(register(), Ordering::Release));
 }
 
 /// The publisher's side.
 #[inline]
 pub(super) fn light() {
-    if IS_ASYMMETRIC.get().is_some_and(|asymmetric| *asymmetric) {
+    if IS_ASYMMETRIC.load(Ordering::Relaxed) {
         compiler_fence(Ordering::SeqCst);
     } else {
         fence(Ordering::SeqCst);
@@ -31,7 +32,7 @@ pub(super) fn light() {
 /// The closer's side.
 pub(super) fn heavy() {
     fence(Ordering::SeqCst);
-    if IS_ASYMMETRIC.get().is_some_and(|asymmetric| *asymmetric) {
+    if IS_ASYMMETRIC.load(Ordering::Relaxed) {
         pass_all();
     }
 }

@@ -84,10 +84,7 @@ pub(super) struct Lane {
 }
 
 /// The lanes of one thread; retires them when the thread ends.
-struct Mine {
-    lanes: RefCell<Vec<Rc<Lane>>>,
-    cell: Cell,
-}
+struct Mine(RefCell<Vec<Rc<Lane>>>);
 
 /// A thread's number, given back when the thread ends.
 struct Cell(usize);
@@ -116,14 +113,15 @@ impl Drop for Cell {
 
 impl Drop for Mine {
     fn drop(&mut self) {
-        for lane in self.lanes.get_mut() {
+        for lane in self.0.get_mut() {
             lane.mark.retired.store(true, Ordering::Release);
         }
     }
 }
 
 thread_local! {
-    static MINE: Mine = Mine { lanes: RefCell::new(Vec::new()), cell: Cell::take() };
+    static MINE: Mine = const { Mine(RefCell::new(Vec::new())) };
+    static CELL: Cell = Cell::take();
 }
 
 /// A publish that is running; ends when dropped.
@@ -194,10 +192,10 @@ impl Lanes {
             None => self.add_mark(),
         };
         // While the thread ends its lanes are gone, but its last publishes still count.
-        let cell = MINE.try_with(|mine| mine.cell.0).unwrap_or(OWN_CELLS);
+        let cell = CELL.try_with(|cell| cell.0).unwrap_or(OWN_CELLS);
         let lane = Rc::new(Lane { bus, seen, mark, cell });
         let replaced = MINE.try_with(|mine| {
-            let mut lanes = mine.lanes.borrow_mut();
+            let mut lanes = mine.0.borrow_mut();
             // Lanes of buses that are gone: nobody but this thread holds their marks.
             let (kept, gone): (Vec<_>, Vec<_>) =
                 lanes.drain(..).partition(|lane| lane.bus != bus && Arc::strong_count(&lane.mark) > 1);
@@ -260,7 +258,5 @@ impl Lanes {
 
 #[inline]
 fn mine(bus: u64) -> Option<Rc<Lane>> {
-    MINE.try_with(|mine| mine.lanes.borrow().iter().find(|lane| lane.bus == bus).map(Rc::clone))
-        .ok()
-        .flatten()
+    MINE.try_with(|mine| mine.0.borrow().iter().find(|lane| lane.bus == bus).map(Rc::clone)).ok().flatten()
 }

@@ -326,3 +326,61 @@ impl Writer {
         copied.and(closed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::PlanStarted;
+
+    fn event() -> Event {
+        Event::new("plan", PlanStarted::new("a goal"))
+    }
+
+    #[test]
+    fn after_a_fork_the_child_can_neither_use_nor_close_the_store() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("planbus.db");
+        let mut inner = Inner::open_as_owner(&path, StoreOptions::default()).expect("opens");
+        inner.commit(vec![event()]).expect("commits");
+        // What a child sees: its own process id is another one.
+        inner.pid = inner.pid.wrapping_add(1);
+        for error in [
+            inner.commit(vec![event()]).expect_err("refused"),
+            inner.head().expect_err("refused"),
+            inner.close().expect_err("refused"),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Closed);
+            assert!(error.to_string().contains("fork"), "{error}");
+        }
+        let wal_bytes = inner.files.wal_bytes();
+        drop(inner);
+        let files = Files::resolve(&path).expect("is there");
+        assert!(wal_bytes > 0 && files.wal_bytes() == wal_bytes, "nothing was moved");
+        let error = Inner::open_as_owner(&path, StoreOptions::default()).expect_err("the parent owns it");
+        assert_eq!(error.kind(), ErrorKind::Locked);
+    }
+
+    #[test]
+    fn a_transaction_that_a_panic_left_open_is_undone_by_the_next_commit() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let inner =
+            Inner::open_as_owner(&dir.path().join("planbus.db"), StoreOptions::default()).expect("opens");
+        let owner = inner.owner.as_ref().expect("an owner");
+        {
+            let mut writer = owner.writer.lock();
+            let writer = writer.as_mut().expect("open");
+            writer.execute("BEGIN IMMEDIATE").expect("begins");
+            writer.execute("UPDATE store_meta SET value = 99 WHERE key = 'settle_counter'").expect("writes");
+            writer.tip.seq += 7;
+        }
+        let stored = inner.commit(vec![event()]).expect("commits");
+        assert_eq!(stored[0].event.seq(), Some(1));
+        let counter: i64 = inner
+            .read(|connection| {
+                let sql = "SELECT value FROM store_meta WHERE key = 'settle_counter'";
+                connection.query_row(sql, [], |row| row.get(0)).map_err(|cause| fault::sqlite("read", cause))
+            })
+            .expect("reads");
+        assert_eq!(counter, 0);
+    }
+}

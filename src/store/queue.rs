@@ -228,3 +228,6 @@ impl<T, R> Drop for Leadership<'_, T, R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

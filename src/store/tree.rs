@@ -51,19 +51,20 @@ pub(super) fn read(store: &Inner, tenant: &Tenant, root: PlanId) -> Result<PlanT
     while let Some((plan, parent, depth)) = waiting.pop_front() {
         let Some(found) = plans::summarise(store, tenant, &plan)? else { continue };
         let at = nodes.len();
-        let mut children = found.children;
-        children.retain(|child| !known.contains(child));
-        let is_cut = !children.is_empty()
-            && (depth == PLAN_TREE_MAX_DEPTH || known.len() + children.len() > PLAN_TREE_MAX_PLANS);
+        let mut is_cut = false;
+        for child in found.children {
+            if known.contains(&child) {
+                continue;
+            }
+            if depth == PLAN_TREE_MAX_DEPTH || known.len() == PLAN_TREE_MAX_PLANS {
+                is_cut = true;
+                break;
+            }
+            known.insert(child.clone());
+            waiting.push_back((child, Some(at), depth + 1));
+        }
         let tree = PlanTree { plan: found.summary, children: Vec::new(), is_cut };
         nodes.push(Node { tree, parent, depth });
-        if !is_cut {
-            for child in children {
-                if known.insert(child.clone()) {
-                    waiting.push_back((child, Some(at), depth + 1));
-                }
-            }
-        }
     }
     let missing = || Error::new(ErrorKind::NotFound, format!("the log has no event of the plan {root}"));
     join(nodes).ok_or_else(missing)

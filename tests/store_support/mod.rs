@@ -82,7 +82,11 @@ pub(crate) fn as_child(command: &mut Command, role: &str, path: &Path) {
 /// The path to act on, in a child with this role; `None` where the test runs as a test.
 pub(crate) fn role(role: &str) -> Option<PathBuf> {
     let is_child = std::env::var_os(ROLE).is_some_and(|given| given == role);
-    is_child.then(|| std::env::var_os(PATH).expect("a child is given a path").into())
+    is_child.then(|| {
+        // The harness has begun a line of its own.
+        println!();
+        std::env::var_os(PATH).expect("a child is given a path").into()
+    })
 }
 
 /// A child that is killed when the test ends.

@@ -17,6 +17,11 @@ pub(crate) fn is_stderr() -> bool {
     io::stderr().is_terminal()
 }
 
+/// Whether lines on stderr can be drawn again in place.
+pub(crate) fn can_redraw() -> bool {
+    is_stderr() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
 /// Columns and rows of the terminal on stdout; `None` when there is none.
 pub(crate) fn stdout_size() -> Option<(usize, usize)> {
     is_stdout().then(|| size(io::stdout()))

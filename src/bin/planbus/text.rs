@@ -54,7 +54,7 @@ pub(crate) fn cut(text: &str, columns: usize) -> Cow<'_, str> {
     if width(text) <= columns {
         return Cow::Borrowed(text);
     }
-    let room = columns.saturating_sub(1);
+    let Some(room) = columns.checked_sub(1) else { return Cow::Borrowed("") };
     let mut used = 0;
     let end = text.char_indices().find(|(_, c)| {
         used += char_width(*c);
@@ -68,7 +68,7 @@ pub(crate) fn cut_start(text: &str, columns: usize) -> Cow<'_, str> {
     if width(text) <= columns {
         return Cow::Borrowed(text);
     }
-    let room = columns.saturating_sub(1);
+    let Some(room) = columns.checked_sub(1) else { return Cow::Borrowed("") };
     let mut used = 0;
     let start = text.char_indices().rev().find(|(_, c)| {
         used += char_width(*c);
@@ -102,7 +102,7 @@ mod tests {
         assert_eq!((cut("abcdef", 4), cut_start("abcdef", 4)), ("abc…".into(), "…def".into()));
         assert_eq!((cut("abc", 3), cut_start("abc", 3)), ("abc".into(), "abc".into()));
         assert_eq!((cut("漢字漢字", 4), cut_start("漢字漢字", 4)), ("漢…".into(), "…字".into()));
-        for columns in 1..12 {
+        for columns in 0..12 {
             assert!(width(&cut("ab漢字cd漢", columns)) <= columns);
             assert!(width(&cut_start("ab漢字cd漢", columns)) <= columns);
         }

@@ -36,7 +36,7 @@ pub(crate) fn run(options: &DemoOptions, global: &Global, out: &mut Output) -> R
     let bus = EventBus::builder().store(store.clone()).build()?;
     // Two writers on one terminal would spoil each other's lines.
     let is_watched =
-        terminal::is_stderr() && !global.quiet && global.verbose == 0 && env::var_os("RUST_LOG").is_none();
+        terminal::can_redraw() && !global.quiet && global.verbose == 0 && env::var_os("RUST_LOG").is_none();
     let live = is_watched.then(|| Live::start(&bus, survey.plan_id())).transpose()?;
     let outcome = survey.run(&bus, stop);
     drop(live);

@@ -4,19 +4,20 @@
 //! times a second. A publisher never waits for the terminal.
 
 mod model;
+mod pane;
 
 use std::{
+    io,
     sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use crossbeam_channel::{Sender, bounded};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use parking_lot::Mutex;
 use planbus::{Event, EventBus, Filter, PlanId, Subscription};
 
-use self::model::Model;
+use self::{model::Model, pane::Pane};
 use crate::{
     failure::{Exit, Failure},
     style::Painter,
@@ -46,19 +47,18 @@ impl Live {
             .named("live tree");
         let (stop, stopped) = bounded::<()>(0);
         let draw = move || {
-            let pane = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            pane.set_style(
-                ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()),
-            );
+            let mut pane = Pane::default();
             let painter = Painter::new(true);
             // Ends when the sender is dropped.
             while stopped.recv_timeout(FRAME).is_err_and(|error| error.is_timeout()) {
                 let (columns, rows) = terminal::stderr_size();
                 let frame = model.lock().frame(columns, rows, Instant::now(), painter);
-                pane.set_message(frame);
-                pane.tick();
+                // A terminal that is gone needs no frames.
+                if pane.draw(&frame, &mut io::stderr()).is_err() {
+                    return;
+                }
             }
-            pane.finish_and_clear();
+            let _ = pane.clear(&mut io::stderr());
         };
         let thread = thread::Builder::new().name("live tree".to_owned()).spawn(draw);
         let thread = thread.map_err(|error| Failure::of(Exit::Failed, "start the live tree", &error))?;

@@ -1,0 +1,166 @@
+//! Tails of a store: in the owner's process and in others, at any start, through any filter.
+
+mod store_support;
+
+use std::{
+    io::{BufRead, BufReader},
+    time::{Duration, Instant},
+};
+
+use planbus::*;
+use serde_json::json;
+use store_support::*;
+
+fn bus(dir: &Dir) -> EventBus {
+    EventBus::builder().store(EventStore::open(dir.db()).expect("opens")).build().expect("builds")
+}
+
+fn reader_bus(dir: &Dir) -> EventBus {
+    EventBus::builder().store(EventStore::open_read_only(dir.db()).expect("opens")).build().expect("builds")
+}
+
+fn next(tail: &mut Tail) -> u64 {
+    tail.next_timeout(LIMIT).expect("reads").expect("comes in time").seq().expect("stored")
+}
+
+/// All that is there.
+fn rest(tail: &mut Tail) -> Vec<u64> {
+    std::iter::from_fn(|| tail.next_timeout(Duration::ZERO).expect("reads"))
+        .filter_map(|event| event.seq())
+        .collect()
+}
+
+#[test]
+fn a_tail_begins_where_it_is_told_and_says_where_it_cannot() {
+    let dir = Dir::new();
+    let bus = bus(&dir);
+    let events: Vec<Event> = (0..5).map(|number| event("plan", number)).collect();
+    bus.publish_all(events.clone()).expect("commits");
+    bus.publish(event("plan", 9).with_tenant("acme")).expect("commits");
+    let from = |start| rest(&mut bus.tail(Filter::all(), start).expect("a tail"));
+    assert_eq!(from(Start::Beginning), [1, 2, 3, 4, 5, 6]);
+    assert_eq!(from(Start::After(0)), [1, 2, 3, 4, 5, 6]);
+    assert_eq!(from(Start::After(4)), [5, 6]);
+    assert_eq!(from(Start::After(6)), [0; 0]);
+    assert_eq!(from(Start::Now), [0; 0]);
+    assert_eq!(from(Start::AfterEvent(events[2].event_id())), [4, 5, 6]);
+    let kind = |filter, start| bus.tail(filter, start).map(drop).expect_err("refused").kind();
+    assert_eq!(kind(Filter::all(), Start::After(7)), ErrorKind::InvalidInput);
+    assert_eq!(kind(Filter::all(), Start::After(u64::MAX)), ErrorKind::InvalidInput);
+    assert_eq!(kind(Filter::all(), Start::AfterEvent(EventId::generate())), ErrorKind::NotFound);
+    let foreign = Start::AfterEvent(events[2].event_id());
+    assert_eq!(kind(Filter::all().tenant("acme"), foreign), ErrorKind::NotFound, "as an unknown one");
+}
+
+#[test]
+fn a_filtered_tail_returns_exactly_what_matches_and_its_cursor_passes_the_rest() {
+    let dir = Dir::new();
+    let bus = bus(&dir);
+    let many: Vec<Event> = (0..3_000)
+        .map(|number| match number % 1_000 {
+            999 => event("rare", number).with_priority(Priority::High),
+            _ => event(&format!("plan-{}", number % 7), number),
+        })
+        .collect();
+    bus.publish_all(many).expect("commits");
+    let mut tail = bus.tail(Filter::all().plan("rare"), Start::Beginning).expect("a tail");
+    assert_eq!(rest(&mut tail), [1_000, 2_000, 3_000]);
+    assert_eq!(tail.cursor(), Some(3_000));
+    let mut tail = bus.tail(Filter::all().min_priority(Priority::High), Start::Beginning).expect("a tail");
+    assert_eq!(next(&mut tail), 1_000);
+    assert_eq!(tail.cursor(), Some(1_000));
+    assert_eq!(rest(&mut tail), [2_000, 3_000]);
+    bus.publish(event("plan-1", 1)).expect("commits");
+    assert_eq!(rest(&mut tail), [0; 0]);
+    assert_eq!(tail.cursor(), Some(3_001), "what does not match was examined");
+    let mut of_plan = bus.tail(Filter::all().plan("plan-3"), Start::After(2_990)).expect("a tail");
+    assert_eq!(rest(&mut of_plan), [2_993]);
+}
+
+#[test]
+fn a_waiting_tail_is_woken_by_a_commit_and_by_closing() {
+    let dir = Dir::new();
+    let bus = bus(&dir);
+    std::thread::scope(|scope| {
+        let (told, heard) = std::sync::mpsc::channel();
+        let mut tail = bus.tail(Filter::all(), Start::Now).expect("a tail");
+        scope.spawn(move || {
+            for event in &mut tail {
+                told.send(event.expect("reads").seq()).expect("heard");
+            }
+        });
+        for number in 1..=20 {
+            bus.publish(event("plan", number)).expect("commits");
+            assert_eq!(heard.recv_timeout(LIMIT).expect("woken"), Some(number as u64));
+        }
+        let start = Instant::now();
+        bus.close();
+        assert!(heard.recv_timeout(LIMIT).is_err(), "the iterator ended");
+        assert!(start.elapsed() < LIMIT);
+    });
+}
+
+#[test]
+fn closing_the_store_ends_a_waiting_tail() {
+    let dir = Dir::new();
+    let bus = bus(&dir);
+    let mut tail = bus.tail(Filter::all(), Start::Now).expect("a tail");
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(move || tail.next_timeout(LIMIT));
+        bus.store().expect("built with one").close().expect("closes");
+        assert_eq!(waiting.join().expect("no panic").expect_err("closed").kind(), ErrorKind::Closed);
+    });
+}
+
+/// The child: publishes as many events as it is told by lines, one commit each, and then leaves.
+#[test]
+fn publisher() {
+    let Some(path) = role("publisher") else { return };
+    let store = EventStore::open(path).expect("opens");
+    for number in 0..500 {
+        store.save(&event("plan", number)).expect("commits");
+    }
+    println!("published");
+    store.save(&Event::untyped("plan", "last", json!({}))).expect("commits");
+    store.close().expect("closes");
+}
+
+#[test]
+fn a_tail_in_another_process_misses_nothing_across_owners() {
+    let dir = Dir::new();
+    bus(&dir).close();
+    let readers = reader_bus(&dir);
+    let mut tail = readers.tail(Filter::all(), Start::Now).expect("a tail");
+    let mut of_type = readers.tail(Filter::all().types(["last"]), Start::Now).expect("a tail");
+    let mut seq = 0;
+    for _owner in 0..3 {
+        let mut child = Killed(child("publisher", &dir.db()).spawn().expect("starts"));
+        for _ in 0..501 {
+            seq += 1;
+            assert_eq!(next(&mut tail), seq);
+        }
+        assert_eq!(next(&mut of_type), seq);
+        let told = BufReader::new(child.0.stdout.take().expect("piped")).lines().map_while(|line| line.ok());
+        assert!(told.into_iter().any(|line| line == "published"));
+        assert!(child.0.wait().expect("ends").success());
+    }
+    assert_eq!(tail.cursor(), Some(1_503));
+    drop((tail, of_type, readers));
+    assert_eq!(check_dense(&EventStore::open(dir.db()).expect("opens")).len(), 1_503);
+}
+
+#[test]
+fn a_reader_in_the_owners_process_follows_too() {
+    let dir = Dir::new();
+    let owner = bus(&dir);
+    let readers = reader_bus(&dir);
+    let mut tail = readers.tail(Filter::all(), Start::Now).expect("a tail");
+    for number in 1..=50 {
+        owner.publish(event("plan", number)).expect("commits");
+        assert_eq!(next(&mut tail), number as u64);
+    }
+    drop(owner);
+    let owner = bus(&dir);
+    owner.publish(event("plan", 51)).expect("the next owner commits");
+    assert_eq!(next(&mut tail), 51);
+}
