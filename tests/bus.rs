@@ -618,7 +618,7 @@ fn options_are_validated_once_and_named() {
         assert_eq!(error.kind(), ErrorKind::InvalidOption);
         error.to_string()
     };
-    assert_eq!(problem(EventBus::builder().in_memory().depth_max(0)), "depth_max must be 1 to 256, got 0");
+    assert_eq!(problem(EventBus::builder().in_memory().depth_max(0)), "depth_max must be 1 to 64, got 0");
     assert_eq!(
         problem(EventBus::builder().in_memory().quarantine_after(0)),
         "quarantine_after must be at least 1, got 0"

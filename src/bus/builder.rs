@@ -6,6 +6,7 @@ use super::{
     EventBus,
     core::{Core, Options, RedactHook},
     dispatch::{HandlerFailure, Policy},
+    frame::DEPTH_MAX,
 };
 #[cfg(feature = "sqlite")]
 use crate::store::EventStore;
@@ -16,8 +17,6 @@ use crate::{
 
 /// How deep handlers may publish from handlers unless the bus says otherwise.
 const DEPTH_DEFAULT: usize = 32;
-/// Deeper, a thread's stack of 2 MiB might not hold the handlers.
-const DEPTH_MAX: usize = 256;
 /// A handler slower than this is reported, on a bus with a store.
 #[cfg(feature = "sqlite")]
 const SLOW_HANDLER_DEFAULT: Duration = Duration::from_millis(100);
@@ -102,7 +101,7 @@ impl EventBusBuilder {
         self
     }
 
-    /// How many levels deep handlers may publish from handlers, 1 to 256; by default 32.
+    /// How many levels deep handlers may publish from handlers, 1 to 64; by default 32.
     pub fn depth_max(mut self, levels: usize) -> Self {
         self.depth_max = levels;
         self

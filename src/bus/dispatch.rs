@@ -12,28 +12,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use scoped_tls::scoped_thread_local;
-
 use super::{
-    lane::Running,
+    frame,
+    lane::{Mark, Running},
     slot::{Missed, Slot, SubscriptionId},
 };
 use crate::event::Event;
-
-/// What runs on this thread now: the event whose handlers are being called.
-pub(super) struct Frame {
-    pub(super) event: Event,
-    /// How many handlers are on this thread's stack, this one's included.
-    pub(super) depth: usize,
-}
-
-scoped_thread_local!(static FRAME: Frame);
-
-/// Calls `f` with the event whose handler this thread is in, if it is in one.
-#[inline]
-pub(super) fn with_current<R>(f: impl FnOnce(Option<&Frame>) -> R) -> R {
-    if FRAME.is_set() { FRAME.with(|frame| f(Some(frame))) } else { f(None) }
-}
 
 /// A handler that failed or panicked, as the `on_handler_failure` hook sees it.
 #[derive(Debug)]
@@ -76,22 +60,31 @@ pub(super) struct Tally {
     pub(super) failed: usize,
 }
 
-/// Calls every subscriber that wants the frame's event.
+/// Calls every subscriber that wants the event.
 #[inline]
-pub(super) fn dispatch(running: &Running<'_>, frame: &Frame, policy: &Policy) -> Tally {
+pub(super) fn dispatch(running: &Running<'_>, event: Event, policy: &Policy) -> Tally {
+    if running.registry().has_nothing_for(&event) {
+        unhandled(event, running, policy);
+        return Tally::default();
+    }
+    frame::enter(event, |event| call_candidates(running, event, policy))
+}
+
+#[inline]
+fn call_candidates(running: &Running<'_>, event: &Event, policy: &Policy) -> Tally {
     let round = Round {
-        frame,
+        event,
         policy,
         cell: running.lane.cell,
         visited: Cell::new(0),
         passed_over: Cell::new(0),
         failed: Cell::new(0),
     };
-    running.registry().each_candidate(&frame.event, |slots| round.call_all(slots));
+    running.registry().each_candidate(event, |slots| round.call_all(slots));
     let failed = round.failed.get();
     let tally = Tally { delivered: round.visited.get() - round.passed_over.get() - failed, failed };
     if tally.delivered + tally.failed == 0 {
-        unhandled(frame, running, policy);
+        tell_unhandled(event, running, policy);
     }
     tally
 }
@@ -99,7 +92,7 @@ pub(super) fn dispatch(running: &Running<'_>, frame: &Frame, policy: &Policy) ->
 /// One event on its way to its subscribers. What is usual is counted by the run, what is not one
 /// by one, so that a call carries no counter along.
 struct Round<'a> {
-    frame: &'a Frame,
+    event: &'a Event,
     policy: &'a Policy,
     /// Which of a slot's counters belong to this thread.
     cell: usize,
@@ -121,17 +114,15 @@ impl Round<'_> {
                 self.call(slot);
             }
         };
-        FRAME.set(self.frame, || {
-            while let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
-                self.fail(&slots[next.get() - 1], &Panicked::from(panic), true);
-            }
-        });
+        while let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
+            self.fail(&slots[next.get() - 1], &Panicked::from(panic), true);
+        }
         self.visited.set(self.visited.get() + slots.len());
     }
 
     #[inline]
     fn call(&self, slot: &Slot) {
-        let event = &self.frame.event;
+        let event = self.event;
         if !slot.takes(event) {
             self.passed_over.set(self.passed_over.get() + 1);
             return;
@@ -172,7 +163,7 @@ impl Round<'_> {
     #[cold]
     fn fail(&self, slot: &Slot, error: &(dyn StdError + Send + Sync + 'static), panicked: bool) {
         self.failed.set(self.failed.get() + 1);
-        report(slot, self.frame, error, panicked, self.cell, self.policy);
+        report(slot, self.event, error, panicked, self.cell, self.policy);
     }
 }
 
@@ -202,14 +193,13 @@ fn call_timed(slot: &Slot, event: &Event, limit: Duration) -> Option<Box<Missed>
 #[cold]
 fn report(
     slot: &Slot,
-    frame: &Frame,
+    event: &Event,
     error: &(dyn StdError + Send + Sync + 'static),
     panicked: bool,
     cell: usize,
     policy: &Policy,
 ) {
     let in_a_row = slot.count_failed(cell);
-    let event = &frame.event;
     let quarantined = policy.quarantine_after.is_some_and(|limit| in_a_row >= limit) && slot.quarantine();
     tracing::error!(
         target: "planbus.dispatch",
@@ -234,11 +224,21 @@ fn report(
     }
 }
 
+/// An event for which the registry has nobody.
+#[inline]
+fn unhandled(event: Event, running: &Running<'_>, policy: &Policy) {
+    if policy.on_unhandled.is_none() {
+        Mark::count(&running.lane.mark.unhandled);
+    } else {
+        frame::enter(event, |event| tell_unhandled(event, running, policy));
+    }
+}
+
 #[cold]
-fn unhandled(frame: &Frame, running: &Running<'_>, policy: &Policy) {
-    super::lane::Mark::count(&running.lane.mark.unhandled);
+fn tell_unhandled(event: &Event, running: &Running<'_>, policy: &Policy) {
+    Mark::count(&running.lane.mark.unhandled);
     if let Some(hook) = &policy.on_unhandled {
-        shielded("on_unhandled", || FRAME.set(frame, || hook(&frame.event)));
+        shielded("on_unhandled", || hook(event));
     }
 }
 

@@ -8,6 +8,7 @@ mod builder;
 mod channel;
 mod core;
 mod dispatch;
+mod frame;
 mod hash_tree;
 mod lane;
 mod publish;

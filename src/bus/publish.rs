@@ -7,8 +7,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{
     EventBus,
-    core::Core,
-    dispatch::{Frame, Panicked, dispatch, with_current},
+    core::{Core, RedactHook},
+    dispatch::{Panicked, dispatch},
+    frame,
     lane::{Mark, Running},
 };
 use crate::{
@@ -51,16 +52,16 @@ impl EventBus {
     pub fn publish(&self, event: Event) -> Result<Published> {
         let core = &*self.core;
         let running = core.enter()?;
-        let (event, depth) = core.prepare(event)?;
+        let event = core.prepare(event)?;
         #[cfg(feature = "sqlite")]
         if let Some(store) = &core.options.store {
             let stored = core.commit(store, vec![event])?;
             let first = stored.into_iter().next();
             let stored =
                 first.ok_or_else(|| Error::new(ErrorKind::Storage, "publish: the store gave no answer"))?;
-            return Ok(core.deliver_stored(&running, stored, depth));
+            return Ok(core.deliver_stored(&running, stored));
         }
-        Ok(core.deliver(&running, Frame { event, depth }))
+        Ok(core.deliver(&running, event))
     }
 
     /// Publishes several events as one: all are in the log, in this order without another between
@@ -73,17 +74,14 @@ impl EventBus {
         let core = &*self.core;
         let running = core.enter()?;
         let mut prepared = Vec::new();
-        let mut depth = 0;
         for event in events {
             if prepared.len() == BATCH_MAX_EVENTS {
                 let problem = format!("publish_all: must be at most {BATCH_MAX_EVENTS} events");
                 return Err(Error::new(ErrorKind::TooLarge, problem));
             }
             let place = prepared.len();
-            let (event, its_depth) =
-                core.prepare(event).map_err(|fault| fault.within(format!("event {place}")))?;
+            let event = core.prepare(event).map_err(|fault| fault.within(format!("event {place}")))?;
             prepared.push(event);
-            depth = its_depth;
         }
         if prepared.is_empty() {
             return Ok(Vec::new());
@@ -91,51 +89,41 @@ impl EventBus {
         #[cfg(feature = "sqlite")]
         if let Some(store) = &core.options.store {
             let stored = core.commit(store, prepared)?;
-            return Ok(stored.into_iter().map(|one| core.deliver_stored(&running, one, depth)).collect());
+            return Ok(stored.into_iter().map(|one| core.deliver_stored(&running, one)).collect());
         }
-        Ok(prepared.into_iter().map(|event| core.deliver(&running, Frame { event, depth })).collect())
+        Ok(prepared.into_iter().map(|event| core.deliver(&running, event)).collect())
     }
 }
 
 impl Core {
-    /// Redacts, validates and completes an event; gives the depth at which its handlers will run.
+    /// Redacts, validates and completes an event.
     #[inline]
-    fn prepare(&self, mut event: Event) -> Result<(Event, usize)> {
+    fn prepare(&self, mut event: Event) -> Result<Event> {
         if let Some(redact) = &self.options.redact {
             event.check()?;
-            let redacted = catch_unwind(AssertUnwindSafe(|| redact(&mut Draft::new(&mut event))));
-            redacted.map_err(|panic| {
-                Error::with_source(
-                    ErrorKind::InvalidInput,
-                    "redact: the hook panicked",
-                    Panicked::from(panic),
-                )
-            })??;
+            redact_shielded(redact, &mut event)?;
         }
         event.check()?;
-        let depth = with_current(|current| {
-            let depth = current.map_or(1, |frame| frame.depth + 1);
-            if depth > self.options.depth_max {
-                return Err(too_deep(self.options.depth_max, &event));
-            }
-            complete(&mut event, current);
-            Ok(depth)
-        })?;
-        Ok((event, depth))
+        if frame::depth() >= self.options.depth_max {
+            return Err(too_deep(self.options.depth_max, &event));
+        }
+        if frame::depth() > 0 {
+            frame::with_current(|cause| inherit(&mut event, cause));
+        }
+        if event.correlation_id().is_none() {
+            let envelope = event.envelope_mut();
+            envelope.correlation_id = Some(envelope.plan_id.clone().into());
+        }
+        Ok(event)
     }
 
     /// Calls the subscribers of an event that is as durable as it will be.
     #[inline]
-    fn deliver(&self, running: &Running<'_>, frame: Frame) -> Published {
-        let tally = dispatch(running, &frame, &self.options.policy);
+    fn deliver(&self, running: &Running<'_>, event: Event) -> Published {
         Mark::count(&running.lane.mark.published);
-        Published {
-            seq: frame.event.seq(),
-            event_id: frame.event.event_id(),
-            duplicate: false,
-            delivered: tally.delivered,
-            failed: tally.failed,
-        }
+        let (seq, event_id) = (event.seq(), event.event_id());
+        let tally = dispatch(running, event, &self.options.policy);
+        Published { seq, event_id, duplicate: false, delivered: tally.delivered, failed: tally.failed }
     }
 
     #[cfg(feature = "sqlite")]
@@ -149,7 +137,7 @@ impl Core {
     }
 
     #[cfg(feature = "sqlite")]
-    fn deliver_stored(&self, running: &Running<'_>, stored: crate::store::Stored, depth: usize) -> Published {
+    fn deliver_stored(&self, running: &Running<'_>, stored: crate::store::Stored) -> Published {
         if stored.duplicate {
             return Published {
                 seq: stored.event.seq(),
@@ -168,22 +156,27 @@ impl Core {
             seq = event.seq()
         )
         .entered();
-        self.deliver(running, Frame { event, depth })
+        self.deliver(running, event)
     }
 }
 
-/// Fills in what the publisher left open: where the event belongs, and what caused it.
-#[inline]
-fn complete(event: &mut Event, current: Option<&Frame>) {
+/// Runs the hook; an event on which it panics is refused.
+#[cold]
+fn redact_shielded(redact: &RedactHook, event: &mut Event) -> Result<()> {
+    let redacted = catch_unwind(AssertUnwindSafe(|| redact(&mut Draft::new(event))));
+    redacted.map_err(|panic| {
+        Error::with_source(ErrorKind::InvalidInput, "redact: the hook panicked", Panicked::from(panic))
+    })?
+}
+
+/// Fills in what caused the event, and where it belongs with its cause.
+fn inherit(event: &mut Event, cause: Option<&Event>) {
+    let Some(cause) = cause else { return };
     if event.correlation_id().is_none() {
-        let inherited = current.and_then(|frame| frame.event.correlation_id()).cloned();
-        let envelope = event.envelope_mut();
-        envelope.correlation_id = Some(inherited.unwrap_or_else(|| envelope.plan_id.clone().into()));
+        event.envelope_mut().correlation_id = cause.correlation_id().cloned();
     }
-    if let Some(frame) = current
-        && event.causation_id().is_none()
-    {
-        event.envelope_mut().causation_id = Some(frame.event.event_id());
+    if event.causation_id().is_none() {
+        event.envelope_mut().causation_id = Some(cause.event_id());
     }
 }
 

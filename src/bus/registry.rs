@@ -123,6 +123,13 @@ impl Registry {
         *population = population.saturating_add_signed(by);
     }
 
+    /// Whether it is plain that no subscription wants the event.
+    #[inline]
+    pub(super) fn has_nothing_for(&self, event: &Event) -> bool {
+        let typed = event.event_type().index().is_some_and(|index| !self.built_in[index].is_empty());
+        !typed && self.any.is_empty() && self.keyed.is_empty()
+    }
+
     /// Calls `visit` with the subscriptions that may want the event, run by run, in the order in
     /// which they subscribed, each once. Those found by plan, tenant or family are candidates only.
     #[inline]

@@ -231,20 +231,28 @@ impl PlanRun {
     }
 
     fn subplan_id(&self, name: &str) -> Result<PlanId> {
-        let used = {
-            let mut names = self.names.lock();
-            let used = names.entry(name.to_owned()).or_insert(0);
-            *used += 1;
-            *used
-        };
-        let id = match used {
-            1 => format!("{}/{name}", self.plan_id),
-            used => format!("{}/{name}-{used}", self.plan_id),
-        };
+        let id = format!("{}/{}", self.plan_id, self.fresh_name(name));
         if id.len() > ID_MAX_BYTES {
             return PlanId::try_from(format!("subplan-{}", EventId::generate()));
         }
         PlanId::try_from(id)
+    }
+
+    /// The name, with a number where this run has used it.
+    fn fresh_name(&self, name: &str) -> String {
+        let mut names = self.names.lock();
+        let mut used = names.get(name).copied().unwrap_or(0);
+        let fresh = loop {
+            used += 1;
+            let candidate = if used == 1 { name.to_owned() } else { format!("{name}-{used}") };
+            // A name that was given may look like one that was made.
+            if used == 1 || !names.contains_key(&candidate) {
+                break candidate;
+            }
+        };
+        names.insert(name.to_owned(), used);
+        names.entry(fresh.clone()).or_insert(1);
+        fresh
     }
 
     fn spawn(&self, plan_id: PlanId, agent: Option<AgentId>, fields: Json) -> Result<PlanRun> {

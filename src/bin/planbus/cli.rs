@@ -31,6 +31,7 @@ pub(crate) struct Cli {
 
 /// What every command takes.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
     /// The store
     #[arg(long, value_name = "FILE", global = true, env = "PLANBUS_DB", default_value = "planbus.db",

@@ -32,23 +32,7 @@ pub(crate) fn stderr_size() -> (usize, usize) {
     size(io::stderr())
 }
 
-#[cfg(target_os = "linux")]
 fn size(stream: impl std::os::fd::AsFd) -> (usize, usize) {
-    let or = |told: u16, default| if told > 0 { told.into() } else { default };
-    match rustix::termios::tcgetwinsize(stream) {
-        Ok(size) => (or(size.ws_col, SIZE_DEFAULT.0), or(size.ws_row, SIZE_DEFAULT.1)),
-        Err(_) => SIZE_DEFAULT,
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn size<T>(_: T) -> (usize, usize) {
-    let number = |name: &str, default| {
-        std::env::var(name)
-            .ok()
-            .and_then(|text| text.parse().ok())
-            .filter(|number| *number > 0)
-            .unwrap_or(default)
-    };
-    (number("COLUMNS", SIZE_DEFAULT.0), number("LINES", SIZE_DEFAULT.1))
+    let told = terminal_size::terminal_size_of(stream);
+    told.map_or(SIZE_DEFAULT, |(width, height)| (width.0.into(), height.0.into()))
 }

@@ -175,12 +175,11 @@ struct Printer {
 
 impl Printer {
     fn new(form: Form, store: &EventStore) -> Self {
-        let plan = if form == Form::Tree { Column::Left } else { Column::End(PLAN_SHARE) };
         let heads = [
             ("SEQ", Column::Right),
             ("TIME (UTC)", Column::Left),
             ("TYPE", Column::Left),
-            ("PLAN", plan),
+            ("PLAN", Column::End(PLAN_SHARE)),
             ("WHAT", Column::Left),
         ];
         let table = Table::new(&heads).at_least(&[6, 18, 16, 0, 0]);
