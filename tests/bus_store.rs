@@ -1,5 +1,6 @@
 //! What a bus with a store promises: P1, P2, P3, P6 and P10 as a publisher and a reader see them.
 
+#![cfg(feature = "sqlite")]
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex},

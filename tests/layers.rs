@@ -177,6 +177,18 @@ fn planted(path: &str, text: &str) -> Vec<String> {
 }
 
 #[test]
+fn no_file_of_the_tests_examples_and_benches_is_too_long_to_hold() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    for folder in ["tests", "examples", "benches"] {
+        sources(&root.join(folder), root, &mut files);
+    }
+    let long = files.iter().filter(|(_, text)| text.lines().count() > LINES_MAX || !text.starts_with("//!"));
+    let long: Vec<_> = long.map(|(path, _)| path).collect();
+    assert!(files.len() > 20 && long.is_empty(), "{long:?}");
+}
+
+#[test]
 fn an_upward_import_is_found() {
     assert_eq!(
         planted("event/id.rs", "use crate::bus::EventBus;"),

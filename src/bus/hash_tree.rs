@@ -109,7 +109,7 @@ mod tests {
                     *value += 1;
                     !add
                 });
-                if add { *map.entry(key).or_insert(0) += 1 } else { drop(map.remove(&key)) }
+                if add { *map.entry(key).or_insert(0) += 1 } else { map.remove(&key); }
                 prop_assert_eq!(tree.is_empty(), map.is_empty());
                 copies.push((tree.clone(), map.clone()));
             }

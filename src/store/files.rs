@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn a_path_that_names_no_file_is_refused_by_name() {
         for path in ["", ":memory:", "/", ".."] {
-            let error = Files::resolve(Path::new(path)).unwrap_err();
+            let error = Files::resolve(Path::new(path)).expect_err("refused");
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{path:?}");
             assert!(error.to_string().starts_with("path: "), "{error}");
         }

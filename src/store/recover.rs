@@ -127,17 +127,18 @@ fn is_in_doubt(cause: &rusqlite::Error) -> bool {
 
 /// Whether the failure may go away when the requests are committed one by one.
 fn may_be_one_requests(cause: &rusqlite::Error) -> bool {
-    let Some(error) = cause.sqlite_error() else { return true };
-    match error.code {
-        ErrorCode::DatabaseBusy
-        | ErrorCode::DatabaseLocked
-        | ErrorCode::ReadOnly
-        | ErrorCode::PermissionDenied
-        | ErrorCode::DatabaseCorrupt
-        | ErrorCode::NotADatabase
-        | ErrorCode::CannotOpen => false,
-        _ => true,
-    }
+    !cause.sqlite_error().is_some_and(|error| {
+        matches!(
+            error.code,
+            ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::ReadOnly
+                | ErrorCode::PermissionDenied
+                | ErrorCode::DatabaseCorrupt
+                | ErrorCode::NotADatabase
+                | ErrorCode::CannotOpen
+        )
+    })
 }
 
 fn indeterminate(cause: Error) -> Error {

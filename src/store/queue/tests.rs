@@ -42,7 +42,10 @@ mod model {
     }
 
     fn check(limit_rows: usize, has_chore: bool) {
-        loom::model(move || {
+        // Three threads have too many interleavings; the usual faults need two preemptions.
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(2);
+        model.check(move || {
             let queue = Arc::new(Queue::new(Weight { rows: limit_rows, bytes: 100 }));
             let work = Arc::new(Doubling { has_chore, ..Doubling::default() });
             let submit = |number: usize| {
