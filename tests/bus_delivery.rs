@@ -38,7 +38,7 @@ fn p3_a_handler_that_panics_or_fails_stops_no_other_and_is_told_with_its_place()
     }
     let failures = failures.lock().expect("not poisoned");
     assert_eq!(failures.len(), 6);
-    assert_eq!(failures[0], ("bad true panicked: boom".to_owned(), "tests/bus.rs".to_owned()));
+    assert_eq!(failures[0], ("bad true panicked: boom".to_owned(), file!().to_owned()));
     assert_eq!(failures[1].0, "- false no luck");
     let bad = &bus.stats().subscriptions[1];
     assert_eq!((bad.name.as_deref(), bad.counts.delivered, bad.counts.failed), (Some("bad"), 0, 3));

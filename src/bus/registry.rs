@@ -138,9 +138,7 @@ impl Registry {
         let typed = built_in.filter(|list| !list.is_empty());
         if self.keyed.is_empty() && (typed.is_none() || self.any.is_empty()) {
             let only = typed.unwrap_or(&self.any);
-            for chunk in only.chunks() {
-                visit(chunk);
-            }
+            only.each_block(visit);
             return;
         }
         self.each_merged(event, typed, visit);
@@ -203,7 +201,7 @@ impl<'a> Found<'a> {
     /// Visits the slots of all lists in the order of their ids, each once.
     fn each(self, visit: impl Fn(&[Arc<Slot>])) {
         if let (1, Some(only)) = (self.count, self.few[0]) {
-            only.chunks().iter().for_each(|chunk| visit(chunk));
+            only.each_block(visit);
             return;
         }
         let lists = self.few.into_iter().flatten().chain(self.more);
