@@ -1,25 +1,46 @@
 //! The locks and atomics of the parts that are model-checked.
 //!
-//! With `--cfg loom` they are loom's, so that a model runs every interleaving of the real code.
-//! Everything else in the crate uses `std`, `parking_lot` and `crossbeam-channel` directly.
+//! With `--cfg loom` the unit tests run every interleaving of the real code over loom's types.
+//! Everything else in the crate uses `std` and `parking_lot` directly.
 
-#[cfg(loom)]
+#[cfg(all(loom, test))]
 pub(crate) use self::model::*;
-#[cfg(not(loom))]
+#[cfg(not(all(loom, test)))]
 pub(crate) use self::real::*;
 
-#[cfg(not(loom))]
+#[cfg(not(all(loom, test)))]
 mod real {
     pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
 
     pub(crate) use parking_lot::Mutex;
+    #[cfg(feature = "sqlite")]
+    pub(crate) use parking_lot::MutexGuard;
+
+    /// A condition to wait for; spurious wake-ups are possible.
+    #[cfg(feature = "sqlite")]
+    #[derive(Debug, Default)]
+    pub(crate) struct Condvar(parking_lot::Condvar);
+
+    #[cfg(feature = "sqlite")]
+    impl Condvar {
+        pub(crate) fn wait<'a, T>(&self, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+            self.0.wait(&mut guard);
+            guard
+        }
+
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
+        }
+    }
 }
 
-#[cfg(loom)]
+#[cfg(all(loom, test))]
 mod model {
+    #[cfg(feature = "sqlite")]
+    use loom::sync::MutexGuard;
     pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
 
-    /// loom's mutex with parking_lot's interface.
+    /// loom's mutex with the interface of `parking_lot`.
     #[derive(Debug)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
@@ -30,6 +51,22 @@ mod model {
 
         pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
             self.0.lock().expect("a model does not poison its locks")
+        }
+    }
+
+    /// loom's condition.
+    #[cfg(feature = "sqlite")]
+    #[derive(Debug, Default)]
+    pub(crate) struct Condvar(loom::sync::Condvar);
+
+    #[cfg(feature = "sqlite")]
+    impl Condvar {
+        pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+            self.0.wait(guard).expect("a model does not poison its locks")
+        }
+
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
         }
     }
 }

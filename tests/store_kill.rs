@@ -1,5 +1,7 @@
 //! P1: an event survives kill -9 of its process once publish returned.
 
+#![cfg(feature = "sqlite")]
+
 mod store_support;
 
 use std::{
@@ -127,4 +129,53 @@ fn p1_a_creation_that_was_killed_leaves_no_store_or_a_whole_one() {
             return;
         }
     }
+}
+
+/// The child: one publisher, which tells each commit.
+#[test]
+fn teller() {
+    let Some(path) = role("teller") else { return };
+    let store = EventStore::open(path).expect("opens");
+    for number in 0..30 {
+        let saved = store.save(&event("plan", number)).expect("commits");
+        println!("saved {}", saved.seq);
+    }
+}
+
+#[test]
+fn p1_every_commit_is_on_the_disk_before_it_is_acknowledged() {
+    if !has_program("strace", &["-V"]) {
+        println!("skipped: no strace to watch the writes and syncs with");
+        return;
+    }
+    let dir = Dir::new();
+    let log = dir.path().join("strace.log");
+    let mut command = std::process::Command::new("strace");
+    command.args(["-f", "-qq", "-y", "-o"]).arg(&log);
+    command.args(["-e", "trace=pwrite64,fsync,fdatasync,rename,write"]);
+    command.arg(std::env::current_exe().expect("this binary"));
+    as_child(&mut command, "teller", &dir.db());
+    assert!(command.output().expect("strace starts").status.success());
+    let traced = std::fs::read_to_string(log).expect("a log");
+    // What was written to the store, or renamed, and not synced since.
+    let mut unsynced = std::collections::BTreeSet::new();
+    let (mut acknowledged, mut synced) = (0, 0);
+    for call in traced.lines() {
+        // The file's path stands in angle brackets behind its number.
+        let path =
+            call.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map_or("", |(path, _)| path);
+        if call.contains("pwrite64(") && path.contains("planbus.db") && !path.ends_with("-shm") {
+            unsynced.insert(path.trim_end_matches("-journal").to_owned());
+        } else if call.contains("rename(") {
+            unsynced.clear();
+            unsynced.insert(dir.path().canonicalize().expect("is there").display().to_string());
+        } else if call.contains("fsync(") || call.contains("fdatasync(") {
+            assert!(call.ends_with("= 0"), "{call}");
+            synced += usize::from(unsynced.remove(path));
+        } else if call.contains("saved ") {
+            assert!(unsynced.is_empty(), "acknowledged before {unsynced:?} was synced: {call}");
+            acknowledged += 1;
+        }
+    }
+    assert!(acknowledged == 30 && synced > 30, "{acknowledged} acknowledged, {synced} syncs");
 }

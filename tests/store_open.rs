@@ -1,5 +1,7 @@
 //! Opening a store: one owner, readers at any time, and files that are refused untouched.
 
+#![cfg(feature = "sqlite")]
+
 mod store_support;
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Stdio};
@@ -277,6 +279,36 @@ fn a_write_ahead_log_without_its_database_is_not_read_into_a_new_one() {
     fs::write(dir.path().join("planbus.db-wal"), b"something").expect("writes");
     refused(&dir.db(), ErrorKind::Corrupt, "database is missing");
     assert!(!dir.db().exists());
+}
+
+#[test]
+fn a_write_lock_held_by_somebody_else_is_told_and_passes() {
+    let dir = Dir::new();
+    let store = EventStore::options()
+        .busy_timeout(std::time::Duration::from_millis(20))
+        .open(dir.db())
+        .expect("opens");
+    let foreign = rusqlite::Connection::open(dir.db()).expect("opens");
+    foreign.execute_batch("BEGIN IMMEDIATE").expect("locks");
+    let waiting = event("plan", 1);
+    let error = store.save(&waiting).expect_err("locked");
+    assert!(error.kind() == ErrorKind::Locked && error.is_transient(), "{error:?}");
+    foreign.execute_batch("INSERT INTO cursors VALUES ('me', 'log', 0); COMMIT").expect("unlocks");
+    assert_eq!(store.save(&waiting).expect("the lock is gone").seq, 1);
+}
+
+#[test]
+fn a_row_that_somebody_else_appended_costs_no_event() {
+    let dir = Dir::new();
+    let store = EventStore::open(dir.db()).expect("opens");
+    store.save(&event("plan", 1)).expect("commits");
+    let foreign = rusqlite::Connection::open(dir.db()).expect("opens");
+    let row = "INSERT INTO plan_events SELECT id + 1, '01JZ8Q4V7N5T3M2K1H0G9F8E7D', event_type, plan_id, timestamp,
+        recorded_at, payload, tenant, source, call_chain, correlation_id, causation_id, trace_parent, priority,
+        context_refs, schema_version, chain FROM plan_events";
+    foreign.execute(row, []).expect("inserts");
+    assert_eq!(store.save(&event("plan", 2)).expect("commits behind it").seq, 3);
+    check_dense(&store);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Tails of a store: in the owner's process and in others, at any start, through any filter.
 
+#![cfg(feature = "sqlite")]
+
 mod store_support;
 
 use std::{

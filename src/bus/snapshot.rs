@@ -89,7 +89,7 @@ mod model {
 
     /// P4: whoever reads after a change was made sees it, whatever it had cached before.
     #[test]
-    fn loom_p4_a_reader_that_checks_after_an_update_sees_it() {
+    fn p4_a_reader_that_checks_after_an_update_sees_it() {
         loom::model(|| {
             let snapshot = ModelArc::new(Snapshot::new(0_u32));
             let done = ModelArc::new(AtomicU64::new(0));
@@ -115,7 +115,7 @@ mod model {
     /// The model can fail: a writer that raises the version before it changes the value is caught.
     #[test]
     #[should_panic(expected = "an update was missed")]
-    fn loom_p4_a_version_that_is_raised_too_early_is_caught() {
+    fn p4_a_version_that_is_raised_too_early_is_caught() {
         loom::model(|| {
             let naive = ModelArc::new((AtomicU64::new(0), Mutex::new(0_u32)));
             let done = ModelArc::new(AtomicU64::new(0));
@@ -141,7 +141,7 @@ mod model {
 
     /// Two writers and a reader: no update is lost, and the reader's value never goes back.
     #[test]
-    fn loom_p4_concurrent_updates_are_all_kept() {
+    fn p4_concurrent_updates_are_all_kept() {
         loom::model(|| {
             let snapshot = ModelArc::new(Snapshot::new(0_u32));
             let writers: Vec<_> = (0..2)
@@ -162,7 +162,7 @@ mod model {
 
     /// After `seal` returned nobody reads a value, and a reader that is current learns of it.
     #[test]
-    fn loom_a_sealed_snapshot_is_noticed() {
+    fn a_sealed_snapshot_is_noticed() {
         loom::model(|| {
             let snapshot = ModelArc::new(Snapshot::new(7_u32));
             let seen = snapshot.read().expect("not sealed");

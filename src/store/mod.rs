@@ -26,7 +26,6 @@ mod row;
 mod schema;
 mod signal;
 mod stats;
-mod sync;
 mod tail;
 mod tree;
 mod writer;

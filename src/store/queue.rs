@@ -8,7 +8,7 @@
 
 use std::{collections::VecDeque, mem, sync::Arc};
 
-use super::sync::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex};
 
 /// What the leader does, alone at any time.
 pub(super) trait Work<T, R> {

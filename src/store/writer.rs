@@ -232,7 +232,11 @@ impl Writer {
 
     /// The event id is in the log: with the same content it is this event, else a conflict.
     fn duplicate(&self, row: &NewRow) -> Result<Placed, Refused> {
-        let stored = self.find(row).map_err(|error| Refused::Batch(Failure::Other(error)))?;
+        let stored = self.find(row).map_err(|error| match error.kind() {
+            // A stored row that cannot be read is no reason to refuse what others publish.
+            ErrorKind::Corrupt => Refused::Request(error),
+            _ => Refused::Batch(Failure::Other(error)),
+        })?;
         let Some(stored) = stored else {
             let problem =
                 format!("event_id {}: the index says it is there, the table does not", row.event_id);

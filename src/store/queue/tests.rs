@@ -1,6 +1,6 @@
 //! The queue by itself: every interleaving under loom, panics and limits without it.
 //!
-//! The model: `RUSTFLAGS="--cfg loom" cargo test --lib --features sqlite queue -- model`.
+//! The model: `RUSTFLAGS="--cfg loom" cargo test --lib model::`.
 
 #[cfg(loom)]
 mod model {
