@@ -203,7 +203,7 @@ impl EventQuery {
     }
 
     fn statement(&self, tenant: &Tenant) -> Statement {
-        let mut statement = Statement::new(tenant, self.plan.as_ref(), self.newest_first);
+        let mut statement = Statement::new(tenant, self.plan.as_ref());
         if let Some(time) = self.since {
             statement.and(" AND timestamp >= ?", [time.to_string()]);
         }
@@ -285,7 +285,7 @@ struct Statement {
 }
 
 impl Statement {
-    fn new(tenant: &Tenant, plan: Option<&PlanId>, _newest_first: bool) -> Self {
+    fn new(tenant: &Tenant, plan: Option<&PlanId>) -> Self {
         let mut statement = Self {
             sql: concat!("SELECT ", row::columns!(), " FROM plan_events WHERE ").to_owned(),
             values: vec![],
