@@ -158,7 +158,7 @@ fn a_terminal_gets_colours_and_lines_of_its_width_unless_no_color_is_set() {
     let place = log();
     let on_terminal = |no_color: &str, command: &str| -> Option<String> {
         let program = env!("CARGO_BIN_EXE_planbus");
-        let inner = format!("stty cols 70 && exec '{program}' {command}");
+        let inner = format!("stty cols 70 rows 24 && exec '{program}' {command}");
         let mut script = Command::new("script");
         script.args(["-qec", &inner, "/dev/null"]).current_dir(place.path()).stdin(Stdio::null());
         script.env_remove("PLANBUS_DB").env_remove("RUST_LOG").env("TERM", "xterm").env("NO_COLOR", no_color);
