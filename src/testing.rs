@@ -80,18 +80,30 @@ impl Recorder {
     }
 
     fn wait<T>(&self, timeout: Duration, look: impl Fn(&[Event]) -> Option<T>) -> Result<T> {
-        let deadline = Instant::now() + timeout;
-        let mut events = self.tape.events.lock();
+        let deadline = Instant::now().checked_add(timeout);
+        let mut seen = self.events();
         loop {
-            if let Some(found) = look(&events) {
+            // Outside the lock: what looks may publish.
+            if let Some(found) = look(&seen) {
                 return Ok(found);
             }
-            if self.tape.grew.wait_until(&mut events, deadline).timed_out() {
-                let types: Vec<&str> = events.iter().map(|event| event.event_type().as_str()).collect();
-                let problem =
-                    format!("recorder: not seen within {timeout:?}; recorded: [{}]", types.join(", "));
-                return Err(Error::new(ErrorKind::NotFound, problem));
+            let mut events = self.tape.events.lock();
+            while events.len() == seen.len() {
+                let timed_out = match deadline {
+                    Some(deadline) => self.tape.grew.wait_until(&mut events, deadline).timed_out(),
+                    None => {
+                        self.tape.grew.wait(&mut events);
+                        false
+                    }
+                };
+                if timed_out && events.len() == seen.len() {
+                    let types: Vec<&str> = events.iter().map(|event| event.event_type().as_str()).collect();
+                    let problem =
+                        format!("recorder: not seen within {timeout:?}; recorded: [{}]", types.join(", "));
+                    return Err(Error::new(ErrorKind::NotFound, problem));
+                }
             }
+            seen.clone_from(&events);
         }
     }
 }

@@ -240,3 +240,31 @@ fn p5_handlers_of_a_durable_bus_publish_subscribe_and_tail_from_many_threads() {
     let inner = events.iter().filter(|event| event.event_type().as_str() == "inner");
     assert!(inner.clone().all(|event| event.causation_id().is_some()) && inner.count() == 200);
 }
+
+#[test]
+fn p6_a_tail_that_is_polled_while_the_bus_closes_misses_nothing_that_was_acknowledged() {
+    for _ in 0..20 {
+        let (_folder, path) = place();
+        let bus = open(&path);
+        let mut tail = bus.tail(Filter::all(), Start::Beginning).expect("opens");
+        let (acknowledged, read) = thread::scope(|threads| {
+            let publisher = threads.spawn(|| std::iter::from_fn(|| bus.publish(started("p")).ok()).count());
+            let reader = threads.spawn(|| {
+                let mut read = 0;
+                loop {
+                    match tail.next_timeout(Duration::ZERO) {
+                        Ok(event) => read += usize::from(event.is_some()),
+                        Err(error) if error.kind() == ErrorKind::Closed => return read,
+                        Err(error) => panic!("{error:?}"),
+                    }
+                }
+            });
+            while bus.stats().published < 5 {
+                thread::yield_now();
+            }
+            bus.close();
+            (publisher.join().expect("no panic"), reader.join().expect("no panic"))
+        });
+        assert_eq!(read, acknowledged);
+    }
+}

@@ -48,9 +48,11 @@ fn register() -> bool {
 #[cfg(target_os = "linux")]
 fn pass_all() {
     use rustix::thread::{MembarrierCommand, membarrier};
-    // It worked when the process registered, and the kernel does not take that back.
-    let passed = membarrier(MembarrierCommand::PrivateExpedited);
-    debug_assert!(passed.is_ok(), "membarrier: {passed:?}");
+    // It worked when the process registered. Only a seccomp filter set since can forbid it; then
+    // closing may miss a publish that began in the last few nanoseconds.
+    if let Err(error) = membarrier(MembarrierCommand::PrivateExpedited) {
+        tracing::error!(%error, "membarrier failed: close may not wait for every publish");
+    }
 }
 
 #[cfg(not(target_os = "linux"))]

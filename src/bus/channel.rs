@@ -26,6 +26,9 @@ use crate::{
 /// The most events that a channel may hold.
 pub const CHANNEL_MAX_EVENTS: usize = 1 << 20;
 
+/// The longest that a full channel may make a publisher wait.
+const BLOCK_MAX: Duration = Duration::from_secs(60);
+
 /// What a full channel does with one more event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnFull {
@@ -34,7 +37,7 @@ pub enum OnFull {
     DropOldest,
     /// Gives up the new event.
     DropNewest,
-    /// Makes the publisher wait this long for room, then gives up the new event.
+    /// Makes the publisher wait this long for room, at most a minute, then gives up the new event.
     Block(Duration),
     /// Ends the subscription: the receiver takes what waits, then learns that it was too slow.
     Disconnect,
@@ -73,10 +76,18 @@ impl Default for ChannelOptions {
 /// The publishers' end of a channel.
 pub(super) struct ChannelEnd {
     sender: Sender<Event>,
-    /// To take the oldest event out when there is no room.
-    receiver: Receiver<Event>,
-    on_full: OnFull,
+    full: Full,
     overrun: Arc<AtomicBool>,
+}
+
+/// What a full channel does, with what it needs for it.
+enum Full {
+    /// Only here a publisher holds a receiver, so that everywhere else it notices when the
+    /// subscriber's is gone.
+    DropOldest(Receiver<Event>),
+    DropNewest,
+    Block(Duration),
+    Disconnect,
 }
 
 /// The two ends of a new channel, and what ends it.
@@ -94,14 +105,19 @@ pub(super) fn open(options: ChannelOptions) -> Result<Parts> {
         return Err(Error::new(ErrorKind::InvalidOption, problem));
     }
     let (sender, events) = bounded(options.capacity);
+    let full = match options.on_full {
+        OnFull::DropOldest => Full::DropOldest(events.clone()),
+        OnFull::DropNewest => Full::DropNewest,
+        OnFull::Block(timeout) if timeout <= BLOCK_MAX => Full::Block(timeout),
+        OnFull::Block(timeout) => {
+            let problem = format!("on_full must block for at most {BLOCK_MAX:?}, got {timeout:?}");
+            return Err(Error::new(ErrorKind::InvalidOption, problem));
+        }
+        OnFull::Disconnect => Full::Disconnect,
+    };
     let (end_guard, ended) = bounded(0);
     let overrun = Arc::new(AtomicBool::new(false));
-    let end = ChannelEnd {
-        sender,
-        receiver: events.clone(),
-        on_full: options.on_full,
-        overrun: Arc::clone(&overrun),
-    };
+    let end = ChannelEnd { sender, full, overrun: Arc::clone(&overrun) };
     Ok(Parts { end, events, ended, end_guard, overrun })
 }
 
@@ -112,12 +128,16 @@ impl ChannelEnd {
     }
 
     fn send(&self, event: Event, disconnect: &dyn Fn()) -> Result<(), Missed> {
-        let Err(TrySendError::Full(event)) = self.sender.try_send(event) else { return Ok(()) };
-        match self.on_full {
-            OnFull::DropNewest => Err(Missed::Dropped),
-            OnFull::DropOldest => self.send_over(event),
-            OnFull::Block(timeout) => self.sender.send_timeout(event, timeout).map_err(|_| Missed::Dropped),
-            OnFull::Disconnect => {
+        let event = match self.sender.try_send(event) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Disconnected(_)) => return Err(Missed::Dropped),
+            Err(TrySendError::Full(event)) => event,
+        };
+        match &self.full {
+            Full::DropNewest => Err(Missed::Dropped),
+            Full::DropOldest(waiting) => self.send_over(event, waiting),
+            Full::Block(timeout) => self.sender.send_timeout(event, *timeout).map_err(|_| Missed::Dropped),
+            Full::Disconnect => {
                 self.overrun.store(true, Ordering::Release);
                 disconnect();
                 Err(Missed::Dropped)
@@ -125,14 +145,15 @@ impl ChannelEnd {
         }
     }
 
-    /// Makes room and sends: what is given up is an older event.
-    fn send_over(&self, mut event: Event) -> Result<(), Missed> {
-        let mut dropped = false;
+    /// Makes room and sends: what is given up are older events.
+    fn send_over(&self, mut event: Event, waiting: &Receiver<Event>) -> Result<(), Missed> {
+        let mut older = 0;
         loop {
-            dropped |= self.receiver.try_recv().is_ok();
+            older += u64::from(waiting.try_recv().is_ok());
             match self.sender.try_send(event) {
                 Err(TrySendError::Full(back)) => event = back,
-                _ => return if dropped { Err(Missed::Displaced) } else { Ok(()) },
+                _ if older == 0 => return Ok(()),
+                _ => return Err(Missed::Displaced(older)),
             }
         }
     }
@@ -226,9 +247,21 @@ impl EventReceiver {
         Error::new(ErrorKind::Closed, "channel: its subscription has ended")
     }
 
-    /// The events until the subscription ends, waiting for each.
-    pub fn iter(&self) -> impl Iterator<Item = Event> + '_ {
-        std::iter::from_fn(|| self.recv().ok())
+    /// The events until the subscription ends, waiting for each. One that was too slow for
+    /// [`OnFull::Disconnect`] gets that error as its last item.
+    pub fn iter(&self) -> impl Iterator<Item = Result<Event>> + '_ {
+        let mut is_over = false;
+        std::iter::from_fn(move || {
+            if is_over {
+                return None;
+            }
+            let item = self.recv();
+            is_over = item.is_err();
+            item.map_or_else(
+                |error| (error.kind() != ErrorKind::Closed).then_some(Err(error)),
+                |event| Some(Ok(event)),
+            )
+        })
     }
 
     /// How many events wait.

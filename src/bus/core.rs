@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     panic::Location,
+    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -15,7 +16,7 @@ use parking_lot::Mutex;
 use super::{
     barrier,
     dispatch::Policy,
-    lane::{Lanes, Running},
+    lane::{Lane, Lanes},
     registry::Registry,
     slot::{Handler, Slot, SubscriptionId},
     snapshot::{Sealed, Snapshot},
@@ -31,6 +32,8 @@ use crate::{
 pub(super) type RedactHook = Box<dyn Fn(&mut Draft<'_>) -> Result<()> + Send + Sync>;
 
 static NEXT_BUS: AtomicU64 = AtomicU64::new(1);
+/// Counted for all buses, so that the id of one bus names nothing in another.
+static NEXT_SUBSCRIPTION: AtomicU64 = AtomicU64::new(1);
 
 /// The shared part of a bus.
 pub(super) struct Core {
@@ -38,7 +41,8 @@ pub(super) struct Core {
     id: u64,
     registry: Snapshot<Registry>,
     lanes: Lanes,
-    slots: Mutex<Slots>,
+    /// All subscriptions.
+    slots: Mutex<BTreeMap<SubscriptionId, Arc<Slot>>>,
     pub(super) options: Options,
 }
 
@@ -51,11 +55,21 @@ pub(super) struct Options {
     pub(super) store: Option<EventStore>,
 }
 
-/// All subscriptions by id.
-#[derive(Default)]
-struct Slots {
-    next_id: u64,
-    by_id: BTreeMap<SubscriptionId, Arc<Slot>>,
+/// A publish that is running; ends when dropped.
+pub(super) struct Running<'a> {
+    pub(super) lane: Rc<Lane>,
+    core: &'a Core,
+}
+
+impl Drop for Running<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.lane.end();
+        if self.core.is_closed() {
+            self.core.lanes.notify();
+            self.core.wake_tails();
+        }
+    }
 }
 
 impl Core {
@@ -73,7 +87,10 @@ impl Core {
     /// Begins a publish of this thread.
     #[inline]
     pub(super) fn enter(&self) -> Result<Running<'_>> {
-        self.lanes.enter(self.id, &self.registry).map_err(|Sealed| closed("publish"))
+        match self.lanes.enter(self.id, &self.registry) {
+            Ok(lane) => Ok(Running { lane, core: self }),
+            Err(Sealed) => Err(closed("publish")),
+        }
     }
 
     pub(super) fn subscribe(
@@ -83,18 +100,25 @@ impl Core {
         location: &'static Location<'static>,
         on_end: Option<Box<dyn FnOnce() + Send>>,
     ) -> Result<Arc<Slot>> {
-        // Ids and the registry change together, so that lists stay in the order of ids.
-        let mut slots = self.slots.lock();
-        slots.next_id += 1;
-        let slot = Arc::new(Slot::new(SubscriptionId(slots.next_id), filter, handler, location, on_end));
-        self.registry.update(|registry| registry.insert(&slot)).map_err(|Sealed| closed("subscribe"))?;
-        slots.by_id.insert(slot.id, Arc::clone(&slot));
-        Ok(slot)
+        let slot;
+        let inserted = {
+            // Ids and the registry change together, so that lists stay in the order of ids.
+            let mut slots = self.slots.lock();
+            let id = SubscriptionId(NEXT_SUBSCRIPTION.fetch_add(1, Ordering::Relaxed));
+            slot = Arc::new(Slot::new(id, filter, handler, location, on_end));
+            let inserted = self.registry.update(|registry| registry.insert(&slot));
+            if inserted.is_ok() {
+                slots.insert(id, Arc::clone(&slot));
+            }
+            inserted
+        };
+        // A refused closure is dropped here, outside the lock: it may hold subscriptions of its own.
+        inserted.map(|()| slot).map_err(|Sealed| closed("subscribe"))
     }
 
     /// Ends a subscription; says whether it was there.
     pub(super) fn unsubscribe(&self, id: SubscriptionId) -> bool {
-        let Some(slot) = self.slots.lock().by_id.remove(&id) else { return false };
+        let Some(slot) = self.slots.lock().remove(&id) else { return false };
         slot.end();
         // Sealed: the registry is empty already.
         let _ = self.registry.update(|registry| registry.remove(&slot));
@@ -103,26 +127,44 @@ impl Core {
         true
     }
 
+    /// Ends a quarantine; says whether there was one.
+    pub(super) fn resume(&self, id: SubscriptionId) -> bool {
+        self.slots.lock().get(&id).is_some_and(|slot| slot.resume())
+    }
+
     /// Ends the bus: no publish begins, those that run are waited for, then all subscriptions end.
     pub(super) fn close(&self) {
-        let Some(registry) = self.registry.seal(Registry::default()) else {
-            self.lanes.wait_idle(self.id);
-            return;
-        };
-        self.lanes.wait_idle(self.id);
-        let slots = std::mem::take(&mut self.slots.lock().by_id);
-        for slot in slots.values() {
-            slot.end();
+        let sealed = self.registry.seal(Registry::default());
+        self.lanes.wait_idle();
+        if sealed.is_some() {
+            let slots = std::mem::take(&mut *self.slots.lock());
+            slots.values().for_each(|slot| slot.end());
         }
-        drop(registry);
-        #[cfg(feature = "sqlite")]
-        if let Some(store) = &self.options.store {
-            store.wake_tails();
-        }
+        drop(sealed);
+        self.release_thread();
+        self.wake_tails();
+    }
+
+    /// Lets go of subscriptions that ended and that this thread still keeps.
+    pub(super) fn release_thread(&self) {
+        self.lanes.refresh(self.id, &self.registry);
     }
 
     pub(super) fn is_closed(&self) -> bool {
         self.registry.is_sealed()
+    }
+
+    /// Whether the bus is closed and everything that was being published then is done.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn is_drained(&self) -> bool {
+        self.lanes.is_drained()
+    }
+
+    fn wake_tails(&self) {
+        #[cfg(feature = "sqlite")]
+        if let Some(store) = &self.options.store {
+            store.wake_tails();
+        }
     }
 
     pub(super) fn lanes(&self) -> &Lanes {
@@ -131,7 +173,7 @@ impl Core {
 
     /// Calls `f` with every subscription, in the order in which they subscribed.
     pub(super) fn slots<R>(&self, f: impl Fn(&Slot) -> R) -> Vec<R> {
-        let slots: Vec<Arc<Slot>> = self.slots.lock().by_id.values().cloned().collect();
+        let slots: Vec<Arc<Slot>> = self.slots.lock().values().cloned().collect();
         slots.iter().map(|slot| f(slot)).collect()
     }
 }
@@ -150,7 +192,7 @@ pub(super) fn closed(what: &str) -> Error {
 impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("EventBus");
-        debug.field("subscriptions", &self.slots.lock().by_id.len()).field("closed", &self.is_closed());
+        debug.field("subscriptions", &self.slots.lock().len()).field("closed", &self.is_closed());
         #[cfg(feature = "sqlite")]
         debug.field("store", &self.options.store);
         debug.finish_non_exhaustive()

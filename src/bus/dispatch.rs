@@ -13,8 +13,9 @@ use std::{
 };
 
 use super::{
+    core::Running,
     frame,
-    lane::{Mark, Running},
+    lane::Mark,
     slot::{Missed, Slot, SubscriptionId},
 };
 use crate::event::Event;
@@ -63,7 +64,7 @@ pub(super) struct Tally {
 /// Calls every subscriber that wants the event.
 #[inline]
 pub(super) fn dispatch(running: &Running<'_>, event: Event, policy: &Policy) -> Tally {
-    if running.registry().has_nothing_for(&event) {
+    if running.lane.registry().has_nothing_for(&event) {
         unhandled(event, running, policy);
         return Tally::default();
     }
@@ -80,7 +81,7 @@ fn call_candidates(running: &Running<'_>, event: &Event, policy: &Policy) -> Tal
         passed_over: Cell::new(0),
         failed: Cell::new(0),
     };
-    running.registry().each_candidate(event, |slots| round.call_all(slots));
+    running.lane.registry().each_candidate(event, |slots| round.call_all(slots));
     let failed = round.failed.get();
     let tally = Tally { delivered: round.visited.get() - round.passed_over.get() - failed, failed };
     if tally.delivered + tally.failed == 0 {
@@ -108,33 +109,40 @@ impl Round<'_> {
     #[inline]
     fn call_all(&self, slots: &[Arc<Slot>]) {
         let next = Cell::new(0);
-        let run = || {
+        let until_missed = || {
             for (at, slot) in slots.iter().enumerate().skip(next.get()) {
                 next.set(at + 1);
-                self.call(slot);
+                if let Some(missed) = self.call(slot) {
+                    return Some(missed);
+                }
             }
+            None
         };
-        while let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
-            self.fail(&slots[next.get() - 1], &Panicked::from(panic), true);
+        loop {
+            // What was missed is dealt with outside the shield, so that it counts once.
+            match catch_unwind(AssertUnwindSafe(until_missed)) {
+                Ok(None) => break,
+                Ok(Some(missed)) => self.missed(&slots[next.get() - 1], *missed),
+                Err(panic) => self.fail(&slots[next.get() - 1], &Panicked::from(panic), true),
+            }
         }
         self.visited.set(self.visited.get() + slots.len());
     }
 
     #[inline]
-    fn call(&self, slot: &Slot) {
-        let event = self.event;
-        if !slot.takes(event) {
+    fn call(&self, slot: &Slot) -> Option<Box<Missed>> {
+        if !slot.takes(self.event) {
             self.passed_over.set(self.passed_over.get() + 1);
-            return;
+            return None;
         }
         let missed = match self.policy.slow_handler {
-            None => (slot.handler)(event),
-            Some(limit) => call_timed(slot, event, limit),
+            None => (slot.handler)(self.event),
+            Some(limit) => call_timed(slot, self.event, limit),
         };
-        match missed {
-            None => self.delivered(slot),
-            Some(missed) => self.missed(slot, *missed),
+        if missed.is_none() {
+            self.delivered(slot);
         }
+        missed
     }
 
     #[inline]
@@ -149,21 +157,26 @@ impl Round<'_> {
     fn missed(&self, slot: &Slot, missed: Missed) {
         match missed {
             Missed::Dropped => {
-                slot.count_dropped(self.cell);
+                slot.count_dropped(self.cell, 1);
                 self.passed_over.set(self.passed_over.get() + 1);
             }
-            Missed::Displaced => {
-                slot.count_dropped(self.cell);
+            Missed::Displaced(older) => {
+                slot.count_dropped(self.cell, older);
                 self.delivered(slot);
             }
-            Missed::Failed(error) => self.fail(slot, &*error, false),
+            Missed::Failed(error) => {
+                self.fail(slot, &*error, false);
+                shielded("an error's drop", || drop(error));
+            }
         }
     }
 
     #[cold]
     fn fail(&self, slot: &Slot, error: &(dyn StdError + Send + Sync + 'static), panicked: bool) {
         self.failed.set(self.failed.get() + 1);
-        report(slot, self.event, error, panicked, self.cell, self.policy);
+        shielded("the report of a failure", || {
+            report(slot, self.event, error, panicked, self.cell, self.policy);
+        });
     }
 }
 
@@ -242,11 +255,15 @@ fn tell_unhandled(event: &Event, running: &Running<'_>, policy: &Policy) {
     }
 }
 
-/// Runs a hook, and only logs it when it panics.
-fn shielded(hook: &'static str, run: impl FnOnce()) {
+/// Runs somebody else's code, and only logs it when it panics.
+fn shielded(what: &'static str, run: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
         let error = Panicked::from(panic);
-        tracing::error!(target: "planbus.dispatch", hook, %error, "a hook panicked");
+        let log = || tracing::error!(target: "planbus.dispatch", what, %error, "panicked");
+        // Where even logging panics there is nobody left to tell.
+        if let Err(second) = catch_unwind(AssertUnwindSafe(log)) {
+            drop(Panicked::from(second));
+        }
     }
 }
 

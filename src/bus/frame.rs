@@ -38,31 +38,45 @@ pub(super) fn with_current<R>(f: impl FnOnce(Option<&Event>) -> R) -> R {
 /// Calls `f` with the event in its place.
 #[inline]
 pub(super) fn enter<R>(event: Event, f: impl FnOnce(&Event) -> R) -> R {
-    let depth = depth();
+    let _deeper = Deeper::new();
+    let place = depth() - 1;
     let mut work = Some((event, f));
     let done = EVENTS.try_with(|events| {
-        let place = events.get(depth)?;
+        let place = events.get(place)?;
         let (event, f) = work.take()?;
         *place.borrow_mut() = Some(event);
-        DEPTH.with(|count| count.set(depth + 1));
-        let _leave = Leave { place, depth };
+        let _clear = Clear(place);
         place.borrow().as_ref().map(f)
     });
     let late = || work.map(|(event, f)| f(&event));
     done.ok().flatten().or_else(late).expect("f is called in one place or the other")
 }
 
-/// Clears the place, however it is left.
-struct Leave<'a> {
-    place: &'a RefCell<Option<Event>>,
-    depth: usize,
+/// One more handler on the stack, until dropped.
+struct Deeper;
+
+impl Deeper {
+    #[inline]
+    fn new() -> Self {
+        DEPTH.with(|depth| depth.set(depth.get() + 1));
+        Self
+    }
 }
 
-impl Drop for Leave<'_> {
+impl Drop for Deeper {
     #[inline]
     fn drop(&mut self) {
-        DEPTH.with(|count| count.set(self.depth));
-        let event = self.place.take();
+        DEPTH.with(|depth| depth.set(depth.get() - 1));
+    }
+}
+
+/// Clears the place, however it is left.
+struct Clear<'a>(&'a RefCell<Option<Event>>);
+
+impl Drop for Clear<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        let event = self.0.take();
         drop(event);
     }
 }

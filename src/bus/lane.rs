@@ -16,7 +16,7 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 
 use super::{
-    barrier,
+    barrier, frame,
     registry::Registry,
     snapshot::{Sealed, Seen, Snapshot},
 };
@@ -56,6 +56,14 @@ struct Marks {
     live: Vec<Arc<Mark>>,
     /// What the threads that are gone had counted.
     past: Totals,
+    /// The bus is closed, and every publish that had begun before has its mark in `live`.
+    is_complete: bool,
+}
+
+impl Marks {
+    fn is_busy(&self) -> bool {
+        self.live.iter().any(|mark| mark.running.load(Ordering::Acquire) > 0)
+    }
 }
 
 /// What all threads counted together.
@@ -81,6 +89,8 @@ pub(super) struct Lane {
     pub(super) mark: Arc<Mark>,
     /// Which cell of a subscription's counters this thread writes.
     pub(super) cell: usize,
+    /// The thread is ending and cannot keep the lane: it serves one publish.
+    is_orphan: bool,
 }
 
 /// The lanes of one thread; retires them when the thread ends.
@@ -124,58 +134,49 @@ thread_local! {
     static CELL: Cell = Cell::take();
 }
 
-/// A publish that is running; ends when dropped.
-pub(super) struct Running<'a> {
-    pub(super) lane: Rc<Lane>,
-    lanes: &'a Lanes,
-    registry: &'a Snapshot<Registry>,
-}
-
-impl Running<'_> {
+impl Lane {
     #[inline]
     pub(super) fn registry(&self) -> &Registry {
-        &self.lane.seen.value
+        &self.seen.value
     }
-}
 
-impl Drop for Running<'_> {
+    /// Marks the thread as publishing.
     #[inline]
-    fn drop(&mut self) {
-        let running = &self.lane.mark.running;
+    fn begin(&self) {
+        Mark::count(&self.mark.running);
+        barrier::light();
+    }
+
+    /// Takes the mark back.
+    #[inline]
+    pub(super) fn end(&self) {
+        let running = &self.mark.running;
         running.store(running.load(Ordering::Relaxed) - 1, Ordering::Release);
         barrier::light();
-        if self.registry.is_sealed() {
-            self.lanes.notify();
+        if self.is_orphan {
+            self.mark.retired.store(true, Ordering::Release);
         }
     }
 }
 
 impl Lanes {
-    /// Marks this thread as publishing and gives it the present registry.
+    /// Marks this thread as publishing and gives it the present registry; to be ended by
+    /// [`Lane::end`].
     #[inline]
-    pub(super) fn enter<'a>(
-        &'a self,
-        bus: u64,
-        registry: &'a Snapshot<Registry>,
-    ) -> Result<Running<'a>, Sealed> {
+    pub(super) fn enter(&self, bus: u64, registry: &Snapshot<Registry>) -> Result<Rc<Lane>, Sealed> {
         let lane = match mine(bus) {
             Some(lane) => lane,
             None => self.open(bus, registry, None)?,
         };
-        let mut running = self.mark(lane, registry);
+        lane.begin();
         // The mark comes first: a closer that does not see it is seen here.
-        if !registry.is_current(&running.lane.seen) {
-            let fresh = self.open(bus, registry, Some(&running.lane))?;
-            running.lane = fresh;
+        if registry.is_current(&lane.seen) {
+            return Ok(lane);
         }
-        Ok(running)
-    }
-
-    #[inline]
-    fn mark<'a>(&'a self, lane: Rc<Lane>, registry: &'a Snapshot<Registry>) -> Running<'a> {
-        Mark::count(&lane.mark.running);
-        barrier::light();
-        Running { lane, lanes: self, registry }
+        self.open(bus, registry, Some(&lane)).inspect_err(|_| {
+            lane.end();
+            self.notify();
+        })
     }
 
     /// Reads the registry and keeps it for this thread.
@@ -193,25 +194,16 @@ impl Lanes {
         };
         // While the thread ends its lanes are gone, but its last publishes still count.
         let cell = CELL.try_with(|cell| cell.0).unwrap_or(OWN_CELLS);
-        let lane = Rc::new(Lane { bus, seen, mark, cell });
-        let replaced = MINE.try_with(|mine| {
-            let mut lanes = mine.0.borrow_mut();
-            // Lanes of buses that are gone: nobody but this thread holds their marks.
-            let (kept, gone): (Vec<_>, Vec<_>) =
-                lanes.drain(..).partition(|lane| lane.bus != bus && Arc::strong_count(&lane.mark) > 1);
-            *lanes = kept;
-            lanes.insert(0, Rc::clone(&lane));
-            gone
-        });
-        // Dropped here, outside the borrow: a closure that ends may publish or subscribe.
-        drop(replaced);
+        let is_orphan = MINE.try_with(|_| ()).is_err();
+        let lane = Rc::new(Lane { bus, seen, mark, cell, is_orphan });
+        replace(bus, Some(Rc::clone(&lane)));
         Ok(lane)
     }
 
     fn add_mark(&self) -> Arc<Mark> {
         let mark = Arc::new(Mark::default());
         let mut marks = self.marks.lock();
-        let Marks { live, past } = &mut *marks;
+        let Marks { live, past, .. } = &mut *marks;
         live.retain(|mark| {
             let retired = mark.retired.load(Ordering::Acquire);
             if retired {
@@ -228,32 +220,53 @@ impl Lanes {
         marks.live.iter().fold(marks.past, |totals, mark| totals.and(mark))
     }
 
-    fn notify(&self) {
+    pub(super) fn notify(&self) {
         let _marks = self.marks.lock();
         self.idle.notify_all();
     }
 
     /// Waits until no thread is publishing. The registry is sealed before, so none begins.
     ///
-    /// A thread that is itself inside a handler does not wait: its own publish could never end.
-    pub(super) fn wait_idle(&self, bus: u64) {
+    /// A thread that is inside a handler does not wait: its own publish could never end, and what
+    /// it waits for might wait for it.
+    pub(super) fn wait_idle(&self) {
         barrier::heavy();
-        if mine(bus).is_some_and(|lane| lane.mark.running.load(Ordering::Relaxed) > 0) {
-            return;
-        }
         let mut marks = self.marks.lock();
-        while marks.live.iter().any(|mark| mark.running.load(Ordering::Acquire) > 0) {
+        marks.is_complete = true;
+        while frame::depth() == 0 && marks.is_busy() {
             self.idle.wait(&mut marks);
         }
     }
 
+    /// Whether the bus is closed and all that was being published then is done.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn is_drained(&self) -> bool {
+        let marks = self.marks.lock();
+        marks.is_complete && !marks.is_busy()
+    }
+
     /// Renews what this thread keeps of the registry, so that it holds no subscription that ended.
     pub(super) fn refresh(&self, bus: u64, registry: &Snapshot<Registry>) {
-        if let Some(lane) = mine(bus) {
-            // A sealed registry is empty: what the lane keeps goes with the next sweep.
-            let _ = self.open(bus, registry, Some(&lane));
+        if let Some(lane) = mine(bus)
+            && self.open(bus, registry, Some(&lane)).is_err()
+        {
+            replace(bus, None);
         }
     }
+}
+
+/// Puts a lane in the place of the one that this thread has for the bus.
+fn replace(bus: u64, lane: Option<Rc<Lane>>) {
+    let gone = MINE.try_with(|mine| {
+        let mut lanes = mine.0.borrow_mut();
+        // Lanes of other buses that are gone, too: nobody but this thread holds their marks.
+        let (kept, gone): (Vec<_>, Vec<_>) =
+            lanes.drain(..).partition(|lane| lane.bus != bus && Arc::strong_count(&lane.mark) > 1);
+        lanes.extend(lane.into_iter().chain(kept));
+        gone
+    });
+    // Dropped here, outside the borrow: a closure that ends may publish or subscribe.
+    drop(gone);
 }
 
 #[inline]

@@ -172,6 +172,20 @@ impl EventBus {
         self.core.unsubscribe(id)
     }
 
+    /// Ends the quarantine of a subscription or channel by its id; says whether there was one.
+    pub fn resume(&self, id: SubscriptionId) -> bool {
+        self.core.resume(id)
+    }
+
+    /// Lets go of closures that were unsubscribed and that this thread still keeps.
+    ///
+    /// A thread keeps the registry as it last saw it. What a closure captured is dropped at once
+    /// when the unsubscribing thread was the only one that ever published; else when the last of
+    /// the others publishes again, calls this, or ends.
+    pub fn release_thread(&self) {
+        self.core.release_thread();
+    }
+
     /// What the bus has done so far.
     #[must_use]
     pub fn stats(&self) -> BusStats {
@@ -187,8 +201,8 @@ impl EventBus {
     /// are waited for; then every subscription ends. Channels and tails give what they hold, then
     /// end. The store stays open for queries until its last handle is dropped.
     ///
-    /// Closing twice is harmless. Called from inside a handler it does not wait, since the
-    /// handler's own publish could never end.
+    /// Closing twice is harmless. Called from inside a handler, of this bus or another, it does not
+    /// wait, since what it waits for might wait for it.
     pub fn close(&self) {
         self.core.close();
     }

@@ -7,10 +7,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{
     EventBus,
-    core::{Core, RedactHook},
+    core::{Core, RedactHook, Running},
     dispatch::{Panicked, dispatch},
     frame,
-    lane::{Mark, Running},
+    lane::Mark,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -104,6 +104,11 @@ impl Core {
             redact_shielded(redact, &mut event)?;
         }
         event.check()?;
+        if event.seq().is_some() {
+            // It comes from another log, or from JSON: here it has no place yet.
+            let envelope = event.envelope_mut();
+            (envelope.seq, envelope.recorded_at) = (None, None);
+        }
         if frame::depth() >= self.options.depth_max {
             return Err(too_deep(self.options.depth_max, &event));
         }

@@ -43,8 +43,8 @@ pub(super) enum Missed {
     Failed(Box<dyn StdError + Send + Sync>),
     /// A channel was full and gave this event up.
     Dropped,
-    /// A channel was full and took this event in place of an older one.
-    Displaced,
+    /// A channel was full and took this event in place of this many older ones.
+    Displaced(u64),
 }
 
 /// A handler; the usual answer is `None`, in one register.
@@ -193,8 +193,8 @@ impl Slot {
         }
     }
 
-    pub(super) fn count_dropped(&self, cell: usize) {
-        self.count(cell, |cell| &cell.dropped);
+    pub(super) fn count_dropped(&self, cell: usize, events: u64) {
+        (0..events).for_each(|_| self.count(cell, |cell| &cell.dropped));
     }
 
     /// Counts a failure and gives how many there were in a row.

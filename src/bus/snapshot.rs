@@ -56,9 +56,7 @@ impl<T: Clone> Snapshot<T> {
     }
 
     /// Changes the value; readers see it at their next look. A value that readers hold is copied
-    /// first, so `T` must be cheap to clone.
-    ///
-    /// The old value is handed back to be dropped outside the lock: dropping it may run foreign code.
+    /// first, so `T` must be cheap to clone. `change` must drop nothing that may run foreign code.
     pub(super) fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> Result<R, Sealed> {
         let mut current = self.current.lock();
         let version = self.version.load(Ordering::Relaxed);

@@ -25,8 +25,13 @@ use crate::{
 const LIVE_MAX_EVENTS: usize = 1 << 16;
 
 /// A cursor over events in the order of the log. As an iterator it waits for each event and ends
-/// when the bus is closed and everything was read.
-pub struct Tail(Source);
+/// when the bus is closed and everything was read, or after its first error;
+/// [`next_timeout`](Self::next_timeout) can go on after one that passes.
+pub struct Tail {
+    source: Source,
+    /// The iterator has given its last item.
+    is_over: bool,
+}
 
 enum Source {
     #[cfg(feature = "sqlite")]
@@ -43,13 +48,14 @@ impl Tail {
         #[cfg(feature = "sqlite")]
         if let Some(store) = bus.store() {
             let log = store.tail(filter.compile()?, start)?;
-            return Ok(Self(Source::Log(Box::new(FollowingTail::new(log, &bus.core)))));
+            let log = Box::new(FollowingTail::new(log, &bus.core));
+            return Ok(Self { source: Source::Log(log), is_over: false });
         }
         if start != Start::Now {
             return Err(Error::invalid("start", "must be Now: a bus without a store keeps no events"));
         }
         let options = ChannelOptions::bounded(LIVE_MAX_EVENTS).on_full(OnFull::Disconnect);
-        Ok(Self(Source::Live(bus.channel(filter, options)?)))
+        Ok(Self { source: Source::Live(bus.channel(filter, options)?), is_over: false })
     }
 
     /// Takes the next event, waiting for at most `timeout`; `None` when none came.
@@ -59,7 +65,7 @@ impl Tail {
     /// `Closed` once the bus is closed and everything was read; `Storage` and `Corrupt` from the
     /// store.
     pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<Event>> {
-        match &mut self.0 {
+        match &mut self.source {
             Source::Live(receiver) => receiver.recv_timeout(timeout),
             #[cfg(feature = "sqlite")]
             Source::Log(tail) => tail.next_timeout(timeout),
@@ -69,7 +75,7 @@ impl Tail {
     /// The place in the log up to which everything was read; `None` without a store.
     #[must_use]
     pub fn cursor(&self) -> Option<u64> {
-        match &self.0 {
+        match &self.source {
             Source::Live(_) => None,
             #[cfg(feature = "sqlite")]
             Source::Log(tail) => Some(tail.log.cursor()),
@@ -94,7 +100,7 @@ impl FollowingTail {
         let deadline = Instant::now().checked_add(timeout);
         loop {
             // Looked at first: all that was published before the end is then read below.
-            let is_over = self.core.upgrade().is_none_or(|core| core.is_closed());
+            let is_over = self.core.upgrade().is_none_or(|core| core.is_drained());
             let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
             let wait = if is_over { Duration::ZERO } else { left };
             match self.log.next_timeout(wait)? {
@@ -111,14 +117,17 @@ impl Iterator for Tail {
     type Item = Result<Event>;
 
     fn next(&mut self) -> Option<Result<Event>> {
-        loop {
+        while !self.is_over {
             match self.next_timeout(Duration::MAX) {
                 Ok(Some(event)) => return Some(Ok(event)),
                 Ok(None) => {}
-                Err(error) if error.kind() == ErrorKind::Closed => return None,
-                Err(error) => return Some(Err(error)),
+                Err(error) => {
+                    self.is_over = true;
+                    return (error.kind() != ErrorKind::Closed).then_some(Err(error));
+                }
             }
         }
+        None
     }
 }
 

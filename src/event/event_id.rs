@@ -3,7 +3,12 @@
 //! Ids made by one thread increase strictly, even within a millisecond; ids of different threads
 //! are ordered by their millisecond only. The order of the log is `seq`, never the id.
 
-use std::{cell::Cell, fmt, str::FromStr};
+use std::{
+    cell::Cell,
+    fmt,
+    hash::{BuildHasher, RandomState},
+    str::FromStr,
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use ulid::Ulid;
@@ -28,6 +33,13 @@ thread_local! {
     static LAST: Cell<Ulid> = const { Cell::new(Ulid::nil()) };
 }
 
+/// Random bits, also while the thread ends: the keys of a new hasher come from the system's
+/// randomness, once in a thread, and differ at every call.
+fn random_bits() -> u128 {
+    let state = RandomState::new();
+    u128::from(state.hash_one(0_u8)) << 64 | u128::from(state.hash_one(1_u8))
+}
+
 impl EventId {
     /// Makes a new id from the clock and random bits.
     #[must_use]
@@ -41,7 +53,7 @@ impl EventId {
         // Within a millisecond, and when the clock went back, the last id plus one; with each new
         // millisecond fresh random bits.
         let next = if time.as_unix_millis() <= last.timestamp_ms() { last.increment().ok() } else { None };
-        let id = next.unwrap_or_else(|| Ulid::from_datetime(time.to_system_time()));
+        let id = next.unwrap_or_else(|| Ulid::from_parts(time.as_unix_millis(), random_bits()));
         LAST.set(id);
         Self(id)
     }

@@ -70,11 +70,6 @@ impl Timestamp {
         u64::try_from(self.micros).unwrap_or(0) / 1_000
     }
 
-    pub(super) fn to_system_time(self) -> SystemTime {
-        let distance = Duration::from_micros(self.micros.unsigned_abs());
-        if self.micros < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance }
-    }
-
     /// The 27 bytes of the text form.
     fn write(self) -> [u8; 27] {
         let mut text = *b"0000-00-00T00:00:00.000000Z";
