@@ -14,7 +14,9 @@ use std::{
 use planbus::*;
 use store_support::*;
 
-const ROUNDS: usize = 50;
+fn rounds() -> usize {
+    std::env::var("PLANBUS_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(50)
+}
 const PUBLISHERS: usize = 6;
 
 /// The child: publishes for ever and prints what each commit returned.
@@ -45,7 +47,8 @@ fn p1_an_event_survives_kill_9_once_publish_returned() {
     let mut acknowledged: HashMap<u64, String> = HashMap::new();
     // The seed of a simple generator: which acknowledgement the kill comes after.
     let mut random: u64 = 0x9e37_79b9_7f4a_7c15;
-    for round in 0..ROUNDS {
+    let rounds = rounds();
+    for round in 0..rounds {
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
@@ -79,7 +82,7 @@ fn p1_an_event_survives_kill_9_once_publish_returned() {
         let event = &events[usize::try_from(*seq).expect("fits") - 1];
         assert_eq!(&event.event_id().to_string(), id, "seq {seq}");
     }
-    println!("{ROUNDS} kills, {} acknowledged, {} in the log", acknowledged.len(), events.len());
+    println!("{rounds} kills, {} acknowledged, {} in the log", acknowledged.len(), events.len());
 }
 
 /// The child: creates a store in each directory it is told, so that a kill meets the creation.

@@ -137,7 +137,7 @@ impl EventStore {
         &self.tenant
     }
 
-    /// Commits an event and wakes the tails; no handler of a bus is called.
+    /// Commits an event and wakes the tails; no handler of a bus is called, and no `redact` hook.
     ///
     /// The event's own tenant counts, not [`tenant`](Self::tenant). An event without a correlation
     /// id gets its plan's id. Saving an event again is a duplicate when its tenant, type, plan,

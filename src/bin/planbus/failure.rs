@@ -63,13 +63,16 @@ impl Failure {
 /// An error with its causes, each told once.
 fn chain(error: &dyn StdError) -> String {
     let mut told = error.to_string();
+    let mut last = told.clone();
     let mut cause = error.source();
     while let Some(error) = cause {
         let text = error.to_string();
-        if !told.contains(&text) {
+        // Some causes repeat their own cause, some are repeated by it.
+        if !told.contains(&text) && !text.ends_with(&last) {
             // Writing to a string cannot fail.
             let _ = write!(told, ": {text}");
         }
+        last = text;
         cause = error.source();
     }
     told
