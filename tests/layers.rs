@@ -38,6 +38,8 @@ struct Imports {
     /// How many `super` lead from this file to the crate's root.
     depth: usize,
     modules: BTreeSet<String>,
+    /// What is named beside this file, in its own folder.
+    siblings: BTreeSet<String>,
     crates: BTreeSet<String>,
 }
 
@@ -47,6 +49,7 @@ impl Imports {
         match segments.first().map(String::as_str) {
             Some("crate") => self.modules.extend(segments.get(1).cloned()),
             Some("super") if supers >= self.depth => self.modules.extend(segments.get(supers).cloned()),
+            Some("super") if supers + 1 == self.depth => self.siblings.extend(segments.get(supers).cloned()),
             Some("super" | "self") | None => {}
             Some(name) => drop(self.crates.insert(name.to_owned())),
         }
@@ -89,6 +92,8 @@ impl<'ast> Visit<'ast> for Imports {
 fn violations(files: &[(PathBuf, String)]) -> Vec<String> {
     let mut found = Vec::new();
     let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let names: BTreeSet<String> =
+        files.iter().map(|(path, _)| path.with_extension("").display().to_string()).collect();
     for (path, text) in files {
         let shown = path.display();
         let lines = text.lines().count();
@@ -104,6 +109,14 @@ fn violations(files: &[(PathBuf, String)]) -> Vec<String> {
         let module = parts[0].clone();
         let mut imports = Imports { depth: parts.len(), ..Imports::default() };
         imports.visit_file(&syn::parse_file(text).unwrap_or_else(|error| panic!("{shown}: {error}")));
+        // Files of one folder; what they take from the folder's own module is no cycle.
+        let folder = parts[..parts.len() - 1].join("/");
+        for sibling in imports.siblings.iter().map(|name| format!("{folder}/{name}")) {
+            let own = parts.join("/");
+            if names.contains(&sibling) && sibling != own && parts.len() > 1 {
+                edges.entry(own).or_default().insert(sibling);
+            }
+        }
         let named = |name: &str| imports.crates.contains(name);
         for (name, home) in CONFINED {
             if named(name) && module != *home && module != "bin" {
@@ -213,6 +226,14 @@ fn a_cycle_is_found() {
         ("testing.rs".into(), "//! Two.\nuse crate::plan::PlanRun;".into()),
     ]);
     assert!(found.iter().any(|line| line == "plan: imports itself in a cycle"), "{found:?}");
+}
+
+#[test]
+fn a_cycle_of_files_in_a_folder_is_found() {
+    let one = ("bus/slot.rs".into(), "//! One.\nuse super::lane::Lane;".into());
+    let two = ("bus/lane.rs".into(), "//! Two.\nuse super::{registry, slot::Slot};".into());
+    let found = violations(&[one, two]);
+    assert_eq!(found, ["bus/lane: imports itself in a cycle", "bus/slot: imports itself in a cycle"]);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use super::{
     barrier,
     dispatch::Policy,
     lane::{Lane, Lanes},
-    registry::Registry,
+    registry::{self, Registry},
     slot::{Handler, Slot, SubscriptionId},
     snapshot::{Sealed, Snapshot},
 };
@@ -105,7 +105,8 @@ impl Core {
             // Ids and the registry change together, so that lists stay in the order of ids.
             let mut slots = self.slots.lock();
             let id = SubscriptionId(NEXT_SUBSCRIPTION.fetch_add(1, Ordering::Relaxed));
-            slot = Arc::new(Slot::new(id, filter, handler, location, on_end));
+            let is_exact = registry::is_exact(&filter);
+            slot = Arc::new(Slot::new(id, filter, is_exact, handler, location, on_end));
             let inserted = self.registry.update(|registry| registry.insert(&slot));
             if inserted.is_ok() {
                 slots.insert(id, Arc::clone(&slot));

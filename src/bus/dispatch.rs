@@ -13,9 +13,8 @@ use std::{
 };
 
 use super::{
-    core::Running,
     frame,
-    lane::Mark,
+    lane::{Lane, Mark},
     slot::{Missed, Slot, SubscriptionId},
 };
 use crate::event::Event;
@@ -63,29 +62,29 @@ pub(super) struct Tally {
 
 /// Calls every subscriber that wants the event.
 #[inline]
-pub(super) fn dispatch(running: &Running<'_>, event: Event, policy: &Policy) -> Tally {
-    if running.lane.registry().has_nothing_for(&event) {
-        unhandled(event, running, policy);
+pub(super) fn dispatch(lane: &Lane, event: Event, policy: &Policy) -> Tally {
+    if lane.registry().has_nothing_for(&event) {
+        unhandled(event, lane, policy);
         return Tally::default();
     }
-    frame::enter(event, |event| call_candidates(running, event, policy))
+    frame::enter(event, |event| call_candidates(lane, event, policy))
 }
 
 #[inline]
-fn call_candidates(running: &Running<'_>, event: &Event, policy: &Policy) -> Tally {
+fn call_candidates(lane: &Lane, event: &Event, policy: &Policy) -> Tally {
     let round = Round {
         event,
         policy,
-        cell: running.lane.cell,
+        cell: lane.cell,
         visited: Cell::new(0),
         passed_over: Cell::new(0),
         failed: Cell::new(0),
     };
-    running.lane.registry().each_candidate(event, |slots| round.call_all(slots));
+    lane.registry().each_candidate(event, |slots| round.call_all(slots));
     let failed = round.failed.get();
     let tally = Tally { delivered: round.visited.get() - round.passed_over.get() - failed, failed };
     if tally.delivered + tally.failed == 0 {
-        tell_unhandled(event, running, policy);
+        tell_unhandled(event, lane, policy);
     }
     tally
 }
@@ -239,17 +238,17 @@ fn report(
 
 /// An event for which the registry has nobody.
 #[inline]
-fn unhandled(event: Event, running: &Running<'_>, policy: &Policy) {
+fn unhandled(event: Event, lane: &Lane, policy: &Policy) {
     if policy.on_unhandled.is_none() {
-        Mark::count(&running.lane.mark.unhandled);
+        Mark::count(&lane.mark.unhandled);
     } else {
-        frame::enter(event, |event| tell_unhandled(event, running, policy));
+        frame::enter(event, |event| tell_unhandled(event, lane, policy));
     }
 }
 
 #[cold]
-fn tell_unhandled(event: &Event, running: &Running<'_>, policy: &Policy) {
-    Mark::count(&running.lane.mark.unhandled);
+fn tell_unhandled(event: &Event, lane: &Lane, policy: &Policy) {
+    Mark::count(&lane.mark.unhandled);
     if let Some(hook) = &policy.on_unhandled {
         shielded("on_unhandled", || hook(event));
     }

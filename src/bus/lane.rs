@@ -18,11 +18,9 @@ use parking_lot::{Condvar, Mutex};
 use super::{
     barrier, frame,
     registry::Registry,
+    slot::OWN_CELLS,
     snapshot::{Sealed, Seen, Snapshot},
 };
-
-/// How many lanes count in cells of their own; threads beyond share the last cell.
-pub(super) const OWN_CELLS: usize = 15;
 
 /// The counters and the mark of one thread's lane, as other threads see them.
 #[derive(Debug, Default)]

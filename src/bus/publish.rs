@@ -127,7 +127,7 @@ impl Core {
     fn deliver(&self, running: &Running<'_>, event: Event) -> Published {
         Mark::count(&running.lane.mark.published);
         let (seq, event_id) = (event.seq(), event.event_id());
-        let tally = dispatch(running, event, &self.options.policy);
+        let tally = dispatch(&running.lane, event, &self.options.policy);
         Published { seq, event_id, duplicate: false, delivered: tally.delivered, failed: tally.failed }
     }
 

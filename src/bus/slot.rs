@@ -14,7 +14,6 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::lane::OWN_CELLS;
 use crate::{event::Event, filter::CompiledFilter};
 
 /// What a handler may return: nothing, or a `Result` whose error is counted as a failure.
@@ -92,6 +91,9 @@ pub(super) struct Slot {
     on_end: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
+/// How many threads count in cells of their own; threads beyond share the last cell.
+pub(super) const OWN_CELLS: usize = 15;
+
 /// Counters that one thread writes, or, in the last cell, all the threads that have none.
 #[derive(Debug, Default)]
 #[repr(align(64))]
@@ -114,14 +116,17 @@ pub struct DeliveryCounts {
 }
 
 impl Slot {
+    /// A slot; `is_exact` says that the registry finds it for no event but those that the filter
+    /// matches.
     pub(super) fn new(
         id: SubscriptionId,
         filter: CompiledFilter,
+        is_exact: bool,
         handler: Handler,
         location: &'static Location<'static>,
         on_end: Option<Box<dyn FnOnce() + Send>>,
     ) -> Self {
-        let state = if super::registry::is_exact(&filter) { EXACT } else { ACTIVE };
+        let state = if is_exact { EXACT } else { ACTIVE };
         Self {
             id,
             filter,

@@ -5,7 +5,7 @@
 
 use rusqlite::Connection;
 
-use super::{connect::WRITER_CACHE, schema::PAGE_BYTES, writer::Writer};
+use super::schema::PAGE_BYTES;
 
 /// How many pages the write-ahead log has when it is copied.
 const DUE_PAGES: u64 = 4_000;
@@ -26,20 +26,17 @@ const GROW_LEFT_PAGES: u64 = 2 * LOOK_EVERY_PAGES;
 /// Beyond this the file is not grown ahead: a reader has pinned the log for long.
 const GROW_TO_PAGES: u64 = 64_000;
 
-/// A cache that a growing transaction does not fit into.
-const SPILL_CACHE_PAGES: u64 = 10;
-
 /// What is known of the write-ahead log's length.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Checkpoints {
     /// At least this many pages fit into the file as it is.
-    file_pages: u64,
+    pub(super) file_pages: u64,
     /// An upper estimate of the pages written since the last look.
     written_pages: u64,
     /// The length at which the next checkpoint is due.
     due_pages: u64,
     /// The length at the last look.
-    seen_pages: u64,
+    pub(super) seen_pages: u64,
 }
 
 impl Default for Checkpoints {
@@ -61,7 +58,7 @@ impl Checkpoints {
     }
 
     /// Decides by how many pages to write beyond a log of this length.
-    fn pages_to_grow(&mut self, pages: u64) -> Option<u64> {
+    pub(super) fn pages_to_grow(&mut self, pages: u64) -> Option<u64> {
         self.file_pages = self.file_pages.max(pages);
         let is_wanted = (GROW_FROM_PAGES..GROW_TO_PAGES).contains(&pages)
             && self.file_pages < DUE_PAGES.max(self.due_pages) + GROW_LEFT_PAGES
@@ -70,7 +67,7 @@ impl Checkpoints {
     }
 
     /// Decides whether to checkpoint a log of this length.
-    fn is_due(&mut self, pages: u64) -> bool {
+    pub(super) fn is_due(&mut self, pages: u64) -> bool {
         self.written_pages = 0;
         if pages < self.seen_pages {
             // SQLite began the log anew: nothing pins it any more.
@@ -82,56 +79,9 @@ impl Checkpoints {
 
     /// Learns what a checkpoint did. A log that a reader pins is tried again when it is half as
     /// long again, so that trying costs little however long the reader stays.
-    fn learn(&mut self, pages: u64, copied_pages: u64) {
+    pub(super) fn learn(&mut self, pages: u64, copied_pages: u64) {
         self.due_pages =
             if copied_pages < pages { (pages + pages / 2).max(DUE_PAGES) } else { pages + DUE_PAGES };
-    }
-}
-
-impl Writer {
-    /// Looks at the write-ahead log, and copies it into the database when it is time.
-    pub(super) fn look_after_wal(&mut self) {
-        let Some(connection) = &self.connection else { return };
-        let outcome = checkpoint(connection, "NOOP").and_then(|(pages, _)| {
-            if self.checkpoints.is_due(pages) {
-                let (pages, copied) = checkpoint(connection, "PASSIVE")?;
-                tracing::debug!(pages, copied, "planbus.checkpoint");
-                self.checkpoints.learn(pages, copied);
-            }
-            Ok(pages)
-        });
-        match outcome {
-            Ok(pages) => self.grow_wal(pages),
-            // Nothing is lost: the events are in the write-ahead log, and the next try comes.
-            Err(cause) => {
-                tracing::warn!(%cause, "planbus.checkpoint: failed");
-                let seen = self.checkpoints.seen_pages;
-                self.checkpoints.learn(seen, 0);
-            }
-        }
-    }
-
-    /// Makes the write-ahead log's file longer than the log, ahead of the commits that will need it.
-    fn grow_wal(&mut self, pages: u64) {
-        let Some(more) = self.checkpoints.pages_to_grow(pages) else { return };
-        let Some(connection) = &self.connection else { return };
-        // A transaction larger than the cache spills into the log's file; rolled back, it leaves
-        // the file long and the log as it was. Tried once for each length, whatever comes of it.
-        self.checkpoints.file_pages = pages + more;
-        let bytes = more * PAGE_BYTES;
-        let grown = connection.execute_batch(&format!(
-            "PRAGMA cache_size = {SPILL_CACHE_PAGES}; BEGIN IMMEDIATE;
-             INSERT INTO store_meta(key, value) VALUES ('wal_filler', zeroblob({bytes}));"
-        ));
-        if let Err(cause) = grown {
-            tracing::debug!(%cause, "planbus.checkpoint: the write-ahead log was not grown ahead");
-        }
-        self.roll_back();
-        if let Some(connection) = &self.connection
-            && let Err(cause) = connection.execute_batch(WRITER_CACHE)
-        {
-            tracing::debug!(%cause, "planbus.checkpoint: the cache stays small");
-        }
     }
 }
 

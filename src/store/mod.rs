@@ -28,6 +28,7 @@ mod signal;
 mod stats;
 mod tail;
 mod tree;
+mod wal;
 mod writer;
 
 use std::{path::Path, sync::Arc};
