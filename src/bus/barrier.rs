@@ -62,3 +62,46 @@ fn register() -> bool {
 
 #[cfg(not(target_os = "linux"))]
 fn pass_all() {}
+
+/// The protocol, with a fence on both sides: what `membarrier` gives, and what is used without it.
+#[cfg(all(test, loom))]
+mod model {
+    use loom::{
+        sync::{
+            Arc,
+            atomic::{AtomicU64, Ordering, fence},
+        },
+        thread,
+    };
+
+    /// One publisher and one closer. Whoever publishes after all must have been seen.
+    fn check(barrier: fn()) {
+        loom::model(move || {
+            let (mark, sealed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+            let publisher = {
+                let (mark, sealed) = (mark.clone(), sealed.clone());
+                thread::spawn(move || {
+                    mark.store(1, Ordering::Relaxed);
+                    barrier();
+                    sealed.load(Ordering::Acquire) == 0
+                })
+            };
+            sealed.store(1, Ordering::Release);
+            barrier();
+            let was_seen = mark.load(Ordering::Acquire) == 1;
+            let published = publisher.join().expect("no panic");
+            assert!(was_seen || !published, "a publish began that close did not wait for");
+        });
+    }
+
+    #[test]
+    fn close_sees_every_publish_that_does_not_see_close() {
+        check(|| fence(Ordering::SeqCst));
+    }
+
+    #[test]
+    #[should_panic(expected = "a publish began that close did not wait for")]
+    fn without_a_barrier_the_model_finds_the_publish_that_is_missed() {
+        check(|| ());
+    }
+}
