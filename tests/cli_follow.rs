@@ -136,3 +136,17 @@ fn a_follower_goes_on_when_the_owner_leaves_and_another_comes() {
     let published = bus.publish(Event::new("plan-1", DecisionMade::new("second"))).expect("an event");
     assert_eq!(follower.next().seq(), published.seq);
 }
+
+#[test]
+fn a_follower_whose_reader_is_gone_ends_though_nothing_comes() {
+    let place = Place::new();
+    let bus = owner(&place);
+    bus.publish(Event::new("plan-1", PlanStarted::new("first"))).expect("an event");
+    let mut command = planbus(place.path());
+    let mut child =
+        command.args(["events", "--follow"]).stdout(Stdio::piped()).spawn().expect("planbus starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("its stdout")).lines();
+    lines.next().expect("a line").expect("UTF-8");
+    drop(lines);
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}

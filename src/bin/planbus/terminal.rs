@@ -22,6 +22,25 @@ pub(crate) fn can_redraw() -> bool {
     is_stderr() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
+/// Whether stdout is a pipe whose reader is gone.
+#[cfg(unix)]
+pub(crate) fn is_stdout_closed() -> bool {
+    use std::os::fd::AsFd;
+
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    let stdout = io::stdout();
+    let mut watched = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
+    // Asks for no event: an error is always told.
+    let told = poll(&mut watched, PollTimeout::ZERO);
+    told.is_ok() && watched[0].revents().is_some_and(|events| events.contains(PollFlags::POLLERR))
+}
+
+/// Whether stdout is a pipe whose reader is gone: not to be had here.
+#[cfg(not(unix))]
+pub(crate) fn is_stdout_closed() -> bool {
+    false
+}
+
 /// Columns and rows of the terminal on stdout; `None` when there is none.
 pub(crate) fn stdout_size() -> Option<(usize, usize)> {
     is_stdout().then(|| size(io::stdout()))

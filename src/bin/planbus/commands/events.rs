@@ -135,7 +135,8 @@ fn follow(
     let mut tail = bus.tail(filter, start)?;
     out.flush()?;
     let mut wait = WAIT;
-    while !stop.load(Ordering::Relaxed) {
+    // Nobody reads: looked at while nothing comes, since only a write would tell otherwise.
+    while !stop.load(Ordering::Relaxed) && !(wait == WAIT && terminal::is_stdout_closed()) {
         match tail.next_timeout(wait)? {
             Some(event) => {
                 if is_wanted(options, &event)? {
