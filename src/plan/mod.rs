@@ -4,26 +4,31 @@
 //! happens afterwards, an early return or a panic, the plan gets its end. It runs nothing by itself
 //! and swallows no error of the work it reports.
 
+mod fields;
 mod panics;
+mod subplan;
+#[cfg(test)]
+mod tests;
+mod text;
 mod tool;
 
 use std::{collections::HashMap, sync::atomic::AtomicU64, time::Instant};
 
 use parking_lot::Mutex;
-use serde_json::Value;
 
 pub use self::tool::ToolError;
+use self::{
+    fields::{object, take_text},
+    text::error_text,
+};
 use crate::{
     bus::{EventBus, Published},
     error::{Error, ErrorKind, Result},
     event::{
-        AgentId, CorrelationId, DecisionMade, Event, EventId, ID_MAX_BYTES, Json, JsonObject, Payload,
-        PlanCompleted, PlanFailed, PlanId, PlanStarted, SubplanCompleted, SubplanSpawned, Tenant,
+        AgentId, CorrelationId, DecisionMade, Event, EventId, Json, Payload, PlanCompleted, PlanFailed,
+        PlanId, PlanStarted, SubplanCompleted, Tenant,
     },
 };
-
-/// The most agents of a call chain, and so of subplans inside each other with agents of their own.
-const CALL_CHAIN_MAX: usize = 256;
 
 impl EventBus {
     /// Begins to report a plan; [`start`](PlanBuilder::start) publishes its `PlanStarted`.
@@ -73,12 +78,14 @@ impl PlanBuilder {
     /// the run.
     ///
     /// # Errors
-    /// `InvalidInput` that names the field, and whatever publishing may return.
+    /// `InvalidInput` that names the field, also for `parent`, which only
+    /// [`subplan`](PlanRun::subplan) writes, and whatever publishing may return.
     pub fn start(self, fields: impl Into<Json>) -> Result<PlanRun> {
         let plan_id = self.plan_id?;
         if let Some(fault) = self.fault {
             return Err(fault);
         }
+        let started = started(fields.into())?;
         let scope = Scope {
             bus: self.bus,
             tenant: self.tenant.unwrap_or_default(),
@@ -86,7 +93,7 @@ impl PlanBuilder {
             call_chain: self.source.iter().cloned().collect(),
             source: self.source,
         };
-        PlanRun::start(scope, plan_id, None, fields.into())
+        PlanRun::start(scope, plan_id, None, started)
     }
 }
 
@@ -122,6 +129,11 @@ impl Scope {
 /// before, it reports `PlanFailed`, with the panic's message while unwinding.
 ///
 /// It is `Send` and `Sync`: tools and subplans may run in threads.
+///
+/// The first run of a process sets a panic hook, for the whole process, that notes the panic's
+/// message and then calls the hook that was there. A program that sets a hook of its own later calls
+/// the previous one from it, or the reports say less: they come all the same. Error texts are kept
+/// up to 16 KiB.
 ///
 /// ```
 /// use planbus::EventBus;
@@ -160,10 +172,12 @@ struct Parent {
 }
 
 impl PlanRun {
-    fn start(scope: Scope, plan_id: PlanId, parent: Option<Parent>, fields: Json) -> Result<Self> {
-        let mut payload = PlanStarted::default();
-        payload.extra = object(fields)?;
-        payload.goal = take_text(&mut payload.extra, "goal")?;
+    fn start(
+        scope: Scope,
+        plan_id: PlanId,
+        parent: Option<Parent>,
+        mut payload: PlanStarted,
+    ) -> Result<Self> {
         payload.parent = parent.as_ref().map(|parent| parent.plan_id.as_str().to_owned());
         let cause = parent.as_ref().map(|parent| parent.spawned);
         panics::remember();
@@ -190,10 +204,11 @@ impl PlanRun {
     /// Reports a decision with further fields (`reason` is the one that planbus knows).
     ///
     /// # Errors
-    /// `InvalidInput` for fields that are no object, and whatever publishing may return.
+    /// `InvalidInput` for fields that are no object or have one named `decision`, and whatever
+    /// publishing may return.
     pub fn decide(&self, decision: impl Into<String>, fields: impl Into<Json>) -> Result<Published> {
         let mut payload = DecisionMade::new(decision);
-        payload.extra = object(fields.into())?;
+        payload.extra = object(fields.into(), &["decision"])?;
         payload.reason = take_text(&mut payload.extra, "reason")?;
         self.publish(payload)
     }
@@ -206,86 +221,16 @@ impl PlanRun {
         self.scope.publish(&self.plan_id, Some(self.started), payload)
     }
 
-    /// Starts a plan for a part of this one's work: publishes `SubplanSpawned` here and the new
-    /// plan's `PlanStarted`. Its id is this plan's, `/`, and `name`; a name that this run used
-    /// before gets a number, and where the id would pass its limit a short one is made.
-    ///
-    /// # Errors
-    /// `InvalidInput` that names the field, and whatever publishing may return.
-    pub fn subplan(&self, name: &str, fields: impl Into<Json>) -> Result<PlanRun> {
-        self.spawn(self.subplan_id(name)?, None, fields.into())
-    }
-
-    /// As [`subplan`](Self::subplan), run by another agent, which is added to the call chain.
-    ///
-    /// # Errors
-    /// As [`subplan`](Self::subplan).
-    pub fn subplan_by(
-        &self,
-        agent: impl TryInto<AgentId, Error: Into<Error>>,
-        name: &str,
-        fields: impl Into<Json>,
-    ) -> Result<PlanRun> {
-        let agent = agent.try_into().map_err(Into::into)?;
-        self.spawn(self.subplan_id(name)?, Some(agent), fields.into())
-    }
-
-    fn subplan_id(&self, name: &str) -> Result<PlanId> {
-        let id = format!("{}/{}", self.plan_id, self.fresh_name(name));
-        if id.len() > ID_MAX_BYTES {
-            return PlanId::try_from(format!("subplan-{}", EventId::generate()));
-        }
-        PlanId::try_from(id)
-    }
-
-    /// The name, with a number where this run has used it.
-    fn fresh_name(&self, name: &str) -> String {
-        let mut names = self.names.lock();
-        let mut used = names.get(name).copied().unwrap_or(0);
-        let fresh = loop {
-            used += 1;
-            let candidate = if used == 1 { name.to_owned() } else { format!("{name}-{used}") };
-            // A name that was given may look like one that was made.
-            if used == 1 || !names.contains_key(&candidate) {
-                break candidate;
-            }
-        };
-        names.insert(name.to_owned(), used);
-        names.entry(fresh.clone()).or_insert(1);
-        fresh
-    }
-
-    fn spawn(&self, plan_id: PlanId, agent: Option<AgentId>, fields: Json) -> Result<PlanRun> {
-        let mut scope = self.scope.clone();
-        if let Some(agent) = agent {
-            if scope.call_chain.len() == CALL_CHAIN_MAX {
-                let problem = format!("cannot spawn {plan_id}: the call chain has {CALL_CHAIN_MAX} agents");
-                return Err(Error::new(ErrorKind::TooDeep, problem));
-            }
-            scope.call_chain.push(agent.clone());
-            scope.source = Some(agent);
-        }
-        let mut payload = SubplanSpawned::new(plan_id.as_str());
-        payload.goal = fields.get("goal").and_then(Value::as_str).map(str::to_owned);
-        let spawned = self.publish(payload)?.event_id;
-        let parent = Parent { plan_id: self.plan_id.clone(), spawned };
-        let started = PlanRun::start(scope, plan_id.clone(), Some(parent), fields);
-        if let Err(error) = &started {
-            // The child never began: the parent's log must not wait for it.
-            let answer = SubplanCompleted::failed(plan_id.as_str(), format!("did not start: {error}"));
-            self.scope.publish(&self.plan_id, Some(spawned), answer)?;
-        }
-        started
-    }
-
     /// Ends the plan as completed, with these fields as its result; a subplan reports back to its
     /// parent too.
     ///
     /// # Errors
-    /// `InvalidInput` for fields that are no object, and whatever publishing may return. The plan
-    /// is then still reported as failed, if that can be stored.
+    /// `InvalidInput` for fields that are no object or have one named `duration_us`, and whatever
+    /// publishing may return. The plan is then still reported as failed, if that can be stored.
+    /// Where `PlanCompleted` was published and only the report to the parent was refused, the plan
+    /// is completed, and the error is that of the report.
     pub fn complete(mut self, result: impl Into<Json>) -> Result<Published> {
-        let published = object(result.into()).and_then(|fields| {
+        let published = object(result.into(), &["duration_us"]).and_then(|fields| {
             let mut payload = PlanCompleted::new();
             payload.extra = fields;
             payload.duration_us = Some(self.elapsed_us());
@@ -298,7 +243,7 @@ impl PlanRun {
                 Ok(published)
             }
             Err(error) => {
-                // After an indeterminate commit a second end might contradict the first.
+                // As in `end_failed`, there is no second end after an indeterminate commit.
                 if error.kind() != ErrorKind::Indeterminate {
                     self.end_or_log(&format!("its completion was refused: {error}"));
                 }
@@ -311,17 +256,29 @@ impl PlanRun {
     /// Ends the plan as failed; a subplan reports back to its parent too.
     ///
     /// # Errors
-    /// Whatever publishing may return.
+    /// Whatever publishing may return. The plan is then still reported as failed, with that error,
+    /// if that can be stored. Where only the report to the parent was refused, the plan is failed
+    /// already, and the error is that of the report.
     pub fn fail(mut self, error: impl std::fmt::Display) -> Result<Published> {
-        self.end_failed(&error.to_string())
+        let published = self.end_failed(&error.to_string());
+        if let Err(refused) = &published
+            && self.is_open
+        {
+            self.end_or_log(&format!("its failure was refused: {refused}"));
+            self.is_open = false;
+        }
+        published
     }
 
     fn end_failed(&mut self, error: &str) -> Result<Published> {
-        let mut payload = PlanFailed::new(error);
+        let error = error_text(error);
+        let mut payload = PlanFailed::new(error.as_str());
         payload.duration_us = Some(self.elapsed_us());
-        let published = self.publish(payload)?;
-        self.is_open = false;
-        self.report_back(Some(error))?;
+        let published = self.publish(payload);
+        // After an indeterminate commit a second end might contradict the first.
+        self.is_open = published.as_ref().is_err_and(|error| error.kind() != ErrorKind::Indeterminate);
+        let published = published?;
+        self.report_back(Some(&error))?;
         Ok(published)
     }
 
@@ -363,23 +320,10 @@ fn micros(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// The members of a JSON object; `null` is an empty one.
-fn object(mut fields: Json) -> Result<JsonObject> {
-    match std::mem::take(&mut *fields) {
-        Value::Object(map) => Ok(map.into()),
-        Value::Null => Ok(JsonObject::default()),
-        other => {
-            let given = Json::from(other);
-            Err(Error::invalid("payload", format!("must be a JSON object, got {given}")))
-        }
-    }
-}
-
-/// Takes a text field that the payload's type names out of the others.
-fn take_text(fields: &mut JsonObject, name: &str) -> Result<Option<String>> {
-    match fields.shift_remove(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(other) => Err(Error::invalid(name, format!("must be a string, got {other}"))),
-    }
+/// What a caller says of a plan that starts.
+fn started(fields: Json) -> Result<PlanStarted> {
+    let mut payload = PlanStarted::default();
+    payload.extra = object(fields, &["parent"])?;
+    payload.goal = take_text(&mut payload.extra, "goal")?;
+    Ok(payload)
 }

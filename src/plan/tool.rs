@@ -8,9 +8,9 @@ use std::{
     time::Instant,
 };
 
-use super::{PlanRun, micros, panics};
+use super::{PlanRun, micros, panics, text::error_text};
 use crate::{
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     event::{EventId, Json, ToolCalled, ToolCompleted},
 };
 
@@ -45,7 +45,7 @@ impl<E: StdError + 'static> StdError for ToolError<E> {
 impl PlanRun {
     /// Runs a tool and reports it: `ToolCalled` first, and when that is stored the tool, then
     /// `ToolCompleted` with outcome and duration. A tool that panics is reported as failed, and the
-    /// panic goes on.
+    /// panic goes on. An error's text is kept up to 16 KiB.
     ///
     /// # Errors
     /// [`ToolError::Tool`] with what the tool returned, [`ToolError::Publish`] when an event was
@@ -60,9 +60,11 @@ impl PlanRun {
     }
 
     /// As [`tool`](Self::tool), and keeps in `ToolCompleted` what `describe` says of the result.
+    /// Where `describe` panics, the call is reported as failed, and the panic goes on.
     ///
     /// # Errors
-    /// As [`tool`](Self::tool).
+    /// As [`tool`](Self::tool). A description that is refused is [`ToolError::Publish`], and the
+    /// call is reported as failed without it.
     pub fn tool_with<T, E: fmt::Display>(
         &self,
         tool: &str,
@@ -83,34 +85,68 @@ impl PlanRun {
         let call_id = format!("call-{}", self.next_call.fetch_add(1, Ordering::Relaxed));
         let called =
             self.publish(ToolCalled::new(call_id.as_str(), tool, arguments)).map_err(ToolError::Publish)?;
+        let mut completed = ToolCompleted { call_id, tool: tool.to_owned(), ..Default::default() };
+        let outer_panic = panics::take();
         let begun = Instant::now();
-        let outcome = catch_unwind(AssertUnwindSafe(run));
-        let duration_us = Some(micros(begun.elapsed()));
-        let mut completed =
-            ToolCompleted { call_id, tool: tool.to_owned(), duration_us, ..Default::default() };
-        match &outcome {
-            Ok(Ok(result)) => {
-                completed.ok = true;
-                completed.result = describe(result);
+        // All of the caller's code is inside the shield: no panic may leave the call open.
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let outcome = run();
+            completed.duration_us = Some(micros(begun.elapsed()));
+            match &outcome {
+                Ok(result) => {
+                    completed.result = describe(result);
+                    completed.ok = true;
+                }
+                Err(error) => completed.error = Some(error_text(&error.to_string())),
             }
-            Ok(Err(error)) => completed.error = Some(error.to_string()),
-            Err(_) => completed.error = Some(format!("panicked: {}", panics::last().unwrap_or_default())),
+            outcome
+        }));
+        match &outcome {
+            Err(panic) => {
+                let told = panics::told(&**panic);
+                let what = match completed.duration_us {
+                    None => "panicked",
+                    Some(_) => "panicked while its outcome was described",
+                };
+                completed.error = Some(error_text(&format!("{what}: {told}")));
+                completed.duration_us.get_or_insert_with(|| micros(begun.elapsed()));
+                panics::note(Some(told));
+            }
+            // The tool ran while this thread unwinds: open plans still ask why it does.
+            Ok(_) if std::thread::panicking() => panics::note(outer_panic),
+            Ok(_) => {}
         }
         let published = self.completed(called.event_id, completed);
+        if let (Err(refused), Err(_) | Ok(Err(_))) = (&published, &outcome) {
+            // The tool's own error or panic says more than a second failure to report it.
+            tracing::error!(plan = self.id().as_str(), tool, %refused, "a tool's failure could not be reported");
+        }
         match outcome {
             Err(panic) => resume_unwind(panic),
-            Ok(Err(error)) => {
-                // The tool's own error says more than a second failure to report it.
-                if let Err(refused) = published {
-                    tracing::error!(plan = self.id().as_str(), tool, %refused, "a tool's failure could not be reported");
-                }
-                Err(ToolError::Tool(error))
-            }
+            Ok(Err(error)) => Err(ToolError::Tool(error)),
             Ok(Ok(result)) => published.map(|()| result).map_err(ToolError::Publish),
         }
     }
 
-    fn completed(&self, call: EventId, payload: ToolCompleted) -> Result<()> {
-        self.scope.publish(&self.plan_id, Some(call), payload).map(drop)
+    /// Publishes the completion; where its result is refused, as failed without it.
+    fn completed(&self, call: EventId, mut payload: ToolCompleted) -> Result<()> {
+        let publish = |payload| self.scope.publish(&self.plan_id, Some(call), payload).map(drop);
+        let without_result = payload.result.is_some().then(|| {
+            let result = payload.result.take();
+            let bare = payload.clone();
+            payload.result = result;
+            bare
+        });
+        let published = publish(payload);
+        if let (Err(refused), Some(mut bare)) = (&published, without_result)
+            && matches!(refused.kind(), ErrorKind::InvalidInput | ErrorKind::TooLarge)
+        {
+            bare.ok = false;
+            bare.error = Some(error_text(&format!("its result was refused: {refused}")));
+            if let Err(error) = publish(bare) {
+                tracing::error!(plan = self.id().as_str(), %error, "a call's completion could not be reported");
+            }
+        }
+        published
     }
 }
