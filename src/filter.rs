@@ -13,7 +13,8 @@ use crate::{
 /// Which events a reader wants: everything, until narrowed.
 ///
 /// A plan is named by its tenant and its id. Naming a plan therefore names a tenant too: the
-/// tenant `default`, unless [`tenant`](Self::tenant) says which.
+/// tenant `default`, unless [`tenant`](Self::tenant) says which. A correlation id is by default a
+/// plan's id, so the same holds for it.
 ///
 /// ```
 /// use planbus::{EventType, Filter};
@@ -34,8 +35,21 @@ pub struct Filter {
 }
 
 /// An event type, or a family of types: `workflow.*` is every type that begins with `workflow.`.
+///
+/// ```
+/// use planbus::{EventType, TypePattern};
+///
+/// let family: TypePattern = "workflow.*".parse()?;
+/// assert!(family.matches(&EventType::new("workflow.started")?));
+/// assert!("work*".parse::<TypePattern>().is_err(), "a family ends at a dot");
+/// # Ok::<(), planbus::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub enum TypePattern {
+pub struct TypePattern(PatternKind);
+
+/// The two kinds of a [`TypePattern`], whose grammar was checked.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) enum PatternKind {
     /// Exactly this type.
     Exact(EventType),
     /// Every type that begins with this prefix, which ends with a dot.
@@ -46,10 +60,14 @@ impl TypePattern {
     /// Whether the pattern covers the type.
     #[must_use]
     pub fn matches(&self, event_type: &EventType) -> bool {
-        match self {
-            Self::Exact(exact) => exact == event_type,
-            Self::Family(prefix) => event_type.as_str().starts_with(&**prefix),
+        match &self.0 {
+            PatternKind::Exact(exact) => exact == event_type,
+            PatternKind::Family(prefix) => event_type.as_str().starts_with(&**prefix),
         }
+    }
+
+    pub(crate) fn kind(&self) -> &PatternKind {
+        &self.0
     }
 }
 
@@ -60,9 +78,9 @@ impl FromStr for TypePattern {
         match text.strip_suffix('*') {
             Some(prefix) if prefix.ends_with('.') => {
                 check_name("event_type", prefix)?;
-                Ok(Self::Family(prefix.into()))
+                Ok(Self(PatternKind::Family(prefix.into())))
             }
-            _ => EventType::new(text).map(Self::Exact),
+            _ => EventType::new(text).map(Self::from),
         }
     }
 }
@@ -90,21 +108,21 @@ impl TryFrom<&String> for TypePattern {
 
 impl From<EventType> for TypePattern {
     fn from(event_type: EventType) -> Self {
-        Self::Exact(event_type)
+        Self(PatternKind::Exact(event_type))
     }
 }
 
 impl From<&EventType> for TypePattern {
     fn from(event_type: &EventType) -> Self {
-        Self::Exact(event_type.clone())
+        event_type.clone().into()
     }
 }
 
 impl fmt::Display for TypePattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exact(exact) => exact.fmt(f),
-            Self::Family(prefix) => write!(f, "{prefix}*"),
+        match &self.0 {
+            PatternKind::Exact(exact) => exact.fmt(f),
+            PatternKind::Family(prefix) => write!(f, "{prefix}*"),
         }
     }
 }
@@ -121,17 +139,24 @@ impl Filter {
         Self::default()
     }
 
-    /// Only events of these types or families; called again, it adds to them.
+    /// Only events of these types or families, at least one; called again, it adds to them. A
+    /// filter on which it is never called wants every type; an empty list is refused where the
+    /// filter is used, since a list that came out empty must not widen a subscription to everything.
     pub fn types<T: TryInto<TypePattern, Error: Into<Error>>>(
         mut self,
         types: impl IntoIterator<Item = T>,
     ) -> Self {
+        let mut is_empty = true;
         for pattern in types {
+            is_empty = false;
             match pattern.try_into() {
                 Ok(pattern) if self.types.contains(&pattern) => {}
                 Ok(pattern) => self.types.push(pattern),
                 Err(fault) => self.keep_fault(fault),
             }
+        }
+        if is_empty {
+            self.keep_fault(Error::invalid("types", "must name at least one type"));
         }
         self
     }
@@ -154,7 +179,8 @@ impl Filter {
         self
     }
 
-    /// Only events with this correlation id: by default, the root plan's and all of its subplans'.
+    /// Only events with this correlation id: by default, the root plan's and all of its subplans'
+    /// (of the tenant `default`, unless [`tenant`](Self::tenant) is set).
     pub fn correlation_id(mut self, id: impl TryInto<CorrelationId, Error: Into<Error>>) -> Self {
         self.correlation_id = self.parsed(id);
         self
@@ -190,6 +216,7 @@ impl Filter {
         let scope = match (self.plan, self.tenant) {
             (Some(plan), tenant) => Scope::Plan(tenant.unwrap_or_default(), plan),
             (None, Some(tenant)) => Scope::Tenant(tenant),
+            (None, None) if self.correlation_id.is_some() => Scope::Tenant(Tenant::default()),
             (None, None) => Scope::Everything,
         };
         let rest = Rest {
@@ -246,7 +273,7 @@ impl CompiledFilter {
             let problem = format!("has types that leave out {event_type}, the type of the payload");
             return Err(Error::invalid("filter", problem));
         }
-        self.types = vec![TypePattern::Exact(event_type)];
+        self.types = vec![event_type.into()];
         Ok(self)
     }
 }
@@ -281,4 +308,41 @@ pub enum Start {
     After(u64),
     /// After this event.
     AfterEvent(EventId),
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(tenant: &str, plan: &str) -> Event {
+        Event::untyped(plan, "note", json!({})).with_tenant(tenant).with_correlation_id("root")
+    }
+
+    fn compiled(filter: Filter) -> CompiledFilter {
+        filter.compile().expect("a valid filter")
+    }
+
+    #[test]
+    fn p10_a_plan_of_one_tenant_does_not_match_the_same_plan_id_of_another() {
+        let of_acme = compiled(Filter::all().tenant("acme").plan("plan-7"));
+        assert!(of_acme.matches(&event("acme", "plan-7")));
+        assert!(!of_acme.matches(&event("rival", "plan-7")));
+        assert!(!of_acme.matches(&event("default", "plan-7")));
+        assert!(!of_acme.matches(&event("acme", "plan-70")));
+        let of_default = compiled(Filter::all().plan("plan-7"));
+        assert!(of_default.matches(&event("default", "plan-7")));
+        assert!(!of_default.matches(&event("acme", "plan-7")));
+    }
+
+    #[test]
+    fn p10_a_correlation_id_is_one_tenants_unless_said_otherwise_the_default_ones() {
+        let of_default = compiled(Filter::all().correlation_id("root"));
+        assert!(of_default.matches(&event("default", "plan-7")));
+        assert!(!of_default.matches(&event("acme", "plan-7")));
+        let of_acme = compiled(Filter::all().correlation_id("root").tenant("acme"));
+        assert!(of_acme.matches(&event("acme", "plan-7")));
+        assert!(!of_acme.matches(&event("default", "plan-7")));
+    }
 }

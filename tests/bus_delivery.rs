@@ -108,7 +108,9 @@ fn p4_a_subscriber_gets_exactly_what_its_filter_matches() {
         ),
         (
             Filter::all().correlation_id("root"),
-            Box::new(|e| e.correlation_id().is_some_and(|c| c.as_str() == "root")),
+            Box::new(|e| {
+                e.correlation_id().is_some_and(|c| c.as_str() == "root") && e.tenant().as_str() == "default"
+            }),
         ),
         (
             Filter::all().tenant("acme").types(["workflow.*"]),

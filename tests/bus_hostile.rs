@@ -230,3 +230,9 @@ fn an_iterator_ends_after_its_error() {
     });
     assert!(found.is_ok());
 }
+
+#[test]
+fn p11_a_bus_without_a_store_has_the_same_limit_for_text() {
+    let text = format!("{{\"a\":\"{}\"}}", "x".repeat(PAYLOAD_MAX_BYTES));
+    assert_eq!(bus().publish(Event::raw("p", "t", text)).expect_err("too large").kind(), ErrorKind::TooLarge);
+}

@@ -151,6 +151,14 @@ impl Core {
         self.lanes.refresh(self.id, &self.registry);
     }
 
+    #[inline]
+    pub(super) fn has_store(&self) -> bool {
+        #[cfg(feature = "sqlite")]
+        return self.options.store.is_some();
+        #[cfg(not(feature = "sqlite"))]
+        false
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.registry.is_sealed()
     }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    event::{Draft, Event, EventId},
+    event::{Draft, Event, EventId, PAYLOAD_MAX_BYTES},
 };
 
 /// The most events of one [`EventBus::publish_all`].
@@ -104,6 +104,10 @@ impl Core {
             redact_shielded(redact, &mut event)?;
         }
         event.check()?;
+        if !self.has_store() {
+            // A store applies its own limit when it takes the row.
+            event.check_size(PAYLOAD_MAX_BYTES)?;
+        }
         if event.seq().is_some() {
             // It comes from another log, or from JSON: here it has no place yet.
             let envelope = event.envelope_mut();

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     event::{Event, EventType, hash_of},
-    filter::{CompiledFilter, Scope, TypePattern},
+    filter::{CompiledFilter, PatternKind, Scope, TypePattern},
 };
 
 /// The subscriptions of a bus, found by type, tenant and plan.
@@ -69,8 +69,7 @@ fn scope_of(scope: &Scope) -> (usize, u64) {
 /// Whether the index finds a filter for exactly the events that it matches: no scope, no custom
 /// type (those are found by a hash), nothing that no index helps with.
 pub(super) fn is_exact(filter: &CompiledFilter) -> bool {
-    let indexed =
-        |pattern: &TypePattern| matches!(pattern, TypePattern::Exact(exact) if exact.index().is_some());
+    let indexed = |pattern: &TypePattern| matches!(pattern.kind(), PatternKind::Exact(exact) if exact.index().is_some());
     filter.scope == Scope::Everything && filter.is_scope_and_type_only() && filter.types.iter().all(indexed)
 }
 
@@ -94,12 +93,12 @@ impl Registry {
             }
         }
         for pattern in &slot.filter.types {
-            match pattern {
-                TypePattern::Exact(exact) => match exact.index().filter(|_| scope.0 == 0) {
+            match pattern.kind() {
+                PatternKind::Exact(exact) => match exact.index().filter(|_| scope.0 == 0) {
                     Some(index) => change(&mut self.built_in[index]),
                     None => self.change_keyed(scope, TypeKind::Exact, exact.hash(), &mut change, by),
                 },
-                TypePattern::Family(prefix) => {
+                PatternKind::Family(prefix) => {
                     self.change_keyed(scope, TypeKind::Family, hash_of(prefix), &mut change, by);
                 }
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{
     AgentId, CorrelationId, Envelope, Event, EventId, Priority, Tenant, Timestamp, TraceParent,
-    envelope::CONTEXT_REF_MAX_BYTES,
+    envelope::CONTEXT_REF_MAX_BYTES, id::blamed_on,
 };
 use crate::error::{Error, Result};
 
@@ -44,6 +44,7 @@ impl Event {
     ) -> Self {
         let agents: Result<Vec<AgentId>> =
             agents.into_iter().map(|agent| agent.try_into().map_err(Into::into)).collect();
+        let agents = agents.map_err(|fault| blamed_on("call_chain", &fault));
         let agents = agents.and_then(|agents| match agents.is_empty() {
             true => Err(Error::invalid("call_chain", "must not be empty when given")),
             false => Ok(agents),
@@ -60,7 +61,8 @@ impl Event {
     /// Sets the event that caused this one; filled in when published inside a handler.
     #[must_use]
     pub fn with_causation_id(self, id: impl TryInto<EventId, Error: Into<Error>>) -> Self {
-        self.set(id.try_into(), |envelope, id| envelope.causation_id = Some(id))
+        let id = id.try_into().map_err(|fault| blamed_on("causation_id", &fault.into()));
+        self.set(id, |envelope, id| envelope.causation_id = Some(id))
     }
 
     /// Sets the [W3C trace context](https://www.w3.org/TR/trace-context/#traceparent-header).

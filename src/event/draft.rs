@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use super::{AgentId, Event, EventType, Payload, PlanId, Tenant, json, payload::PayloadCell};
+use super::{
+    AgentId, Event, EventType, Payload, PlanId, Tenant, json,
+    outline::{Key, Members},
+    payload::PayloadCell,
+};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What stands in place of a value that [`Draft::mask`] removed.
@@ -65,7 +69,10 @@ impl<'a> Draft<'a> {
         self.0.payload_json()
     }
 
-    /// The payload as a `P`, to change in place.
+    /// The payload as a `P`, to change in place. Its JSON is then written anew from the `P`: numbers
+    /// that the fields of a `P` cannot hold, such as integers of more than 64 bits in a
+    /// [`Json`](super::Json), become the nearest that they can. [`mask`](Self::mask) and
+    /// [`replace_payload`](Self::replace_payload) keep every number as it is written.
     ///
     /// # Errors
     /// `InvalidInput` when the payload does not have the shape of a `P`.
@@ -85,7 +92,8 @@ impl<'a> Draft<'a> {
 
     /// Replaces the value at a [JSON pointer](https://www.rfc-editor.org/rfc/rfc6901), like
     /// `/arguments/token`, by `"[redacted]"`, and says whether there was one. All other values
-    /// stay as they are written.
+    /// stay as they are written. A key that spells no text, because it has a lone surrogate, is
+    /// named as it is written, escapes included: `/\ud800`.
     ///
     /// # Errors
     /// `InvalidInput` when the pointer does not begin with `/`, or a typed payload cannot be
@@ -115,9 +123,9 @@ fn masked(text: &str, path: &[String]) -> Result<Option<String>> {
     Ok(Some(parts.write_with(at, &inner)))
 }
 
-/// The values of an object or array as they are written, with the keys of an object.
+/// The values of an object or array, with the keys of an object, all as they are written.
 struct Parts<'a> {
-    keys: Option<Vec<String>>,
+    keys: Option<Vec<&'a RawValue>>,
     values: Vec<&'a RawValue>,
 }
 
@@ -138,7 +146,10 @@ impl<'a> Parts<'a> {
 
     fn find(&self, step: &str) -> Option<usize> {
         match &self.keys {
-            Some(keys) => keys.iter().position(|key| key == step),
+            Some(keys) => {
+                let place = |wanted: Key<'_>| keys.iter().position(|key| Key::new(key.get()) == wanted);
+                place(Key::Decoded(step.into())).or_else(|| place(Key::Undecodable(step)))
+            }
             None => step.parse().ok().filter(|index| *index < self.values.len()),
         }
     }
@@ -151,37 +162,12 @@ impl<'a> Parts<'a> {
                 out.push(',');
             }
             if let Some(keys) = &self.keys {
-                out.push_str(&serde_json::Value::from(keys[at].as_str()).to_string());
+                out.push_str(keys[at].get());
                 out.push(':');
             }
             out.push_str(if at == replaced { text } else { value.get() });
         }
         out.push(close);
         out
-    }
-}
-
-/// The members of an object in their order.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de> serde::Deserialize<'de> for Members<'de> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Visitor)
     }
 }

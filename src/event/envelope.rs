@@ -1,16 +1,15 @@
-//! All round the payload: the envelope's fields, the rules across them, and its JSON.
+//! All round the payload: the envelope's fields, and the rules across them.
 
-use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeStruct};
-use serde_json::value::RawValue;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{
-    AgentId, CorrelationId, Event, EventId, EventType, PlanId, Tenant, Timestamp,
+    AgentId, CorrelationId, EventId, EventType, PlanId, Tenant, Timestamp,
     id::{shown, textual},
     payload::PayloadCell,
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// The most bytes of one context reference, and the most references of an event.
 pub(super) const CONTEXT_REF_MAX_BYTES: usize = 2_048;
@@ -34,6 +33,9 @@ pub enum Priority {
 }
 
 impl Priority {
+    /// What a priority must be, as an error says it.
+    pub(super) const NAMES: &str = "low, normal, high or critical";
+
     /// The priority's name: `low`, `normal`, `high` or `critical`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -53,7 +55,7 @@ impl FromStr for Priority {
             .into_iter()
             .find(|priority| priority.as_str() == text)
             .ok_or_else(|| {
-                let problem = format!("must be low, normal, high or critical, got {}", shown(text));
+                let problem = format!("must be {}, got {}", Self::NAMES, shown(text));
                 Error::invalid("priority", problem)
             })
     }
@@ -183,123 +185,5 @@ impl Envelope {
             .field("plan_id", &self.plan_id)
             .field("payload", payload)
             .finish_non_exhaustive()
-    }
-}
-
-/// Writes the JSON of EVENTS.md: absent fields are left out, the payload comes last.
-pub(super) fn serialize<S: Serializer>(event: &Event, serializer: S) -> Result<S::Ok, S::Error> {
-    let envelope = event.envelope();
-    let payload: &RawValue = event.payload_text(usize::MAX).map_err(serde::ser::Error::custom)?;
-    let mut json = serializer.serialize_struct("Event", 16)?;
-    macro_rules! optional {
-        ($($name:literal: $value:expr),*) => {$(
-            match &$value {
-                Some(value) => json.serialize_field($name, value)?,
-                None => json.skip_field($name)?,
-            }
-        )*};
-    }
-    optional!("seq": envelope.seq);
-    json.serialize_field("event_id", &envelope.event_id)?;
-    json.serialize_field("event_type", &envelope.event_type)?;
-    json.serialize_field("plan_id", &envelope.plan_id)?;
-    json.serialize_field("timestamp", &envelope.timestamp)?;
-    optional!("recorded_at": envelope.recorded_at);
-    json.serialize_field("tenant", &envelope.tenant)?;
-    optional!("source": envelope.source);
-    let given = |list: bool| if list { Some(()) } else { None };
-    optional!("call_chain": given(!event.call_chain().is_empty()).map(|()| event.call_chain()));
-    optional!(
-        "correlation_id": envelope.correlation_id,
-        "causation_id": envelope.causation_id,
-        "trace_parent": event.trace_parent()
-    );
-    json.serialize_field("priority", &envelope.priority)?;
-    optional!("context_refs": given(!event.context_refs().is_empty()).map(|()| event.context_refs()));
-    json.serialize_field("schema_version", &envelope.schema_version)?;
-    json.serialize_field("payload", payload)?;
-    json.end()
-}
-
-pub(super) fn to_json(event: &Event) -> Result<String> {
-    event.payload_text(usize::MAX)?;
-    serde_json::to_string(event).map_err(|cause| {
-        Error::with_source(ErrorKind::InvalidInput, "event: cannot be written as JSON", cause)
-    })
-}
-
-/// The JSON of EVENTS.md as it is read: each field as text first, so that an error can name it.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Wire<'a> {
-    seq: Option<u64>,
-    #[serde(borrow)]
-    event_id: Option<Cow<'a, str>>,
-    event_type: Cow<'a, str>,
-    plan_id: Cow<'a, str>,
-    timestamp: Option<Cow<'a, str>>,
-    recorded_at: Option<Cow<'a, str>>,
-    tenant: Option<Cow<'a, str>>,
-    source: Option<Cow<'a, str>>,
-    #[serde(default)]
-    call_chain: Option<Vec<Cow<'a, str>>>,
-    correlation_id: Option<Cow<'a, str>>,
-    causation_id: Option<Cow<'a, str>>,
-    trace_parent: Option<Cow<'a, str>>,
-    priority: Option<Cow<'a, str>>,
-    #[serde(default)]
-    context_refs: Vec<String>,
-    schema_version: Option<u32>,
-    #[serde(borrow)]
-    payload: &'a RawValue,
-}
-
-/// Reads an event, field by field, through the same checks that a publisher passes.
-pub(super) fn from_json(text: &str) -> Result<Event> {
-    let wire: Wire<'_> = serde_json::from_str(text).map_err(|cause| {
-        Error::with_source(ErrorKind::InvalidInput, "event: is not the JSON of an event", cause)
-    })?;
-    let mut event = Event::raw(&*wire.plan_id, &*wire.event_type, wire.payload.get());
-    macro_rules! given {
-        ($($field:ident => $method:ident),*) => {$(
-            if let Some(value) = wire.$field {
-                event = event.$method(&*value);
-            }
-        )*};
-    }
-    given!(
-        event_id => with_event_id, timestamp => with_timestamp, tenant => with_tenant, source => with_source,
-        correlation_id => with_correlation_id, trace_parent => with_trace_parent
-    );
-    if let Some(cause) = wire.causation_id {
-        let id = EventId::from_str(&cause).map_err(|_| {
-            Error::invalid("causation_id", format!("must be a ULID of 26 characters, got {}", shown(&cause)))
-        })?;
-        event = event.with_causation_id(id);
-    }
-    if let Some(agents) = wire.call_chain {
-        event = event.with_call_chain(agents.iter().map(|agent| &**agent));
-    }
-    if let Some(priority) = wire.priority {
-        event = event.with_priority(priority.parse()?);
-    }
-    for reference in wire.context_refs {
-        event = event.with_context_ref(reference);
-    }
-    if let Some(version) = wire.schema_version {
-        event = event.with_schema_version(version);
-    }
-    event.check()?;
-    let recorded_at = wire.recorded_at.map(|at| at.parse::<Timestamp>()).transpose()?;
-    let envelope = event.envelope_mut();
-    envelope.seq = wire.seq;
-    envelope.recorded_at = recorded_at;
-    Ok(event)
-}
-
-impl<'de> Deserialize<'de> for Event {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Box::<RawValue>::deserialize(deserializer)?;
-        from_json(text.get()).map_err(de::Error::custom)
     }
 }

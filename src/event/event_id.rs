@@ -76,9 +76,18 @@ impl FromStr for EventId {
 
     /// Reads the 26 characters of a ULID, in either case.
     fn from_str(text: &str) -> Result<Self> {
-        Ulid::from_string(text).map(Self).map_err(|_| {
-            Error::invalid("event_id", format!("must be a ULID of 26 characters, got {}", shown(text)))
-        })
+        // 26 characters hold two bits more than a ULID: the first one is 7 at most.
+        match Ulid::from_string(text) {
+            Ok(id) if text.as_bytes()[0] <= b'7' => Ok(Self(id)),
+            Ok(_) => {
+                let problem = format!("must be at most {}, got {}", Ulid::max(), shown(text));
+                Err(Error::invalid("event_id", problem))
+            }
+            Err(_) => {
+                let problem = format!("must be a ULID of 26 characters, got {}", shown(text));
+                Err(Error::invalid("event_id", problem))
+            }
+        }
     }
 }
 

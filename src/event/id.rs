@@ -67,6 +67,12 @@ pub(crate) fn shown(text: &str) -> String {
     }
 }
 
+/// The error of a field, told of another field that has the same grammar.
+pub(super) fn blamed_on(field: &str, fault: &Error) -> Error {
+    let message = fault.to_string();
+    Error::invalid(field, message.split_once(": ").map_or(message.as_str(), |(_, problem)| problem))
+}
+
 /// Implements what every textual id shares, from its `parse` and `as_str`.
 macro_rules! textual {
     ($type:ident) => {

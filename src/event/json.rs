@@ -1,63 +1,83 @@
 //! JSON at the edge: limits are checked while a payload is written, and text is kept as given.
 //!
-//! Nothing here recurses into a value without a depth limit, neither to write nor to drop it:
-//! a value nested 200,000 deep would end the process. Numbers are never parsed, so any survives.
+//! Nothing here recurses into a value without a depth limit: one nested 200,000 deep would end the
+//! process. Text is never parsed into numbers, so any number survives.
 
-use std::{
-    cell::Cell,
-    collections::HashSet,
-    fmt, io,
-    ops::{Deref, DerefMut},
-    sync::Arc,
-};
+use std::{cell::Cell, fmt, io, ops::Deref, sync::Arc};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, ser::Formatter, value::RawValue};
 
-use super::id::shown;
+use super::outline::{self, PAYLOAD_MAX_DEPTH, too_nested};
 use crate::error::{Error, ErrorKind, Result};
-
-/// How many levels of objects and arrays a payload may nest; the payload itself is the first.
-pub const PAYLOAD_MAX_DEPTH: usize = 64;
 
 /// How many bytes a payload may have unless the bus or store says otherwise: 4 MiB.
 pub const PAYLOAD_MAX_BYTES: usize = 4 << 20;
 
-/// Any JSON value inside a typed payload.
+/// Any JSON value inside a typed payload. It is read like the [`Value`] that it holds.
 ///
-/// It is a [`serde_json::Value`] that is safe to drop however deep it is nested; too deep a value
-/// is refused with a clear error when it is published.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// A value nested deeper than [`PAYLOAD_MAX_DEPTH`] is cut on its way in, to the one level too many
+/// that gets its event refused as `TooLarge`. So no `Json` is ever so deep that to clone, compare,
+/// print or drop it would overflow the stack. To change one, take it out and put it back:
+///
+/// ```
+/// use planbus::{Json, ToolCalled};
+/// use serde_json::json;
+///
+/// let mut call = ToolCalled::new("call-1", "grep", json!({"q": "TODO", "token": "s3cret"}));
+/// assert_eq!(call.arguments["q"], "TODO");
+/// let mut arguments = std::mem::take(&mut call.arguments).into_inner();
+/// arguments["token"] = json!("[redacted]");
+/// call.arguments = arguments.into();
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Json(Value);
 
 /// The fields of a payload that its type does not name, kept in their order.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+///
+/// It is read like the [`Map`] that it holds; its values are cut as those of [`Json`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct JsonObject(Map<String, Value>);
 
-impl Drop for Json {
-    fn drop(&mut self) {
-        if is_deep(&self.0, PAYLOAD_MAX_DEPTH) {
-            dismantle(vec![std::mem::take(&mut self.0)]);
-        }
+impl Json {
+    /// The value, to change or to keep.
+    #[must_use]
+    pub fn into_inner(self) -> Value {
+        self.0
     }
 }
 
-impl Drop for JsonObject {
-    fn drop(&mut self) {
-        if self.0.values().any(|value| is_deep(value, PAYLOAD_MAX_DEPTH)) {
-            dismantle(std::mem::take(&mut self.0).into_iter().map(|(_, value)| value).collect());
-        }
+impl JsonObject {
+    /// Sets a field and gives the value that it had. A new field comes last.
+    pub fn insert(&mut self, field: impl Into<String>, value: impl Into<Json>) -> Option<Value> {
+        self.0.insert(field.into(), value.into().0)
+    }
+
+    /// Takes a field out; the others stay in their order.
+    pub fn remove(&mut self, field: &str) -> Option<Value> {
+        self.0.shift_remove(field)
+    }
+
+    /// The fields, to change or to keep.
+    #[must_use]
+    pub fn into_inner(self) -> Map<String, Value> {
+        self.0
     }
 }
 
-/// Whether `value` nests more than `levels` deep; looks no deeper than that.
-fn is_deep(value: &Value, levels: usize) -> bool {
+/// Empties what lies below `levels` levels of containers. The level after them stays, as an empty
+/// container: who writes the value meets it there, and refuses it.
+fn cut(value: &mut Value, levels: usize) {
     match value {
-        Value::Array(items) => levels == 0 || items.iter().any(|item| is_deep(item, levels - 1)),
-        Value::Object(map) => levels == 0 || map.values().any(|item| is_deep(item, levels - 1)),
-        _ => false,
+        Value::Array(items) if levels == 0 => dismantle(std::mem::take(items)),
+        Value::Object(map) if levels == 0 => {
+            dismantle(std::mem::take(map).into_iter().map(|(_, item)| item).collect());
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| cut(item, levels - 1)),
+        Value::Object(map) => map.values_mut().for_each(|item| cut(item, levels - 1)),
+        _ => {}
     }
 }
 
@@ -74,13 +94,28 @@ fn dismantle(mut values: Vec<Value>) {
 
 impl<T: Into<Value>> From<T> for Json {
     fn from(value: T) -> Self {
-        Self(value.into())
+        let mut value = value.into();
+        cut(&mut value, PAYLOAD_MAX_DEPTH);
+        Self(value)
     }
 }
 
 impl From<Map<String, Value>> for JsonObject {
-    fn from(map: Map<String, Value>) -> Self {
+    fn from(mut map: Map<String, Value>) -> Self {
+        map.values_mut().for_each(|value| cut(value, PAYLOAD_MAX_DEPTH));
         Self(map)
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Value::deserialize(deserializer).map(Self::from)
+    }
+}
+
+impl<'de> Deserialize<'de> for JsonObject {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Map::deserialize(deserializer).map(Self::from)
     }
 }
 
@@ -91,12 +126,6 @@ impl Deref for Json {
     }
 }
 
-impl DerefMut for Json {
-    fn deref_mut(&mut self) -> &mut Value {
-        &mut self.0
-    }
-}
-
 impl Deref for JsonObject {
     type Target = Map<String, Value>;
     fn deref(&self) -> &Map<String, Value> {
@@ -104,9 +133,9 @@ impl Deref for JsonObject {
     }
 }
 
-impl DerefMut for JsonObject {
-    fn deref_mut(&mut self) -> &mut Map<String, Value> {
-        &mut self.0
+impl fmt::Display for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -128,10 +157,6 @@ impl Passed {
 
 fn too_large(max_bytes: usize) -> Error {
     Error::new(ErrorKind::TooLarge, format!("payload: must be at most {max_bytes} bytes"))
-}
-
-fn too_nested() -> Error {
-    Error::new(ErrorKind::TooLarge, format!("payload: must be nested at most {PAYLOAD_MAX_DEPTH} deep"))
 }
 
 /// A buffer that ends the writing where the bytes pass the limit.
@@ -230,107 +255,10 @@ pub(crate) fn parse(mut text: String, max_bytes: usize) -> Result<Arc<RawValue>>
         text = text.replace(['\n', '\r'], " ");
     }
     let raw = RawValue::from_string(text).map_err(not_json)?;
-    Outline::new(raw.get()).check()?;
+    outline::check(raw.get())?;
     Ok(raw.into())
 }
 
 fn not_json(cause: serde_json::Error) -> Error {
     Error::with_source(ErrorKind::InvalidInput, "payload: is not JSON", cause)
-}
-
-/// A walk over text that is known to be JSON, which sees only brackets and keys.
-struct Outline<'a> {
-    text: &'a str,
-    /// One entry an open bracket: the keys seen, or `None` in an array.
-    open: Vec<Option<HashSet<&'a str, foldhash::fast::RandomState>>>,
-    /// Keys that are escaped, decoded; few, so a list serves.
-    decoded: Vec<(usize, String)>,
-}
-
-impl<'a> Outline<'a> {
-    fn new(text: &'a str) -> Self {
-        Self { text: text.trim_matches([' ', '\t']), open: Vec::new(), decoded: Vec::new() }
-    }
-
-    fn check(mut self) -> Result<()> {
-        if !self.text.starts_with('{') {
-            return Err(Error::invalid(
-                "payload",
-                format!("must be a JSON object, got {}", shown(self.text)),
-            ));
-        }
-        let bytes = self.text.as_bytes();
-        let mut at = 0;
-        let mut expects_key = false;
-        while at < bytes.len() {
-            match bytes[at] {
-                b'{' | b'[' => {
-                    let is_object = bytes[at] == b'{';
-                    self.enter(is_object)?;
-                    expects_key = is_object;
-                }
-                b'}' | b']' => {
-                    self.open.pop();
-                    self.decoded.retain(|(level, _)| *level <= self.open.len());
-                }
-                b',' => expects_key = matches!(self.open.last(), Some(Some(_))),
-                b'"' => {
-                    let end = end_of_string(bytes, at);
-                    if expects_key {
-                        self.key(&self.text[at + 1..end])?;
-                        expects_key = false;
-                    }
-                    at = end;
-                }
-                _ => {}
-            }
-            at += 1;
-        }
-        Ok(())
-    }
-
-    fn enter(&mut self, is_object: bool) -> Result<()> {
-        if self.open.len() == PAYLOAD_MAX_DEPTH {
-            return Err(too_nested());
-        }
-        self.open.push(is_object.then(HashSet::default));
-        Ok(())
-    }
-
-    /// Notes a key, as it stands between its quotes.
-    fn key(&mut self, raw: &'a str) -> Result<()> {
-        let level = self.open.len();
-        let Some(Some(keys)) = self.open.last_mut() else { return Ok(()) };
-        // An escaped key may spell one that stands there plainly. A lone surrogate has no
-        // decoded form: such keys are compared as they are written.
-        let is_new = match raw.contains('\\').then(|| serde_json::from_str::<String>(&format!("\"{raw}\""))) {
-            Some(Ok(key)) => {
-                let known = keys.contains(key.as_str())
-                    || self.decoded.iter().any(|(at, other)| *at == level && *other == key);
-                self.decoded.push((level, key));
-                !known
-            }
-            _ => keys.insert(raw) && !self.decoded.iter().any(|(at, other)| *at == level && other == raw),
-        };
-        if is_new {
-            Ok(())
-        } else {
-            Err(Error::invalid("payload", format!("has the key {} twice", shown(raw))))
-        }
-    }
-}
-
-/// The place of the quote that ends the string which begins at `start`.
-fn end_of_string(bytes: &[u8], start: usize) -> usize {
-    let mut at = start + 1;
-    while at < bytes.len() && bytes[at] != b'"' {
-        at += if bytes[at] == b'\\' { 2 } else { 1 };
-    }
-    at
-}
-
-impl fmt::Display for Json {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if is_deep(&self.0, PAYLOAD_MAX_DEPTH) { f.write_str("(nested too deep)") } else { self.0.fmt(f) }
-    }
 }

@@ -11,9 +11,11 @@ mod event_type;
 mod hash;
 mod id;
 mod json;
+mod outline;
 mod payload;
 mod time;
 mod types;
+mod wire;
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -28,7 +30,8 @@ pub use self::{
     event_id::EventId,
     event_type::{CustomType, EventType},
     id::{AgentId, CorrelationId, ID_MAX_BYTES, NAME_MAX_BYTES, PlanId, Tenant},
-    json::{Json, JsonObject, PAYLOAD_MAX_BYTES, PAYLOAD_MAX_DEPTH},
+    json::{Json, JsonObject, PAYLOAD_MAX_BYTES},
+    outline::PAYLOAD_MAX_DEPTH,
     payload::Payload,
     time::Timestamp,
     types::{
@@ -88,6 +91,9 @@ impl Event {
     /// A new event of any type, with the text of a JSON object as its payload, which is kept as it
     /// is given: numbers of any size, key order, escapes. Only line breaks between tokens become
     /// spaces.
+    ///
+    /// The text may have any size here: the limit of bytes is that of the bus or store, which
+    /// refuses a larger payload as `TooLarge` when the event is published.
     pub fn raw(
         plan_id: impl TryInto<PlanId, Error: Into<Error>>,
         event_type: impl TryInto<EventType, Error: Into<Error>>,
@@ -102,7 +108,7 @@ impl Event {
     /// # Errors
     /// `InvalidInput` that names the field: unknown fields, missing ones and wrong values alike.
     pub fn from_json(text: &str) -> Result<Self> {
-        envelope::from_json(text)
+        wire::from_json(text)
     }
 
     /// The event as one line of JSON, in the form of EVENTS.md.
@@ -110,7 +116,7 @@ impl Event {
     /// # Errors
     /// `InvalidInput` or `TooLarge` when a typed payload cannot be written as JSON.
     pub fn to_json(&self) -> Result<String> {
-        envelope::to_json(self)
+        wire::to_json(self)
     }
 
     fn from_text(
@@ -267,6 +273,11 @@ impl Event {
         self.0.payload.json(max_bytes)
     }
 
+    /// Checks the payload's size where its JSON exists already; none is made.
+    pub(crate) fn check_size(&self, max_bytes: usize) -> Result<()> {
+        self.0.payload.check_size(max_bytes)
+    }
+
     /// The payload as a `P`, if it is one already.
     pub(crate) fn downcast<P: Payload>(&self) -> Option<&P> {
         self.0.payload.downcast()
@@ -307,6 +318,6 @@ impl fmt::Debug for Event {
 
 impl serde::Serialize for Event {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        envelope::serialize(self, serializer)
+        wire::serialize(self, serializer)
     }
 }

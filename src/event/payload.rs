@@ -92,11 +92,17 @@ impl PayloadCell {
             },
             Self::Missing => return Err(Error::invalid("payload", "is missing")),
         };
-        if text.get().len() > max_bytes {
-            let problem = format!("payload: must be at most {max_bytes} bytes, got {}", text.get().len());
-            return Err(Error::new(ErrorKind::TooLarge, problem));
-        }
+        check_size(text, max_bytes)?;
         Ok(text)
+    }
+
+    /// Checks the size of the JSON if it was made already.
+    pub(crate) fn check_size(&self, max_bytes: usize) -> Result<()> {
+        match self {
+            Self::Text(text, _) => check_size(text, max_bytes),
+            Self::Typed(_, text) => text.get().map_or(Ok(()), |text| check_size(text, max_bytes)),
+            Self::Missing => Ok(()),
+        }
     }
 
     /// The payload as a `P`, if it is one already.
@@ -143,6 +149,15 @@ impl PayloadCell {
     }
 }
 
+fn check_size(text: &RawValue, max_bytes: usize) -> Result<()> {
+    let bytes = text.get().len();
+    if bytes > max_bytes {
+        let problem = format!("payload: must be at most {max_bytes} bytes, got {bytes}");
+        return Err(Error::new(ErrorKind::TooLarge, problem));
+    }
+    Ok(())
+}
+
 impl fmt::Debug for PayloadCell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -150,5 +165,27 @@ impl fmt::Debug for PayloadCell {
             Self::Text(text, _) => f.write_str(text.get()),
             Self::Missing => f.write_str("(missing)"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Event, PlanStarted};
+
+    #[test]
+    fn p11_the_size_is_checked_of_text_that_exists_and_none_is_made() {
+        let raw = Event::raw("p", "t", r#"{"a":1}"#);
+        assert!(raw.check_size(7).is_ok());
+        let error = raw.check_size(6).expect_err("7 bytes");
+        assert_eq!(error.kind(), ErrorKind::TooLarge);
+        assert_eq!(error.to_string(), "payload: must be at most 6 bytes, got 7");
+        let typed = PayloadCell::typed(PlanStarted::new("a goal"));
+        assert!(
+            typed.check_size(0).is_ok()
+                && matches!(&typed, PayloadCell::Typed(_, text) if text.get().is_none())
+        );
+        let bytes = typed.json(usize::MAX).expect("valid").get().len();
+        assert!(typed.check_size(bytes).is_ok() && typed.check_size(bytes - 1).is_err());
     }
 }

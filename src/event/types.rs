@@ -4,7 +4,6 @@
 //! what each field means; durations are whole microseconds.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::{
     event_type::EventType,
@@ -33,8 +32,8 @@ macro_rules! payload {
             /// Adds a field that the type does not name. A name that it does name is refused as a
             /// duplicate key when the event is published.
             #[must_use]
-            pub fn with(mut self, field: impl Into<String>, value: impl Into<Value>) -> Self {
-                self.extra.insert(field.into(), value.into());
+            pub fn with(mut self, field: impl Into<String>, value: impl Into<Json>) -> Self {
+                self.extra.insert(field, value);
                 self
             }
         }

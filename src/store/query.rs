@@ -13,7 +13,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     event::{AgentId, CorrelationId, Event, PlanId, Tenant, Timestamp},
-    filter::TypePattern,
+    filter::{PatternKind, TypePattern},
 };
 
 /// How many events a query returns unless it says otherwise.
@@ -94,15 +94,21 @@ impl EventQuery {
         self
     }
 
-    /// Only events of these types or families, at most 100; called again, it adds to them.
+    /// Only events of these types or families, 1 to 100; called again, it adds to them. A query on
+    /// which it is never called asks for every type; an empty list is refused.
     pub fn types<T: TryInto<TypePattern, Error: Into<Error>>>(
         mut self,
         types: impl IntoIterator<Item = T>,
     ) -> Self {
+        let mut is_empty = true;
         for pattern in types {
+            is_empty = false;
             if let Some(pattern) = self.parsed("types", pattern) {
                 self.types.push(pattern);
             }
+        }
+        if is_empty {
+            self.keep_fault(Error::invalid("types", "must name at least one type"));
         }
         if self.types.len() > TYPES_MAX {
             let problem = format!("must be at most {TYPES_MAX}, got {}", self.types.len());
@@ -223,9 +229,9 @@ impl EventQuery {
         if !self.types.is_empty() {
             statement.and(" AND (0", []);
             for pattern in &self.types {
-                match pattern {
-                    TypePattern::Exact(exact) => statement.and(" OR event_type = ?", [exact.to_string()]),
-                    TypePattern::Family(prefix) => {
+                match pattern.kind() {
+                    PatternKind::Exact(exact) => statement.and(" OR event_type = ?", [exact.to_string()]),
+                    PatternKind::Family(prefix) => {
                         let prefix = prefix.to_string();
                         statement.and(" OR substr(event_type, 1, length(?)) = ?", [prefix.clone(), prefix]);
                     }

@@ -87,7 +87,10 @@ fn check(options: &EventsOptions, store: &EventStore, head: u64) -> Result<(), F
 }
 
 fn query(options: &EventsOptions) -> EventQuery {
-    let mut query = EventQuery::new().types(options.types.iter().cloned());
+    let mut query = EventQuery::new();
+    if !options.types.is_empty() {
+        query = query.types(options.types.iter().cloned());
+    }
     if let Some(plan) = &options.plan {
         query = query.plan(plan);
     }
@@ -121,7 +124,10 @@ fn follow(
     printer: &mut Printer,
     out: &mut Output,
 ) -> Result<(), Failure> {
-    let mut filter = Filter::all().tenant(&global.tenant).types(options.types.iter().cloned());
+    let mut filter = Filter::all().tenant(&global.tenant);
+    if !options.types.is_empty() {
+        filter = filter.types(options.types.iter().cloned());
+    }
     if let Some(plan) = &options.plan {
         filter = filter.plan(plan);
     }
@@ -135,8 +141,7 @@ fn follow(
     let mut tail = bus.tail(filter, start)?;
     out.flush()?;
     let mut wait = WAIT;
-    // Nobody reads: looked at while nothing comes, since only a write would tell otherwise.
-    while !stop.load(Ordering::Relaxed) && !(wait == WAIT && terminal::is_stdout_closed()) {
+    while !stop.load(Ordering::Relaxed) {
         match tail.next_timeout(wait)? {
             Some(event) => {
                 if is_wanted(options, &event)? {
@@ -145,6 +150,8 @@ fn follow(
                 // What waits already is written before the lines are handed on.
                 wait = Duration::ZERO;
             }
+            // While nothing comes there is no write that would tell that nobody reads.
+            None if terminal::is_stdout_closed() => break,
             None => {
                 out.flush()?;
                 wait = WAIT;
