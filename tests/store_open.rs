@@ -244,7 +244,7 @@ fn a_store_of_a_newer_planbus_is_refused_untouched() {
     let set = |sql: &str| {
         rusqlite::Connection::open(dir.db()).and_then(|db| db.execute_batch(sql)).expect("sets the version");
     };
-    set("PRAGMA user_version = 2");
+    set("PRAGMA user_version = 999");
     let before = fs::read(dir.db()).expect("reads");
     refused(&dir.db(), ErrorKind::SchemaTooNew, "use a newer planbus");
     let error = EventStore::open_read_only(dir.db()).expect_err("refused");
@@ -258,7 +258,7 @@ fn a_newer_version_that_is_only_in_the_write_ahead_log_is_refused_untouched() {
     EventStore::open(dir.db()).and_then(|store| store.close()).expect("creates");
     // Copied while another connection has it open, as a killed process leaves it.
     let live = rusqlite::Connection::open(dir.db()).expect("opens");
-    live.execute_batch("PRAGMA wal_autocheckpoint = 0; PRAGMA user_version = 2").expect("sets the version");
+    live.execute_batch("PRAGMA wal_autocheckpoint = 0; PRAGMA user_version = 999").expect("sets the version");
     let copy = Dir::new();
     for suffix in ["", "-wal"] {
         let name = format!("planbus.db{suffix}");

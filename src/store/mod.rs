@@ -26,8 +26,10 @@ mod row;
 mod schema;
 mod signal;
 mod stats;
+mod summary;
 mod tail;
 mod tree;
+mod views;
 mod wal;
 mod writer;
 
@@ -37,9 +39,10 @@ use self::inner::Inner;
 pub(crate) use self::{inner::Stored, tail::LogTail};
 pub use self::{
     options::{Durability, StoreOptions},
-    plans::{PlanQuery, PlanStatus, PlanSummary},
+    plans::PlanQuery,
     query::EventQuery,
     stats::StoreStats,
+    summary::{PlanStatus, PlanSummary},
     tree::{PLAN_TREE_MAX_DEPTH, PLAN_TREE_MAX_PLANS, PlanTree},
 };
 use crate::{
@@ -225,7 +228,7 @@ impl EventStore {
     /// `InvalidInput` when the plan id does not keep its grammar; else as [`get`](Self::get).
     pub fn plan(&self, plan_id: impl TryInto<PlanId, Error: Into<Error>>) -> Result<Option<PlanSummary>> {
         let plan_id = plan_id.try_into().map_err(Into::into)?;
-        Ok(plans::summarise(&self.inner, &self.tenant, &plan_id)?.map(|found| found.summary))
+        Ok(summary::read(&self.inner, &self.tenant, &plan_id)?.map(|found| found.summary))
     }
 
     /// A plan with its subplans, theirs, and so on.

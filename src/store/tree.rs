@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use super::{
     inner::Inner,
-    plans::{self, PlanSummary},
+    summary::{self, PlanSummary},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -49,7 +49,7 @@ pub(super) fn read(store: &Inner, tenant: &Tenant, root: PlanId) -> Result<PlanT
     // Breadth first, so that of many plans the nearest are kept.
     let mut waiting = std::collections::VecDeque::from([(root.clone(), None, 1)]);
     while let Some((plan, parent, depth)) = waiting.pop_front() {
-        let Some(found) = plans::summarise(store, tenant, &plan)? else { continue };
+        let Some(found) = summary::read(store, tenant, &plan)? else { continue };
         let at = nodes.len();
         let mut is_cut = false;
         for child in found.children {

@@ -1,0 +1,277 @@
+//! [`PlanSummary`]: what the log says of one plan, from all of its events.
+//!
+//! Payloads of any shape are borne; only what is no JSON is an error. Never looks at another plan's
+//! events but to see whether there are any.
+
+use std::{fmt, str::FromStr};
+
+use rusqlite::{Connection, OptionalExtension};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{
+    fault,
+    inner::Inner,
+    read::{PAGE_ROWS, unsigned},
+};
+use crate::{
+    error::{Error, Result},
+    event::{AgentId, PlanId, Tenant, Timestamp},
+};
+
+/// How a plan stands: its last start, completion or failure says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PlanStatus {
+    /// Neither completed nor failed, as far as the log knows.
+    Running,
+    /// It reached its end.
+    Completed,
+    /// It ended without reaching its goal.
+    Failed,
+}
+
+impl PlanStatus {
+    /// The status's name: `running`, `completed` or `failed`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The type of the event that puts a plan into this state.
+    pub(super) const fn event_type(self) -> &'static str {
+        match self {
+            Self::Running => "PlanStarted",
+            Self::Completed => "PlanCompleted",
+            Self::Failed => "PlanFailed",
+        }
+    }
+}
+
+impl fmt::Display for PlanStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for PlanStatus {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        [Self::Running, Self::Completed, Self::Failed]
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or_else(|| {
+                Error::invalid("status", format!("must be running, completed or failed, got {text:?}"))
+            })
+    }
+}
+
+/// What the log says of one plan.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct PlanSummary {
+    /// The plan.
+    pub plan_id: PlanId,
+    /// The plan that spawned it: as its start says, else the plan that its correlation id names,
+    /// where the log holds events of that one.
+    pub parent: Option<PlanId>,
+    /// How it stands.
+    pub status: PlanStatus,
+    /// What it is to reach, for people.
+    pub goal: Option<String>,
+    /// The agent that started it.
+    pub source: Option<AgentId>,
+    /// The time of its start, or of the oldest event that the log holds of it.
+    pub started_at: Timestamp,
+    /// The time of its completion or failure.
+    pub ended_at: Option<Timestamp>,
+    /// How many events the log holds of it.
+    pub events: u64,
+    /// How many tools it called.
+    pub tool_calls: u64,
+    /// How many of its tool calls completed without success.
+    pub failed_tool_calls: u64,
+    /// How many decisions it made.
+    pub decisions: u64,
+    /// How many subplans it spawned.
+    pub subplans: u64,
+    /// What went wrong, when it failed.
+    pub error: Option<String>,
+    /// The seq by which lists of plans are sorted: of its first start, completion or failure; of
+    /// its oldest event when it has none of these.
+    pub first_seq: u64,
+    /// The seq of its newest event.
+    pub last_seq: u64,
+}
+
+/// A plan's summary, and what only the store needs.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) summary: PlanSummary,
+    /// The plans that it spawned, in order, each once.
+    pub(super) children: Vec<PlanId>,
+    /// The seq of its first start, completion or failure.
+    anchor: Option<i64>,
+    /// The correlation id of that event, or of its oldest.
+    correlation: Option<String>,
+}
+
+/// What the payloads of the plan events may say. Any field may be missing or of any kind.
+#[derive(Default, Deserialize)]
+struct Said<'a> {
+    #[serde(borrow)]
+    goal: Option<&'a RawValue>,
+    #[serde(borrow)]
+    parent: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    reason: Option<&'a RawValue>,
+    #[serde(borrow)]
+    ok: Option<&'a RawValue>,
+    #[serde(borrow)]
+    subplan: Option<&'a RawValue>,
+}
+
+fn text(value: Option<&RawValue>) -> Option<String> {
+    serde_json::from_str(value?.get()).ok()
+}
+
+/// A text as it is, another value as its JSON, as the views show it; `None` for null.
+fn shown(value: Option<&RawValue>) -> Option<String> {
+    text(value).or_else(|| value.map(|value| value.get().to_owned()).filter(|json| json != "null"))
+}
+
+/// Reads a plan's events, a page at a time, and sums them up; `None` when there are none.
+pub(super) fn read(store: &Inner, tenant: &Tenant, plan: &PlanId) -> Result<Option<Found>> {
+    const SQL: &str = "SELECT id, event_type, timestamp, source, correlation_id,
+            CASE WHEN event_type IN ('PlanStarted', 'PlanFailed', 'ToolCompleted', 'SubplanSpawned') THEN payload END
+        FROM plan_events WHERE tenant = ?1 AND plan_id = ?2 AND id > ?3 ORDER BY id LIMIT ?4";
+    let mut found: Option<Found> = None;
+    let mut after = 0;
+    loop {
+        let count = store.read(|connection| {
+            let failed = |cause| fault::sqlite("sum up a plan", cause);
+            let mut statement = connection.prepare_cached(SQL).map_err(failed)?;
+            let page = (tenant.as_str(), plan.as_str(), after, PAGE_ROWS as i64);
+            let mut rows = statement.query(page).map_err(failed)?;
+            let mut count = 0;
+            while let Some(row) = rows.next().map_err(failed)? {
+                after = add(&mut found, plan, row)?;
+                count += 1;
+            }
+            Ok(count)
+        })?;
+        if count < PAGE_ROWS {
+            break;
+        }
+    }
+    if let Some(found) = &mut found
+        && found.summary.parent.is_none()
+        && let Some(correlation) = found.correlation.take()
+    {
+        found.summary.parent = store.read(|connection| other_plan(connection, tenant, plan, &correlation))?;
+    }
+    Ok(found)
+}
+
+/// The plan that a correlation id names, if it is another one that has events.
+fn other_plan(
+    connection: &Connection,
+    tenant: &Tenant,
+    plan: &PlanId,
+    correlation: &str,
+) -> Result<Option<PlanId>> {
+    const SQL: &str = "SELECT 1 FROM plan_events WHERE tenant = ?1 AND plan_id = ?2 LIMIT 1";
+    let Some(named) = PlanId::try_from(correlation).ok().filter(|named| named != plan) else {
+        return Ok(None);
+    };
+    let failed = |cause| fault::sqlite("look for a plan's parent", cause);
+    let mut statement = connection.prepare_cached(SQL).map_err(failed)?;
+    let found = statement.query_row((tenant.as_str(), named.as_str()), |_| Ok(())).optional();
+    Ok(found.map_err(failed)?.map(|()| named))
+}
+
+/// Adds one event to a plan's summary; the event's seq.
+fn add(found: &mut Option<Found>, plan: &PlanId, row: &rusqlite::Row<'_>) -> Result<i64> {
+    let failed = |cause| fault::sqlite("sum up a plan", cause);
+    let seq: i64 = row.get(0).map_err(failed)?;
+    let wrong =
+        |column: &'static str| move |error: Error| fault::corrupt_row(seq, column, &error.to_string());
+    let not_text = |column: &'static str| move |_| fault::corrupt_row(seq, column, "is no text");
+    let event_type = row.get_ref(1).map_err(failed)?.as_str().map_err(not_text("event_type"))?;
+    let timestamp = row.get_ref(2).map_err(failed)?.as_str().map_err(not_text("timestamp"))?;
+    let timestamp: Timestamp = timestamp.parse().map_err(wrong("timestamp"))?;
+    let source = row.get_ref(3).map_err(failed)?.as_str_or_null().map_err(not_text("source"))?;
+    let source = source.map(AgentId::try_from).transpose().map_err(wrong("source"))?;
+    let correlation = row.get_ref(4).map_err(failed)?.as_str_or_null().map_err(not_text("correlation_id"))?;
+    let said = match row.get_ref(5).map_err(failed)?.as_str_or_null().map_err(not_text("payload"))? {
+        Some(payload) => serde_json::from_str(payload)
+            .map_err(|cause| fault::corrupt_row(seq, "payload", &cause.to_string()))?,
+        None => Said::default(),
+    };
+
+    let found = found.get_or_insert_with(|| Found {
+        summary: PlanSummary {
+            plan_id: plan.clone(),
+            parent: None,
+            status: PlanStatus::Running,
+            goal: None,
+            source: source.clone(),
+            started_at: timestamp,
+            ended_at: None,
+            events: 0,
+            tool_calls: 0,
+            failed_tool_calls: 0,
+            decisions: 0,
+            subplans: 0,
+            error: None,
+            first_seq: unsigned(seq),
+            last_seq: unsigned(seq),
+        },
+        children: Vec::new(),
+        anchor: None,
+        correlation: correlation.map(str::to_owned),
+    });
+    if matches!(event_type, "PlanStarted" | "PlanCompleted" | "PlanFailed") && found.anchor.is_none() {
+        found.anchor = Some(seq);
+        found.correlation = correlation.map(str::to_owned);
+        found.summary.first_seq = unsigned(seq);
+    }
+    let summary = &mut found.summary;
+    summary.events += 1;
+    summary.last_seq = unsigned(seq);
+    let end = |summary: &mut PlanSummary, status, error| {
+        (summary.status, summary.ended_at, summary.error) = (status, Some(timestamp), error);
+    };
+    match event_type {
+        "PlanStarted" => {
+            // A plan that is started again goes on; its first start says what it is.
+            (summary.status, summary.ended_at, summary.error) = (PlanStatus::Running, None, None);
+            if found.anchor == Some(seq) {
+                summary.goal = text(said.goal);
+                let parent = text(said.parent).and_then(|parent| PlanId::try_from(parent).ok());
+                summary.parent = parent.filter(|parent| parent != plan);
+                (summary.source, summary.started_at) = (source, timestamp);
+            }
+        }
+        "PlanCompleted" => end(summary, PlanStatus::Completed, None),
+        "PlanFailed" => end(summary, PlanStatus::Failed, shown(said.error).or_else(|| shown(said.reason))),
+        "DecisionMade" => summary.decisions += 1,
+        "ToolCalled" => summary.tool_calls += 1,
+        "ToolCompleted" => {
+            summary.failed_tool_calls += u64::from(said.ok.is_some_and(|ok| ok.get() == "false"));
+        }
+        "SubplanSpawned" => {
+            summary.subplans += 1;
+            let child = text(said.subplan).and_then(|child| PlanId::try_from(child).ok());
+            found.children.extend(child);
+        }
+        _ => {}
+    }
+    Ok(seq)
+}
