@@ -253,7 +253,7 @@ fn add(found: &mut Option<Found>, plan: &PlanId, row: &rusqlite::Row<'_>) -> Res
             // A plan that is started again goes on; its first start says what it is.
             (summary.status, summary.ended_at, summary.error) = (PlanStatus::Running, None, None);
             if found.anchor == Some(seq) {
-                summary.goal = text(said.goal);
+                summary.goal = shown(said.goal);
                 let parent = text(said.parent).and_then(|parent| PlanId::try_from(parent).ok());
                 summary.parent = parent.filter(|parent| parent != plan);
                 (summary.source, summary.started_at) = (source, timestamp);

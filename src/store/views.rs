@@ -34,16 +34,23 @@ SELECT plan.tenant, plan.plan_id,
         WHERE state.event_type IN ('PlanStarted', 'PlanCompleted', 'PlanFailed')
             AND state.tenant = plan.tenant AND state.plan_id = plan.plan_id
         ORDER BY state.id DESC LIMIT 1) AS status,
-    CASE WHEN json_valid(plan.payload) THEN plan.payload ->> '$.goal' END AS goal,
+    CASE WHEN plan.event_type = 'PlanStarted' AND json_valid(plan.payload) THEN plan.payload ->> '$.goal' END
+        AS goal,
     coalesce(
-        CASE WHEN json_valid(plan.payload) THEN CASE json_type(plan.payload, '$.parent')
+        CASE WHEN plan.event_type = 'PlanStarted' AND json_valid(plan.payload) THEN
+            CASE json_type(plan.payload, '$.parent')
             WHEN 'text' THEN nullif(plan.payload ->> '$.parent', plan.plan_id) END END,
         (SELECT other.plan_id FROM plan_events AS other
             WHERE other.tenant = plan.tenant AND other.plan_id = plan.correlation_id
                 AND plan.correlation_id <> plan.plan_id
             LIMIT 1)) AS parent,
-    plan.source,
-    plan.timestamp AS started_at,
+    CASE plan.event_type WHEN 'PlanStarted' THEN plan.source ELSE (
+        SELECT event.source FROM plan_events AS event
+        WHERE event.tenant = plan.tenant AND event.plan_id = plan.plan_id ORDER BY event.id LIMIT 1) END AS source,
+    CASE plan.event_type WHEN 'PlanStarted' THEN plan.timestamp ELSE (
+        SELECT event.timestamp FROM plan_events AS event
+        WHERE event.tenant = plan.tenant AND event.plan_id = plan.plan_id ORDER BY event.id LIMIT 1) END
+        AS started_at,
     (SELECT CASE WHEN state.event_type <> 'PlanStarted' THEN state.timestamp END
         FROM plan_events AS state
         WHERE state.event_type IN ('PlanStarted', 'PlanCompleted', 'PlanFailed')

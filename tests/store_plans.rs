@@ -1,0 +1,169 @@
+//! Which plans there are, how they stand, and whose subplans they are: from the library as from the
+//! view `plan_summary`, which must say the same.
+
+#![cfg(feature = "sqlite")]
+
+mod store_support;
+
+use planbus::*;
+use rusqlite::Connection;
+use serde_json::json;
+use store_support::*;
+
+fn opened(dir: &Dir) -> EventStore {
+    EventStore::open(dir.db()).expect("opens")
+}
+
+fn save(store: &EventStore, events: impl IntoIterator<Item = Event>) {
+    for event in events {
+        store.save(&event).expect("commits");
+    }
+}
+
+fn names(store: &EventStore, query: PlanQuery) -> Vec<String> {
+    store.plans(query).expect("plans").iter().map(|plan| plan.plan_id.to_string()).collect()
+}
+
+/// A plan's row as text, with the fields that the view and the library both have.
+type Row = Vec<Option<String>>;
+
+fn rows_of_the_view(dir: &Dir) -> Vec<Row> {
+    let connection = Connection::open(dir.db()).expect("opens");
+    let mut statement = connection
+        .prepare(
+            "SELECT plan_id, status, goal, parent, source, started_at, ended_at, error, events, tool_calls,
+                failed_tool_calls, decisions, subplans, first_seq, last_seq
+            FROM plan_summary WHERE tenant = 'default' ORDER BY first_seq DESC",
+        )
+        .expect("prepares");
+    let columns = statement.column_count();
+    let text = |value| match value {
+        rusqlite::types::Value::Null => None,
+        rusqlite::types::Value::Integer(number) => Some(number.to_string()),
+        rusqlite::types::Value::Text(text) => Some(text),
+        other => panic!("no column holds {other:?}"),
+    };
+    let rows = statement.query_map([], |row| (0..columns).map(|at| row.get(at).map(text)).collect());
+    rows.and_then(Iterator::collect).expect("reads")
+}
+
+fn rows_of_the_library(store: &EventStore) -> Vec<Row> {
+    let row = |plan: PlanSummary| {
+        let numbers = [
+            plan.events,
+            plan.tool_calls,
+            plan.failed_tool_calls,
+            plan.decisions,
+            plan.subplans,
+            plan.first_seq,
+            plan.last_seq,
+        ];
+        let texts = [
+            Some(plan.plan_id.to_string()),
+            Some(plan.status.to_string()),
+            plan.goal,
+            plan.parent.map(|parent| parent.to_string()),
+            plan.source.map(|source| source.to_string()),
+            Some(plan.started_at.to_string()),
+            plan.ended_at.map(|at| at.to_string()),
+            plan.error,
+        ];
+        texts.into_iter().chain(numbers.map(|number| Some(number.to_string()))).collect()
+    };
+    store.plans(PlanQuery::new()).expect("plans").into_iter().map(row).collect()
+}
+
+/// Plans that keep no rule but that of the log: what real runs leave behind, and worse.
+fn odd_plans() -> Vec<Event> {
+    let raw = |plan: &str, event_type: &str, payload: &str| Event::raw(plan, event_type, payload);
+    let mut ended_twice = vec![
+        Event::new("twice", PlanStarted::new("once")).with_source("planner"),
+        Event::new("twice", PlanFailed::new("first")),
+        Event::new("twice", PlanStarted::new("again")),
+        Event::new("twice", ToolCalled::new("c", "grep", json!({}))),
+        Event::new("twice", ToolCompleted::failed("c", "grep", "gone")),
+    ];
+    ended_twice.push(raw("twice", "PlanFailed", r#"{"reason":"second"}"#));
+    let mut odd = ended_twice;
+    odd.extend([
+        raw("no start", "DecisionMade", r#"{"decision":"go on"}"#),
+        raw("no start", "PlanCompleted", "{}"),
+        raw("o'dd \u{e9} %_", "PlanStarted", r#"{"goal":{"a":1},"parent":7}"#),
+        raw("o'dd \u{e9} %_", "PlanFailed", r#"{"error":{"code":2}}"#),
+        raw("array", "PlanStarted", r#"{"goal":[1]}"#),
+        raw("array", "ToolCompleted", r#"{"ok":null}"#),
+        raw("null", "PlanStarted", r#"{"goal":null,"parent":null}"#),
+        raw("null", "PlanFailed", r#"{"error":null,"reason":"why"}"#),
+        raw("itself", "PlanStarted", r#"{"parent":"itself"}"#),
+        Event::new("child", PlanStarted::new("a part")).with_correlation_id("twice"),
+        Event::new("stray", PlanStarted::new("a part")).with_correlation_id("never seen"),
+        raw("loose", "Note", "{}"),
+    ]);
+    odd
+}
+
+#[test]
+fn the_view_plan_summary_says_what_the_library_says() {
+    let dir = Dir::new();
+    let store = opened(&dir);
+    save(&store, odd_plans());
+    let (view, library) = (rows_of_the_view(&dir), rows_of_the_library(&store));
+    assert_eq!(view.len(), 8);
+    assert_eq!(view, library);
+    let twice = &library[7];
+    let shown: Vec<_> = twice.iter().take(2).chain([&twice[2], &twice[7]]).flatten().collect();
+    assert_eq!(shown, ["twice", "failed", "once", "second"]);
+}
+
+#[test]
+fn a_plan_is_a_root_unless_the_log_holds_its_parent() {
+    let dir = Dir::new();
+    let store = opened(&dir);
+    save(&store, odd_plans());
+    let parent = |plan: &str| store.plan(plan).expect("reads").and_then(|plan| plan.parent);
+    assert_eq!(parent("child"), Some("twice".try_into().expect("an id")), "as its correlation says");
+    assert_eq!(parent("stray"), None, "a correlation that names no plan is no parent");
+    assert_eq!(parent("itself"), None);
+    let mut pruned = PlanStarted::new("its parent is gone");
+    pruned.parent = Some("gone".to_owned());
+    save(&store, [Event::new("orphan", pruned)]);
+    assert_eq!(parent("orphan"), Some("gone".try_into().expect("an id")), "its start says so");
+    let roots = names(&store, PlanQuery::new().roots_only());
+    let all: Vec<_> =
+        names(&store, PlanQuery::new()).into_iter().filter(|plan| plan.as_str() != "child").collect();
+    assert_eq!(roots, all, "all but the one whose parent is there");
+    let other = store.for_tenant("acme").expect("a tenant");
+    save(&other, [Event::new("twice", ToolCalled::default()).with_tenant("acme")]);
+    save(&other, [Event::new("orphan", PlanStarted::new("x")).with_tenant("acme")]);
+    assert_eq!(names(&other, PlanQuery::new().roots_only()), ["orphan"]);
+}
+
+#[test]
+fn plans_of_a_rare_status_are_found_behind_pages_of_others_without_reading_their_events() {
+    let dir = Dir::new();
+    let store = opened(&dir);
+    let bus = EventBus::builder().store(store.clone()).build().expect("builds");
+    let plan = |number: usize| format!("plan-{number}");
+    let events = (0..2_500).flat_map(|number| {
+        let end = match number {
+            7 | 1_900 => Event::new(plan(number), PlanFailed::new("out of time")),
+            8 => Event::new(plan(number), DecisionMade::new("go on")),
+            _ => Event::new(plan(number), PlanCompleted::new()),
+        };
+        [Event::new(plan(number), PlanStarted::new("a goal")), end]
+    });
+    bus.publish_all(events).expect("commits");
+    let failed = || PlanQuery::new().status(PlanStatus::Failed);
+    // A payload that cannot be read fails whoever reads it, so this shows who does not.
+    Connection::open(dir.db())
+        .and_then(|db| {
+            db.execute("UPDATE plan_events SET payload = 'no JSON' WHERE plan_id = 'plan-2000'", [])
+        })
+        .expect("is changed");
+    assert_eq!(names(&store, failed()), ["plan-1900", "plan-7"]);
+    assert_eq!(names(&store, failed().limit(1)), ["plan-1900"]);
+    assert_eq!(names(&store, failed().before(3_801)), ["plan-7"], "the next page");
+    assert_eq!(names(&store, PlanQuery::new().status(PlanStatus::Running)), ["plan-8"]);
+    let error = store.plans(PlanQuery::new().limit(1_000)).expect_err("reads the damaged one");
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+}
