@@ -41,8 +41,8 @@ pub mod testing;
 
 #[cfg(feature = "sqlite")]
 pub use crate::store::{
-    Durability, EventQuery, EventStore, PLAN_TREE_MAX_DEPTH, PLAN_TREE_MAX_PLANS, PlanQuery, PlanStatus,
-    PlanSummary, PlanTree, Saved, StoreOptions, StoreStats,
+    Broken, ChainHash, Damage, Durability, EventQuery, EventStore, PLAN_TREE_MAX_DEPTH, PLAN_TREE_MAX_PLANS,
+    PlanQuery, PlanStatus, PlanSummary, PlanTree, Saved, StoreOptions, StoreStats, Verification,
 };
 pub use crate::{
     bus::{

@@ -24,10 +24,59 @@
 //!
 //! Nothing here reads or writes the store.
 
+use std::{fmt, str::FromStr};
+
 use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
 
 /// One link: the SHA-256 that stands in a row's column `chain`.
 pub(super) type Link = [u8; 32];
+
+/// The chain of a row: it stands for the row and for every row before it.
+///
+/// Written as 64 hexadecimal digits, so that it can be kept outside of the store.
+///
+/// ```
+/// let text = "2c6263f5b307289e618886ab20d433c68061bfcbf446cb406e8bf2ffa8d87cd0";
+/// let head: planbus::ChainHash = text.parse()?;
+/// assert_eq!(head.to_string(), text);
+/// # Ok::<(), planbus::Error>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ChainHash(pub(super) Link);
+
+impl fmt::Display for ChainHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for ChainHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ChainHash({self})")
+    }
+}
+
+impl FromStr for ChainHash {
+    type Err = Error;
+
+    /// Reads 64 hexadecimal digits of either case.
+    fn from_str(text: &str) -> Result<Self> {
+        let wrong = || Error::invalid("head", format!("must be 64 hexadecimal digits, got {text:?}"));
+        let digit = |byte: u8| char::from(byte).to_digit(16).ok_or_else(wrong);
+        let digits = text.as_bytes();
+        let mut link = Link::default();
+        if digits.len() != 2 * link.len() {
+            return Err(wrong());
+        }
+        for (byte, pair) in link.iter_mut().zip(digits.chunks_exact(2)) {
+            // Two digits of four bits each.
+            *byte = (digit(pair[0])? << 4 | digit(pair[1])?) as u8;
+        }
+        Ok(Self(link))
+    }
+}
 
 /// What stands in place of a length where the column is NULL.
 const NULL: [u8; 8] = [0xff; 8];
@@ -43,20 +92,42 @@ pub(super) struct Fields(Vec<u8>);
 
 impl Fields {
     pub(super) fn text(&mut self, text: &str) {
+        self.stored_text(text.as_bytes());
+    }
+
+    /// TEXT as it stands in the file, which need not be UTF-8 once somebody changed it.
+    pub(super) fn stored_text(&mut self, text: &[u8]) {
         self.0.extend_from_slice(&length(text.len()));
-        self.0.extend_from_slice(text.as_bytes());
+        self.0.extend_from_slice(text);
     }
 
     pub(super) fn optional(&mut self, text: Option<&str>) {
         match text {
             Some(text) => self.text(text),
-            None => self.0.extend_from_slice(&NULL),
+            None => self.null(),
         }
     }
 
     pub(super) fn integer(&mut self, value: i64) {
         self.0.extend_from_slice(&length(8));
         self.0.extend_from_slice(&value.to_be_bytes());
+    }
+
+    pub(super) fn null(&mut self) {
+        self.0.extend_from_slice(&NULL);
+    }
+
+    /// The link of a row whose fields these are, all of them.
+    pub(super) fn link(&self, previous: &Link) -> Link {
+        Sha256::new().chain_update(previous).chain_update(&self.0).finalize().into()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
     }
 }
 
@@ -126,7 +197,15 @@ mod tests {
         row.rest.integer(1);
         let anchor = anchor("01JZ8Q4V7N5T3M2K1H0G9F8E7D");
         let link = row.link(&anchor, 7, "2026-03-01T09:30:01.000000Z", "{\"ü\":1}");
-        let hex: String = link.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, BY_PYTHON);
+        assert_eq!(ChainHash(link).to_string(), BY_PYTHON);
+        assert_eq!(BY_PYTHON.to_uppercase().parse::<ChainHash>().expect("is one"), ChainHash(link));
+    }
+
+    #[test]
+    fn what_is_no_hash_is_refused_by_name() {
+        for text in ["", "2c", &BY_PYTHON[1..], &"g".repeat(64), &"\u{e9}".repeat(32)] {
+            let error = text.parse::<ChainHash>().expect_err("refused");
+            assert!(error.to_string().starts_with("head: must be 64 hexadecimal digits"), "{error}");
+        }
     }
 }

@@ -26,25 +26,31 @@ mod row;
 mod schema;
 mod signal;
 mod stats;
+mod structure;
 mod summary;
 mod tail;
 mod tree;
+mod verify;
 mod views;
 mod wal;
+mod walk;
 mod writer;
 
 use std::{path::Path, sync::Arc};
 
 use self::inner::Inner;
-pub(crate) use self::{inner::Stored, tail::LogTail};
 pub use self::{
+    chain::ChainHash,
     options::{Durability, StoreOptions},
     plans::PlanQuery,
     query::EventQuery,
     stats::StoreStats,
     summary::{PlanStatus, PlanSummary},
     tree::{PLAN_TREE_MAX_DEPTH, PLAN_TREE_MAX_PLANS, PlanTree},
+    verify::Verification,
+    walk::{Broken, Damage},
 };
+pub(crate) use self::{inner::Stored, tail::LogTail};
 use crate::{
     error::{Error, Result},
     event::{Event, EventId, EventType, PlanId, Tenant},

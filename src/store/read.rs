@@ -34,17 +34,17 @@ pub(super) struct Page {
     pub(super) examined: u64,
 }
 
+/// The first and the last seq that is held, and the last one that was ever given.
+pub(super) const BOUNDS: &str = "SELECT (SELECT min(id) FROM plan_events), (SELECT max(id) FROM plan_events),
+    (SELECT seq FROM sqlite_sequence WHERE name = 'plan_events')";
+
 pub(super) fn bounds(connection: &Connection) -> Result<Bounds> {
     let failed = |cause| fault::sqlite("read the bounds of the log", cause);
-    let mut statement = connection
-        .prepare_cached(
-            "SELECT (SELECT min(id) FROM plan_events), (SELECT max(id) FROM plan_events),
-                (SELECT seq FROM sqlite_sequence WHERE name = 'plan_events')",
-        )
-        .map_err(failed)?;
+    let mut statement = connection.prepare_cached(BOUNDS).map_err(failed)?;
     let (first, last, given): (Option<i64>, Option<i64>, Option<i64>) =
         statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).map_err(failed)?;
-    let head = unsigned(last.or(given).unwrap_or(0));
+    // More given than held: somebody cut off the end. Its seqs are never given again.
+    let head = unsigned(last.max(given).unwrap_or(0));
     Ok(Bounds { floor: first.map_or(head + 1, unsigned), head })
 }
 
@@ -81,6 +81,9 @@ pub(super) fn page_after(connection: &Connection, scope: &Scope, after: u64, lim
         Scope::Plan(tenant, plan) => plan_page(&snapshot, tenant, plan, after, limit, bounds.head)?,
         Scope::Everything | Scope::Tenant(_) => dense_page(&snapshot, after, limit)?,
     };
+    if page.examined == after && after < bounds.head {
+        return Err(pruned(after, bounds.head + 1));
+    }
     snapshot.commit().map_err(failed)?;
     Ok(page)
 }

@@ -152,6 +152,12 @@ pub(super) fn migrate(connection: &Connection, version: i64) -> Result<()> {
     })
 }
 
+/// Makes the tables of one version, and nothing else, in an empty database.
+pub(super) fn create_version(connection: &Connection, version: i64) -> rusqlite::Result<()> {
+    let steps = usize::try_from(version).unwrap_or(0);
+    MIGRATIONS.iter().take(steps).try_for_each(|step| connection.execute_batch(step))
+}
+
 fn migrate_from(connection: &Connection, version: i64) -> rusqlite::Result<()> {
     let done = usize::try_from(version).unwrap_or(0);
     for step in MIGRATIONS.iter().skip(done) {

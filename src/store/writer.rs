@@ -311,26 +311,45 @@ const INSERT: &str = concat!(
 
 const FIND: &str = concat!("SELECT ", row::columns!(), " FROM plan_events WHERE event_id = ?1");
 
-/// Reads the end of the log: its last row, or where the rows that were pruned ended.
+/// Reads the end of the log: the last seq that was given, and the last row, or where the rows that
+/// were pruned ended.
+///
+/// Where somebody cut off the last rows, the log goes on behind them: no seq is given twice, and the
+/// hole stays for `verify` and for every reader to see.
 fn read_tip(connection: &Connection, meta: &Meta) -> Result<Tip> {
     let failed = |cause| fault::sqlite("read the end of the log", cause);
+    let given = connection
+        .query_row("SELECT seq FROM sqlite_sequence WHERE name = 'plan_events'", [], |row| row.get(0))
+        .optional()
+        .map_err(failed)?
+        .unwrap_or(0);
+    if given == i64::MAX {
+        return Err(Error::new(ErrorKind::Corrupt, "read the end of the log: no seq is left"));
+    }
     let last = connection
         .query_row("SELECT id, chain, recorded_at FROM plan_events ORDER BY id DESC LIMIT 1", [], |row| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, String>(2)?))
         })
         .optional()
         .map_err(failed)?;
-    if let Some((seq, chain, recorded_at)) = last {
-        let chain = Link::try_from(chain).map_err(|_| fault::corrupt_row(seq, "chain", "is not 32 bytes"))?;
-        let recorded_at = recorded_at
-            .parse()
-            .map_err(|error: Error| fault::corrupt_row(seq, "recorded_at", &error.to_string()))?;
-        return Ok(Tip { seq, chain, recorded_at });
+    let Some((seq, chain, recorded_at)) = last else {
+        warn_of_cut(given, 0);
+        return Ok(Tip {
+            seq: given,
+            chain: meta.chain_anchor,
+            recorded_at: Timestamp::from(std::time::UNIX_EPOCH),
+        });
+    };
+    warn_of_cut(given, seq);
+    let chain = Link::try_from(chain).map_err(|_| fault::corrupt_row(seq, "chain", "is not 32 bytes"))?;
+    let recorded_at = recorded_at
+        .parse()
+        .map_err(|error: Error| fault::corrupt_row(seq, "recorded_at", &error.to_string()))?;
+    Ok(Tip { seq: seq.max(given), chain, recorded_at })
+}
+
+fn warn_of_cut(given: i64, last: i64) {
+    if given > last {
+        tracing::error!(last, given, "planbus: the last rows of the log were removed; `verify` says more");
     }
-    let seq = connection
-        .query_row("SELECT seq FROM sqlite_sequence WHERE name = 'plan_events'", [], |row| row.get(0))
-        .optional()
-        .map_err(failed)?
-        .unwrap_or(0);
-    Ok(Tip { seq, chain: meta.chain_anchor, recorded_at: Timestamp::from(std::time::UNIX_EPOCH) })
 }

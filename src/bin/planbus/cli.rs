@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use planbus::{AgentId, CorrelationId, PlanId, PlanStatus, Tenant, Timestamp, TypePattern};
 
-use crate::when;
+use crate::{commands::verify::VerifyOptions, when};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -17,6 +17,7 @@ Exit codes:
   3    not found: no such plan, file or directory
   4    the store is locked by its owner, or cannot be reached, read or written
   5    the file is damaged or is no planbus store, or a newer planbus wrote it
+  6    the log or the input is not as it should be: verify found a row that was changed, or import met bad lines
   130  interrupted by Ctrl-C";
 
 /// Plan events of agents: watch a survey run through the bus, and look into its log.
@@ -89,6 +90,12 @@ pub(crate) enum Command {
     Show(ShowOptions),
     /// Show figures about the store
     Stats,
+    /// Check that nobody changed the log
+    ///
+    /// Recomputes the hash chain over every event, and names the first one that was changed, removed or
+    /// put in. Also checks tables and pages. Prints the head: keep it elsewhere, and give it to a later
+    /// run with --head, to find even a log that was cut or rewritten as a whole.
+    Verify(VerifyOptions),
 }
 
 /// The options of `demo`.

@@ -16,6 +16,7 @@ pub(crate) enum Exit {
     NotFound = 3,
     Unavailable = 4,
     NoStore = 5,
+    Unsound = 6,
     Interrupted = 130,
 }
 

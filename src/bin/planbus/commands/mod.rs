@@ -5,6 +5,7 @@ pub(crate) mod events;
 pub(crate) mod plans;
 pub(crate) mod show;
 pub(crate) mod stats;
+pub(crate) mod verify;
 
 use planbus::{Error, ErrorKind, EventStore};
 
