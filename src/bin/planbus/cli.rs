@@ -7,7 +7,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use planbus::{AgentId, CorrelationId, PlanId, PlanStatus, Tenant, Timestamp, TypePattern};
 
-use crate::{commands::verify::VerifyOptions, when};
+use crate::{
+    commands::{import::ImportOptions, verify::VerifyOptions},
+    when,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -79,6 +82,12 @@ pub(crate) enum Command {
     /// Events come in the order of the log: on a terminal the last 50, unless --last, --after, --since
     /// or --until says otherwise; in a pipe or file all of them.
     Events(EventsOptions),
+    /// Import recorded agent runs
+    ///
+    /// One JSON object a line, in the form of EVENTS.md, chapter "Recorded runs"; every line becomes an
+    /// event, published through the bus. Creates the store when it is missing. Importing a file again
+    /// adds nothing; importing one that has grown adds its new lines.
+    Import(ImportOptions),
     /// List plans, the newest first
     ///
     /// On a terminal 50 of them, unless --last says otherwise; in a pipe or file all.

@@ -11,10 +11,12 @@ mod interrupt;
 mod live;
 mod output;
 mod plan_view;
+mod progress;
 mod style;
 mod table;
 mod terminal;
 mod text;
+mod trace;
 mod when;
 
 #[path = "../../../examples/agent_runtime/mod.rs"]
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
     let done = match &cli.command {
         Command::Demo(options) => commands::demo::run(options, &cli.global, &mut out),
         Command::Events(options) => commands::events::run(options, &cli.global, &mut out),
+        Command::Import(options) => commands::import::run(options, &cli.global, &mut out),
         Command::Plans(options) => commands::plans::run(options, &cli.global, &mut out),
         Command::Show(options) => commands::show::run(options, &cli.global, &mut out),
         Command::Stats => commands::stats::run(&cli.global, &mut out),

@@ -4,7 +4,7 @@
 //! times a second. A publisher never waits for the terminal.
 
 mod model;
-mod pane;
+pub(crate) mod pane;
 
 use std::{
     io,

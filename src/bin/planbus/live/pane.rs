@@ -10,14 +10,14 @@ use std::{
 
 /// The lines that are drawn now.
 #[derive(Debug, Default)]
-pub(super) struct Pane {
+pub(crate) struct Pane {
     lines: usize,
 }
 
 impl Pane {
     /// Draws a frame over the one before, in one piece, so that it does not flicker. Its lines must
     /// be shorter than the terminal is wide, and fewer than it is high.
-    pub(super) fn draw(&mut self, frame: &str, stream: &mut impl Write) -> io::Result<()> {
+    pub(crate) fn draw(&mut self, frame: &str, stream: &mut impl Write) -> io::Result<()> {
         let mut text = self.back();
         self.lines = 0;
         for line in frame.lines() {
@@ -31,7 +31,7 @@ impl Pane {
     }
 
     /// Takes the frame away.
-    pub(super) fn clear(&mut self, stream: &mut impl Write) -> io::Result<()> {
+    pub(crate) fn clear(&mut self, stream: &mut impl Write) -> io::Result<()> {
         let text = self.back() + "\x1b[J";
         self.lines = 0;
         stream.write_all(text.as_bytes())?;

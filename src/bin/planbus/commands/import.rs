@@ -1,0 +1,287 @@
+//! `planbus import FILE...`: recorded agent runs, published through the bus.
+//!
+//! What it has read when it ends, for whatever reason, is in the log; importing again goes on there.
+//! It changes nothing of what a line says.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use clap::{Args, ValueHint};
+use crossbeam_channel::RecvTimeoutError;
+use planbus::{Error, ErrorKind, EventBus};
+use serde_json::json;
+
+use super::open_as_owner;
+use crate::{
+    agent_runtime::units::{counted, duration, number},
+    cli::{Form, Global},
+    failure::{Exit, Failure},
+    interrupt,
+    output::Output,
+    progress::{Progress, rate},
+    style::Style,
+    table::{Cell, Column, Table, cell},
+    text::escape,
+    trace::{self, Census, Chunk, Input, Item, Pace, Parsed, Speed},
+};
+
+/// The most events of one commit.
+const BATCH_EVENTS: usize = 1_000;
+/// A batch is committed with the line that brings it to this many bytes.
+const BATCH_BYTES: usize = 4 << 20;
+/// How long a batch that is not full waits for more lines.
+const SETTLE: Duration = Duration::from_millis(5);
+/// How long a wait lasts before Ctrl-C is looked at again.
+const WAIT: Duration = Duration::from_millis(50);
+
+/// The options of `import`.
+#[derive(Args, Debug)]
+pub(crate) struct ImportOptions {
+    /// The files, in the order in which to import them; - for standard input
+    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+    files: Vec<PathBuf>,
+
+    /// Pass over bad lines, each told on stderr, instead of ending at the first; the exit code is 6
+    /// all the same
+    #[arg(long)]
+    keep_going: bool,
+
+    /// As fast as the log takes it (max), as the lines' own times say (realtime), or so many times
+    /// as fast (10x, 0.5x)
+    #[arg(long, value_name = "SPEED", default_value = "max")]
+    speed: Speed,
+}
+
+/// Runs the command.
+pub(crate) fn run(options: &ImportOptions, global: &Global, out: &mut Output) -> Result<(), Failure> {
+    let form = out.form_without_tree("import")?;
+    // The files first: where one is missing, nothing is imported and no store is made.
+    let inputs = options.files.iter().map(|file| Input::find(file)).collect::<Result<Vec<_>, _>>()?;
+    let total: Option<u64> = inputs.iter().map(|input| input.bytes).sum();
+    let stop = interrupt::flag()?;
+    let store = open_as_owner(global)?;
+    let mut import = Import {
+        bus: EventBus::builder().store(store.clone()).build()?,
+        names: inputs.iter().map(|input| escape(&input.name).into_owned()).collect(),
+        keep_going: options.keep_going,
+        stop,
+        pace: Pace::new(options.speed),
+        input: 0,
+        batch: Vec::new(),
+        batch_bytes: 0,
+        read: 0,
+        census: Census::default(),
+        progress: Progress::new(global, total),
+    };
+    let done = import.run(inputs, global);
+    let (elapsed, census) = (import.progress.elapsed(), &import.census);
+    import.progress.clear();
+    match form {
+        Form::Json => out.json(&to_json(census, import.names.len(), elapsed).to_string())?,
+        Form::Table | Form::Tree => write_summary(census, import.names.len(), elapsed, global, out)?,
+    }
+    import.bus.close();
+    done.and(store.close().map_err(Failure::from))
+}
+
+/// An import that runs.
+struct Import {
+    bus: EventBus,
+    /// The inputs as messages call them.
+    names: Vec<String>,
+    keep_going: bool,
+    stop: Arc<AtomicBool>,
+    pace: Pace,
+    /// The input whose lines come now.
+    input: usize,
+    batch: Vec<(Item, Parsed)>,
+    batch_bytes: usize,
+    /// How many bytes of the inputs are done.
+    read: u64,
+    census: Census,
+    progress: Progress,
+}
+
+impl Import {
+    fn run(&mut self, inputs: Vec<Input>, global: &Global) -> Result<(), Failure> {
+        let chunks = trace::read(inputs, global.tenant.clone())?;
+        loop {
+            let wait = if self.batch.is_empty() { WAIT } else { SETTLE };
+            match chunks.recv_timeout(wait) {
+                Ok(Ok(Chunk { items, .. })) => items.into_iter().try_for_each(|item| self.take(item))?,
+                Ok(Err((input, error))) => {
+                    self.commit()?;
+                    return Err(Failure::of(Exit::Failed, &format!("read {}", self.names[input]), &error));
+                }
+                Err(RecvTimeoutError::Timeout) => self.commit()?,
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.look_up()?;
+        }
+        self.commit()?;
+        match self.census.bad {
+            0 => Ok(()),
+            bad => {
+                Err(Failure::new(Exit::Unsound, format!("import: {} passed over", counted(bad, "bad line"))))
+            }
+        }
+    }
+
+    /// Takes one line: into the batch, when it is due.
+    fn take(&mut self, mut item: Item) -> Result<(), Failure> {
+        if std::mem::replace(&mut self.input, item.input) != item.input {
+            self.pace.next_file();
+        }
+        let parsed = match std::mem::replace(&mut item.parsed, Err(String::new())) {
+            Ok(parsed) => parsed,
+            Err(problem) => {
+                if !self.keep_going {
+                    self.commit()?;
+                }
+                return self.refuse(&item, &problem);
+            }
+        };
+        let now = Instant::now();
+        let wait = self.pace.wait(parsed.at, now);
+        if !wait.is_zero() {
+            self.commit()?;
+            self.sleep(now + wait)?;
+        }
+        self.batch_bytes += parsed.bytes;
+        self.batch.push((item, parsed));
+        if self.batch.len() == BATCH_EVENTS || self.batch_bytes >= BATCH_BYTES {
+            self.commit()?;
+            self.look_up()?;
+        }
+        Ok(())
+    }
+
+    fn sleep(&mut self, until: Instant) -> Result<(), Failure> {
+        while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+            self.look_up()?;
+            thread::sleep(left.min(WAIT));
+        }
+        Ok(())
+    }
+
+    /// Says how far it is, and ends where Ctrl-C asked for it.
+    fn look_up(&mut self) -> Result<(), Failure> {
+        self.progress.tell(self.read, self.census.events());
+        if !self.stop.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.commit()?;
+        let failure = Failure::new(Exit::Interrupted, "interrupted: what was read so far is in the log");
+        Err(failure.hint("import again to go on"))
+    }
+
+    /// Publishes what waits.
+    fn commit(&mut self) -> Result<(), Failure> {
+        self.batch_bytes = 0;
+        let batch = std::mem::take(&mut self.batch);
+        self.publish(&batch)
+    }
+
+    /// Publishes lines in one commit; where the bus refuses them, by halves, until the line at fault
+    /// stands alone. So all others are in the log, in their order.
+    fn publish(&mut self, lines: &[(Item, Parsed)]) -> Result<(), Failure> {
+        let published = match lines {
+            // An error of one event speaks of no others.
+            [(_, parsed)] => self.bus.publish(parsed.event.clone()).map(|published| vec![published]),
+            _ => self.bus.publish_all(lines.iter().map(|(_, parsed)| parsed.event.clone())),
+        };
+        match (published, lines) {
+            (Ok(published), _) => {
+                for ((item, parsed), published) in lines.iter().zip(published) {
+                    self.read = item.offset;
+                    self.census.count(&parsed.event, published.duplicate);
+                }
+                Ok(())
+            }
+            (Err(error), _) if !is_of_a_line(&error) => {
+                Err(Failure::from(error).hint("import again to go on where it ended"))
+            }
+            (Err(error), [(item, _)]) => self.refuse(item, &trace::problem_of_line(&error)),
+            (Err(_), _) => {
+                let (first, second) = lines.split_at(lines.len() / 2);
+                self.publish(first)?;
+                self.publish(second)
+            }
+        }
+    }
+
+    /// Tells of a bad line, and ends the import there unless it is to keep going.
+    fn refuse(&mut self, item: &Item, problem: &str) -> Result<(), Failure> {
+        self.census.bad += 1;
+        self.read = item.offset;
+        self.progress.clear();
+        // Without a stderr there is nobody to tell.
+        let _ = writeln!(io::stderr(), "{}:{}: {}", self.names[item.input], item.line, escape(problem));
+        if self.keep_going {
+            return Ok(());
+        }
+        let failure =
+            Failure::new(Exit::Unsound, "import: ended at a bad line; what stands before it is in the log");
+        Err(failure.hint("--keep-going passes over bad lines"))
+    }
+}
+
+/// Whether the line is at fault, and not the log.
+fn is_of_a_line(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::TooLarge | ErrorKind::Conflict)
+}
+
+fn to_json(census: &Census, files: usize, elapsed: Duration) -> serde_json::Value {
+    json!({
+        "files": files, "events": census.events(), "new": census.new, "known": census.known, "bad": census.bad,
+        "plans": census.plans(), "plans_without_end": census.plans_without_end(),
+        "calls_without_answer": census.calls_without_answer(), "duration_us": elapsed.as_micros() as u64,
+        "events_per_second": rate(census.events(), elapsed), "events_by_type": census.by_type(),
+    })
+}
+
+fn write_summary(
+    census: &Census,
+    files: usize,
+    elapsed: Duration,
+    global: &Global,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    let db = escape(&global.db.to_string_lossy()).into_owned();
+    out.line(&out.paint(Style::Heading, &format!("Import of {} into {db}", counted(files as u64, "file"))))?;
+    out.line(&format!(
+        "  {}: {} new, {} known; {}",
+        counted(census.events(), "event"),
+        number(census.new),
+        number(census.known),
+        counted(census.bad, "bad line"),
+    ))?;
+    out.line(&format!(
+        "  {}, {} without an end; {} without an answer",
+        counted(census.plans(), "plan"),
+        number(census.plans_without_end()),
+        counted(census.calls_without_answer(), "tool call"),
+    ))?;
+    let speed = number(rate(census.events(), elapsed));
+    out.line(&format!("  {}, {speed} events a second", duration(elapsed)))?;
+    if census.events() == 0 {
+        return Ok(());
+    }
+    let mut types: Vec<_> = census.by_type().into_iter().collect();
+    types.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let rows: Vec<Vec<Cell>> =
+        types.into_iter().map(|(name, count)| vec![cell(number(count)), cell(name)]).collect();
+    let mut table = Table::new(&[("EVENTS", Column::Right), ("TYPE", Column::Left)]);
+    table.fit(&rows, out);
+    out.line("")?;
+    table.write_head(out)?;
+    rows.iter().try_for_each(|row| table.write(row, out))
+}
