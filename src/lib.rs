@@ -41,8 +41,9 @@ pub mod testing;
 
 #[cfg(feature = "sqlite")]
 pub use crate::store::{
-    Broken, ChainHash, Damage, Durability, EventQuery, EventStore, PLAN_TREE_MAX_DEPTH, PLAN_TREE_MAX_PLANS,
-    PlanQuery, PlanStatus, PlanSummary, PlanTree, Saved, StoreOptions, StoreStats, Verification,
+    Broken, ChainHash, Cursor, Damage, Durability, EventQuery, EventStore, PLAN_TREE_MAX_DEPTH,
+    PLAN_TREE_MAX_PLANS, PlanQuery, PlanStatus, PlanSummary, PlanTree, PruneReport, Retention, Saved,
+    StoreOptions, StoreStats, Verification,
 };
 pub use crate::{
     bus::{

@@ -36,6 +36,9 @@ const MIN_MICROS: i64 = -62_167_219_200_000_000;
 const MAX_MICROS: i64 = 253_402_207_200_999_999;
 
 impl Timestamp {
+    /// The earliest moment that can be told.
+    pub(crate) const MIN: Self = Self { micros: MIN_MICROS };
+
     /// The present moment by the system's clock.
     #[must_use]
     pub fn now() -> Self {

@@ -71,7 +71,7 @@ pub(super) struct Inner {
 pub(super) struct Owner {
     queue: Queue<Request, Served>,
     /// `None` once closed.
-    writer: Mutex<Option<Writer>>,
+    pub(super) writer: Mutex<Option<Writer>>,
     lock: Mutex<Option<OwnerLock>>,
 }
 
@@ -95,15 +95,14 @@ impl Inner {
         let connection = connect::writer(&files, &options)?;
         let meta = schema::meta(&connection)?;
         let guards = Guards::hold(&files)?;
-        let store_id = meta.store_id.clone();
-        let writer = Writer::new(files.clone(), options.clone(), meta, connection)?;
+        let writer = Writer::new(files.clone(), options.clone(), connection)?;
         let head = read::unsigned(writer.tip.seq);
         let owner = Owner {
             queue: Queue::new(TRANSACTION_LIMIT),
             writer: Mutex::new(Some(writer)),
             lock: Mutex::new(Some(lock)),
         };
-        Ok(Self::new(files, options, store_id, head, guards, Some(owner)))
+        Ok(Self::new(files, options, meta.store_id, head, guards, Some(owner)))
     }
 
     pub(super) fn open_as_reader(path: &Path, options: StoreOptions) -> Result<Self> {
@@ -144,10 +143,7 @@ impl Inner {
     /// Commits events: all or none.
     pub(super) fn commit(&self, events: Vec<Event>) -> Result<Vec<Stored>> {
         self.check_open()?;
-        let Some(owner) = &self.owner else {
-            let problem = format!("the store {} was opened read-only", self.files.db.display());
-            return Err(Error::new(ErrorKind::ReadOnly, problem));
-        };
+        let owner = self.owner()?;
         if events.is_empty() {
             return Ok(Vec::new());
         }
@@ -177,6 +173,14 @@ impl Inner {
             Stored { event, duplicate: placed.duplicate }
         });
         Ok(stored.collect())
+    }
+
+    /// What the owner has; refused where the store was opened for reading.
+    pub(super) fn owner(&self) -> Result<&Owner> {
+        self.owner.as_ref().ok_or_else(|| {
+            let problem = format!("the store {} was opened read-only", self.files.db.display());
+            Error::new(ErrorKind::ReadOnly, problem)
+        })
     }
 
     fn encode(&self, events: Vec<Event>) -> Result<Request> {

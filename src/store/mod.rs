@@ -7,9 +7,11 @@
 //! Architecture invariant: SQL stands only in this folder, and no type of `rusqlite` leaves it.
 
 mod chain;
+mod change;
 mod checkpoint;
 mod connect;
 mod create;
+mod cursors;
 mod fault;
 mod files;
 mod guards;
@@ -18,10 +20,12 @@ mod lock;
 mod options;
 mod plans;
 mod pool;
+mod prune;
 mod query;
 mod queue;
 mod read;
 mod recover;
+mod retention;
 mod row;
 mod schema;
 mod signal;
@@ -41,9 +45,12 @@ use std::{path::Path, sync::Arc};
 use self::inner::Inner;
 pub use self::{
     chain::ChainHash,
+    cursors::Cursor,
     options::{Durability, StoreOptions},
     plans::PlanQuery,
+    prune::PruneReport,
     query::EventQuery,
+    retention::Retention,
     stats::StoreStats,
     summary::{PlanStatus, PlanSummary},
     tree::{PLAN_TREE_MAX_DEPTH, PLAN_TREE_MAX_PLANS, PlanTree},
@@ -193,7 +200,8 @@ impl EventStore {
     /// The events of a plan in the order of the log, of all types or of some.
     ///
     /// # Errors
-    /// `InvalidInput` when the plan id does not keep its grammar; else as [`get`](Self::get).
+    /// `InvalidInput` when the plan id does not keep its grammar; `Pruned` when retention removed
+    /// some of them meanwhile; else as [`get`](Self::get).
     pub fn list_by_plan(
         &self,
         plan_id: impl TryInto<PlanId, Error: Into<Error>>,
@@ -215,7 +223,9 @@ impl EventStore {
     /// The tenant's events that a query asks for.
     ///
     /// # Errors
-    /// `InvalidInput` names a field of the query that was given wrong; else as [`get`](Self::get).
+    /// `InvalidInput` names a field of the query that was given wrong; `Pruned` when events that it
+    /// asks for by [`after`](EventQuery::after), or was reading, are no longer in the log; else as
+    /// [`get`](Self::get).
     pub fn query(&self, query: EventQuery) -> Result<Vec<Event>> {
         query.run(&self.inner, &self.tenant)
     }
@@ -249,7 +259,8 @@ impl EventStore {
     /// Up to `limit` events of all tenants after a seq, in the order of the log.
     ///
     /// # Errors
-    /// `Pruned` when events after `seq` are no longer in the log; else as [`get`](Self::get).
+    /// `Pruned` when events after `seq` are no longer in the log, which then begins at the
+    /// [`first_seq`](StoreStats::first_seq) of its figures; else as [`get`](Self::get).
     pub fn read_after(&self, seq: u64, limit: usize) -> Result<Vec<Event>> {
         let everything = crate::filter::Scope::Everything;
         let (mut events, mut after) = (Vec::new(), seq);

@@ -150,7 +150,8 @@ impl EventQuery {
         self
     }
 
-    /// Only events after this place in the log: the next page is after the last event's seq.
+    /// Only events after this place in the log: the next page is after the last event's seq. Fails
+    /// with `Pruned` when events after it are no longer in the log.
     pub fn after(mut self, seq: u64) -> Self {
         self.after = Some(seq);
         self
@@ -190,13 +191,23 @@ impl EventQuery {
         let statement = self.statement(tenant);
         // Seqs that exist: a search does not walk through numbers that were never given.
         let bounds = store.read(read::bounds)?;
+        if let Some(after) = self.after {
+            read::check_reach(bounds, after)?;
+        }
         let mut range = Range::of(bounds, self.after, self.before);
         let mut events = Vec::new();
         while events.len() < self.limit
             && let Some(window) = range.next_window(self.plan.is_some(), self.newest_first)
         {
             let limit = (self.limit - events.len()).min(PAGE_ROWS);
-            let (page, is_cut) = store.read(|connection| statement.page(connection, window, limit))?;
+            // What was pruned before the first event was found is as if it had never been there;
+            // later on it would be a hole in what the caller gets.
+            let reach = match self.after {
+                Some(after) if self.newest_first => after,
+                None if self.newest_first || events.is_empty() => u64::MAX,
+                _ => window.0.saturating_sub(1),
+            };
+            let (page, is_cut) = store.read(|connection| statement.page(connection, window, reach, limit))?;
             if (is_cut || page.len() == limit)
                 && let Some(seq) = page.last().and_then(Event::seq)
             {
@@ -320,10 +331,13 @@ impl Statement {
         &self,
         connection: &rusqlite::Connection,
         (from, to): (u64, u64),
+        reach: u64,
         limit: usize,
     ) -> Result<(Vec<Event>, bool)> {
         let failed = |cause| super::fault::sqlite("search the log", cause);
-        let statement = connection.prepare_cached(&self.sql).map_err(failed)?;
+        let snapshot = connection.unchecked_transaction().map_err(failed)?;
+        read::check_reach(read::bounds(&snapshot)?, reach)?;
+        let statement = snapshot.prepare_cached(&self.sql).map_err(failed)?;
         let window = [from.cast_signed(), to.cast_signed(), limit as i64].map(Value::Integer);
         read::collect(statement, rusqlite::params_from_iter(self.values.iter().cloned().chain(window)))
     }

@@ -8,7 +8,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Params};
 use super::{fault, row};
 use crate::{
     error::{Error, ErrorKind, Result},
-    event::{Event, EventId, PlanId, Tenant},
+    event::{Event, EventId, PlanId, Tenant, Timestamp},
     filter::Scope,
 };
 
@@ -48,6 +48,26 @@ pub(super) fn bounds(connection: &Connection) -> Result<Bounds> {
     Ok(Bounds { floor: first.map_or(head + 1, unsigned), head })
 }
 
+/// The first seq that was recorded at this time or later; one more than the head for none. Halves
+/// the log again and again, which `recorded_at` allows because it never decreases.
+pub(super) fn first_since(connection: &Connection, bounds: Bounds, time: Timestamp) -> Result<u64> {
+    const DOING: &str = "look for a time in the log";
+    let failed = |cause| fault::sqlite(DOING, cause);
+    let mut statement = connection
+        .prepare_cached("SELECT recorded_at FROM plan_events WHERE id >= ?1 ORDER BY id LIMIT 1")
+        .map_err(failed)?;
+    let time = time.to_string();
+    let (mut from, mut to) = (bounds.floor, bounds.head + 1);
+    while from < to {
+        let middle = from + (to - from) / 2;
+        let is_earlier = statement
+            .query_row([middle.cast_signed()], |row| Ok(row.get_ref(0)?.as_str()? < time.as_str()))
+            .map_err(failed)?;
+        if is_earlier { from = middle + 1 } else { to = middle }
+    }
+    Ok(from)
+}
+
 /// The event of this id, if it is the tenant's.
 pub(super) fn get(connection: &Connection, tenant: &Tenant, id: EventId) -> Result<Option<Event>> {
     const SQL: &str =
@@ -74,9 +94,7 @@ pub(super) fn page_after(connection: &Connection, scope: &Scope, after: u64, lim
     // One snapshot for the bounds and the rows.
     let snapshot = connection.unchecked_transaction().map_err(failed)?;
     let bounds = bounds(&snapshot)?;
-    if bounds.floor > after + 1 {
-        return Err(pruned(after, bounds.floor));
-    }
+    check_reach(bounds, after)?;
     let page = match scope {
         Scope::Plan(tenant, plan) => plan_page(&snapshot, tenant, plan, after, limit, bounds.head)?,
         Scope::Everything | Scope::Tenant(_) => dense_page(&snapshot, after, limit)?,
@@ -93,7 +111,7 @@ fn dense_page(connection: &Connection, after: u64, limit: usize) -> Result<Page>
         concat!("SELECT ", row::columns!(), " FROM plan_events WHERE id > ?1 ORDER BY id LIMIT ?2");
     let statement = connection.prepare_cached(SQL).map_err(|cause| fault::sqlite("read the log", cause))?;
     let limit = limit.min(PAGE_ROWS) as i64;
-    let (mut events, _) = collect(statement, (after.cast_signed(), limit))?;
+    let (mut events, _) = collect(statement, (signed(after), limit))?;
     let is_next = |(at, event): (usize, &Event)| event.seq() == Some(after + 1 + at as u64);
     let dense = events.iter().enumerate().take_while(|item| is_next(*item)).count();
     if dense == 0
@@ -120,20 +138,25 @@ fn plan_page(
     );
     let statement = connection.prepare_cached(SQL).map_err(|cause| fault::sqlite("read the log", cause))?;
     let limit = limit.min(PAGE_ROWS) as i64;
-    let (events, is_cut) = collect(statement, (tenant.as_str(), plan.as_str(), after.cast_signed(), limit))?;
+    let (events, is_cut) = collect(statement, (tenant.as_str(), plan.as_str(), signed(after), limit))?;
     let is_whole = !is_cut && (events.len() as i64) < limit;
     let last = events.last().and_then(Event::seq).unwrap_or(after);
     Ok(Page { examined: if is_whole { head.max(after) } else { last }, events })
 }
 
-/// The events of one plan after a seq, in order.
+/// The events of one plan after a seq, in order; from 0 on, those that the log still holds.
 pub(super) fn plan_events(
     connection: &Connection,
     tenant: &Tenant,
     plan: &PlanId,
     after: u64,
 ) -> Result<(Vec<Event>, Option<u64>)> {
-    let page = plan_page(connection, tenant, plan, after, PAGE_ROWS, u64::MAX)?;
+    let snapshot =
+        connection.unchecked_transaction().map_err(|cause| fault::sqlite("read the log", cause))?;
+    if after > 0 {
+        check_reach(bounds(&snapshot)?, after)?;
+    }
+    let page = plan_page(&snapshot, tenant, plan, after, PAGE_ROWS, u64::MAX)?;
     let next = (page.examined != u64::MAX).then_some(page.examined);
     Ok((page.events, next))
 }
@@ -155,11 +178,21 @@ pub(super) fn collect(mut statement: CachedStatement<'_>, params: impl Params) -
     Ok((events, false))
 }
 
+/// Refuses to read on from a seq when rows after it are no longer there.
+pub(super) fn check_reach(bounds: Bounds, after: u64) -> Result<()> {
+    if bounds.floor > after.saturating_add(1) { Err(pruned(after, bounds.floor)) } else { Ok(()) }
+}
+
 /// A cursor that asks for rows that are no longer there.
 pub(super) fn pruned(after: u64, next: u64) -> Error {
     let problem =
         format!("the events after seq {after} are no longer in the log; the next one is seq {next}");
     Error::new(ErrorKind::Pruned, problem)
+}
+
+/// A seq for SQLite, which has none as large as the largest that a caller may name.
+fn signed(seq: u64) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
 }
 
 pub(super) fn unsigned(seq: i64) -> u64 {

@@ -58,6 +58,29 @@ impl Writer {
         }
     }
 
+    /// Ends a transaction that failed and added no event; what to tell of it.
+    pub(super) fn give_up(&mut self, doing: &str, failure: Failure) -> Error {
+        self.roll_back();
+        let (cause, is_in_doubt) = match failure {
+            Failure::Other(error) => return error,
+            Failure::Before(cause) => (cause, false),
+            Failure::Commit(cause) => {
+                let is_in_doubt = is_in_doubt(&cause);
+                (cause, is_in_doubt)
+            }
+        };
+        let failed = fault::sqlite(doing, cause);
+        if is_in_doubt {
+            self.is_unsettled = true;
+            if let Err(settling) = self.try_settle() {
+                tracing::error!(%failed, %settling, "planbus.commit: a failed commit could not be settled");
+                let told = format!("{doing}: the disk failed in the commit; doing it again settles it");
+                return Error::with_source(ErrorKind::Indeterminate, told, failed);
+            }
+        }
+        failed
+    }
+
     /// Ends whatever transaction is open; a connection that cannot is dropped, to be opened anew.
     pub(super) fn roll_back(&mut self) {
         let Some(connection) = &self.connection else { return };

@@ -15,21 +15,33 @@ impl Writer {
         let Some(connection) = &self.connection else { return };
         let outcome = checkpoint(connection, "NOOP").and_then(|(pages, _)| {
             if self.checkpoints.is_due(pages) {
-                let (pages, copied) = checkpoint(connection, "PASSIVE")?;
-                tracing::debug!(pages, copied, "planbus.checkpoint");
-                self.checkpoints.learn(pages, copied);
+                self.copy_wal();
             }
             Ok(pages)
         });
         match outcome {
             Ok(pages) => self.grow_wal(pages),
-            // Nothing is lost: the events are in the write-ahead log, and the next try comes.
-            Err(cause) => {
-                tracing::warn!(%cause, "planbus.checkpoint: failed");
-                let seen = self.checkpoints.seen_pages;
-                self.checkpoints.learn(seen, 0);
-            }
+            Err(cause) => self.put_off(&cause),
         }
+    }
+
+    /// Copies the write-ahead log into the database, as far as readers let it.
+    pub(super) fn copy_wal(&mut self) {
+        let Some(connection) = &self.connection else { return };
+        match checkpoint(connection, "PASSIVE") {
+            Ok((pages, copied)) => {
+                tracing::debug!(pages, copied, "planbus.checkpoint");
+                self.checkpoints.learn(pages, copied);
+            }
+            Err(cause) => self.put_off(&cause),
+        }
+    }
+
+    /// Nothing is lost: the events are in the write-ahead log, and the next try comes.
+    fn put_off(&mut self, cause: &rusqlite::Error) {
+        tracing::warn!(%cause, "planbus.checkpoint: failed");
+        let seen = self.checkpoints.seen_pages;
+        self.checkpoints.learn(seen, 0);
     }
 
     /// Makes the write-ahead log's file longer than the log, ahead of the commits that will need it.

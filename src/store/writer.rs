@@ -13,7 +13,7 @@ use super::{
     guards::WalWatch,
     options::StoreOptions,
     row::{self, NewRow},
-    schema::Meta,
+    schema,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -84,7 +84,6 @@ enum Refused {
 pub(super) struct Writer {
     pub(super) files: Files,
     pub(super) options: StoreOptions,
-    pub(super) meta: Meta,
     /// `None` when it could not be reopened after a failure.
     pub(super) connection: Option<Connection>,
     pub(super) tip: Tip,
@@ -98,18 +97,12 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Takes a connection that has been opened and checked.
-    pub(super) fn new(
-        files: Files,
-        options: StoreOptions,
-        meta: Meta,
-        connection: Connection,
-    ) -> Result<Self> {
-        let tip = read_tip(&connection, &meta)?;
+    pub(super) fn new(files: Files, options: StoreOptions, connection: Connection) -> Result<Self> {
+        let tip = read_tip(&connection)?;
         Ok(Self {
             wal: WalWatch::start(&files),
             files,
             options,
-            meta,
             connection: Some(connection),
             tip,
             is_unsettled: false,
@@ -151,10 +144,7 @@ impl Writer {
             }
         }
         self.execute("COMMIT").map_err(Failure::Commit)?;
-        if !self.wal.is_intact() {
-            self.is_cut_off = true;
-            return Err(Failure::Other(self.cut_off()));
-        }
+        self.check_wal().map_err(Failure::Other)?;
         Ok(answers)
     }
 
@@ -276,7 +266,7 @@ impl Writer {
     pub(super) fn reopen(&mut self) -> Result<()> {
         if self.connection.is_none() {
             let connection = connect::writer(&self.files, &self.options)?;
-            self.tip = read_tip(&connection, &self.meta)?;
+            self.tip = read_tip(&connection)?;
             self.wal = WalWatch::start(&self.files);
             self.connection = Some(connection);
         }
@@ -286,9 +276,18 @@ impl Writer {
     /// Reads the log's end again, after somebody else may have changed it.
     pub(super) fn reload_tip(&mut self) -> Result<()> {
         if let Some(connection) = &self.connection {
-            self.tip = read_tip(connection, &self.meta)?;
+            self.tip = read_tip(connection)?;
         }
         Ok(())
+    }
+
+    /// Makes sure, after a commit, that it went into the write-ahead log that others see.
+    pub(super) fn check_wal(&mut self) -> Result<()> {
+        if self.wal.is_intact() {
+            return Ok(());
+        }
+        self.is_cut_off = true;
+        Err(self.cut_off())
     }
 
     pub(super) fn cut_off(&self) -> Error {
@@ -316,7 +315,7 @@ const FIND: &str = concat!("SELECT ", row::columns!(), " FROM plan_events WHERE 
 ///
 /// Where somebody cut off the last rows, the log goes on behind them: no seq is given twice, and the
 /// hole stays for `verify` and for every reader to see.
-fn read_tip(connection: &Connection, meta: &Meta) -> Result<Tip> {
+fn read_tip(connection: &Connection) -> Result<Tip> {
     let failed = |cause| fault::sqlite("read the end of the log", cause);
     let given = connection
         .query_row("SELECT seq FROM sqlite_sequence WHERE name = 'plan_events'", [], |row| row.get(0))
@@ -336,7 +335,7 @@ fn read_tip(connection: &Connection, meta: &Meta) -> Result<Tip> {
         warn_of_cut(given, 0);
         return Ok(Tip {
             seq: given,
-            chain: meta.chain_anchor,
+            chain: schema::meta(connection)?.chain_anchor,
             recorded_at: Timestamp::from(std::time::UNIX_EPOCH),
         });
     };

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use planbus::{AgentId, CorrelationId, PlanId, PlanStatus, Tenant, Timestamp, TypePattern};
 
 use crate::{
-    commands::{import::ImportOptions, verify::VerifyOptions},
+    commands::{import::ImportOptions, prune::PruneOptions, verify::VerifyOptions},
     when,
 };
 
@@ -92,6 +92,12 @@ pub(crate) enum Command {
     ///
     /// On a terminal 50 of them, unless --last says otherwise; in a pipe or file all.
     Plans(PlansOptions),
+    /// Remove old events from the beginning of the log
+    ///
+    /// Never what a reader with a cursor has still to read, unless --force names it; with --older-than
+    /// and --keep together, what both let go. The newest event always stays. For a store that nobody
+    /// has open for writing: a runtime prunes its own with `EventStore::prune`.
+    Prune(PruneOptions),
     /// Show one plan with its subplans, decisions and failures
     ///
     /// A tree with the status, duration, tool calls and decisions of each. `-o json` gives one object

@@ -44,6 +44,7 @@ fn main() -> ExitCode {
         Command::Events(options) => commands::events::run(options, &cli.global, &mut out),
         Command::Import(options) => commands::import::run(options, &cli.global, &mut out),
         Command::Plans(options) => commands::plans::run(options, &cli.global, &mut out),
+        Command::Prune(options) => commands::prune::run(options, &cli.global, &mut out),
         Command::Show(options) => commands::show::run(options, &cli.global, &mut out),
         Command::Stats => commands::stats::run(&cli.global, &mut out),
         Command::Verify(options) => commands::verify::run(options, &cli.global, &mut out),

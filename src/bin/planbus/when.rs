@@ -2,7 +2,7 @@
 //!
 //! What names no offset is UTC, as everything that planbus prints.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use jiff::{Span, SpanRelativeTo, civil::DateTime, tz::TimeZone};
 use planbus::Timestamp;
@@ -15,12 +15,19 @@ pub(crate) fn parse(text: &str) -> Result<Timestamp, String> {
     })
 }
 
-/// An age: `90s`, `1h30m`, `2d`, `1w`.
-fn ago(text: &str) -> Option<Timestamp> {
+/// Reads an age: `90s`, `1h30m`, `2d`, `1w`.
+pub(crate) fn age(text: &str) -> Result<Duration, &'static str> {
+    span(text).ok_or("must be an age like 90s, 12h, 30d or 8w")
+}
+
+fn span(text: &str) -> Option<Duration> {
     let span: Span = text.parse().ok()?;
     let age = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
-    let age = std::time::Duration::try_from(age).ok()?;
-    SystemTime::now().checked_sub(age).map(Timestamp::from)
+    Duration::try_from(age).ok()
+}
+
+fn ago(text: &str) -> Option<Timestamp> {
+    SystemTime::now().checked_sub(span(text)?).map(Timestamp::from)
 }
 
 /// A day or a time of day, in UTC. What names an offset is left to the stricter form.

@@ -55,12 +55,12 @@ pub(crate) fn run(options: &EventsOptions, global: &Global, out: &mut Output) ->
             printer.write_all(&events, out)?;
         }
         None => {
-            let mut after = options.after.unwrap_or(0);
+            let mut page = past.limit(PAGE_EVENTS);
             loop {
-                let events = store.query(past.clone().after(after).limit(PAGE_EVENTS))?;
+                let events = store.query(page.clone())?;
                 printer.write_all(&events, out)?;
                 match events.last().and_then(Event::seq) {
-                    Some(seq) if events.len() == PAGE_EVENTS => after = seq,
+                    Some(seq) if events.len() == PAGE_EVENTS => page = page.after(seq),
                     _ => break,
                 }
             }

@@ -4,6 +4,7 @@ pub(crate) mod demo;
 pub(crate) mod events;
 pub(crate) mod import;
 pub(crate) mod plans;
+pub(crate) mod prune;
 pub(crate) mod show;
 pub(crate) mod stats;
 pub(crate) mod verify;

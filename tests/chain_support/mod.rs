@@ -1,0 +1,61 @@
+//! Recomputes a log's chain with SQL and SHA-256 alone, as EVENTS.md specifies it: from the anchor
+//! that is stored, through every row that is left. Uses nothing of planbus.
+
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, types::ValueRef};
+use sha2::{Digest, Sha256};
+
+/// The canonical bytes of a column.
+fn field(hash: &mut Sha256, value: ValueRef<'_>) {
+    match value {
+        ValueRef::Text(text) => {
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text);
+        }
+        ValueRef::Integer(integer) => {
+            hash.update(8_u64.to_be_bytes());
+            hash.update(integer.to_be_bytes());
+        }
+        ValueRef::Null => hash.update([0xff; 8]),
+        other => panic!("no column holds {other:?}"),
+    }
+}
+
+/// The seq of the first row whose chain is not what its content gives.
+pub(crate) fn first_broken(path: &std::path::Path) -> Option<i64> {
+    let log = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("opens");
+    let meta = |key: &str| -> Vec<u8> {
+        log.query_row("SELECT CAST(value AS BLOB) FROM store_meta WHERE key = ?1", [key], |row| row.get(0))
+            .expect("is there")
+    };
+    let mut previous = meta("chain_anchor");
+    let pruned: Option<i64> = log
+        .query_row("SELECT value FROM store_meta WHERE key = 'chain_anchor_seq'", [], |row| row.get(0))
+        .optional()
+        .expect("reads");
+    if pruned.is_none() {
+        let anchor =
+            Sha256::new().chain_update("planbus chain v1\n").chain_update(meta("store_id")).finalize();
+        assert_eq!(previous[..], anchor[..], "the anchor of a new store");
+    }
+    let mut expected = pruned.unwrap_or(0);
+    let mut statement = log.prepare("SELECT * FROM plan_events ORDER BY id").expect("prepares");
+    assert_eq!(statement.column_name(statement.column_count() - 1).expect("a column"), "chain");
+    let columns = statement.column_count() - 1;
+    let mut rows = statement.query([]).expect("reads");
+    while let Some(row) = rows.next().expect("reads") {
+        expected += 1;
+        let id: i64 = row.get(0).expect("an id");
+        if id != expected {
+            return Some(expected);
+        }
+        let mut hash = Sha256::new().chain_update(&previous);
+        (0..columns).for_each(|column| field(&mut hash, row.get_ref(column).expect("a column")));
+        previous = row.get(columns).expect("a chain");
+        if hash.finalize()[..] != previous[..] {
+            return Some(id);
+        }
+    }
+    None
+}
