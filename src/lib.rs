@@ -43,7 +43,7 @@ pub mod testing;
 pub use crate::store::{
     Broken, ChainHash, Cursor, Damage, Durability, EventQuery, EventStore, PLAN_TREE_MAX_DEPTH,
     PLAN_TREE_MAX_PLANS, PlanQuery, PlanStatus, PlanSummary, PlanTree, PruneReport, Retention, Saved,
-    StoreOptions, StoreStats, Verification,
+    StoreOptions, StoreStats, Unfinished, UnfinishedPlan, UnfinishedPlans, Verification,
 };
 pub use crate::{
     bus::{

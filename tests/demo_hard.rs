@@ -14,7 +14,7 @@ use std::{
 };
 
 use cli_support::{Place, ends, of_type, planbus, signal, stdout, text};
-use planbus::{EventBus, EventStore, EventType, Filter, Start};
+use planbus::{Event, EventBus, EventStore, EventType, Filter, PlanStarted, Start};
 
 #[test]
 fn names_of_any_bytes_and_length_are_surveyed() {
@@ -119,6 +119,47 @@ fn an_interrupted_survey_leaves_no_plan_running() {
     assert!(failed.len() >= 4, "the root, a, b and a folder in it were open");
     assert!(failed.iter().all(|event| text(event, "error") == "interrupted"), "{failed:?}");
     assert_eq!(stdout(place.path(), &["plans", "--status", "running", "-o", "json"]), "");
+}
+
+#[test]
+fn what_a_killed_survey_left_running_is_ended_by_the_next_one_and_said() {
+    let place = Place::new();
+    for folder in 0..40 {
+        for file in 0..60 {
+            place.file(&format!("a/b/f{folder}/{file}.txt"), "TODO\n");
+        }
+    }
+    let mut demo = planbus(place.path());
+    demo.args(["demo", "--path", "tree"]).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut demo = demo.spawn().expect("planbus starts");
+    wait_for_seq(&place, 200);
+    demo.kill().expect("SIGKILL");
+    demo.wait().expect("its end");
+    let left = ends(&place.events()).into_values().filter(Option::is_none).count();
+    assert!(left >= 4, "the root, a, b and a folder in it were open: {left}");
+    // A record of another program's run: no survey ended it, and none may.
+    let store = EventStore::open(place.path().join("planbus.db")).expect("the store");
+    let record = Event::new("a record", PlanStarted::new("somewhere else"));
+    store.save(&record.with_context_ref("trace:run.jsonl#line=1")).expect("commits");
+    store.close().expect("closes");
+
+    place.file("a.txt", "one\n");
+    fs::remove_dir_all(place.tree.join("a")).expect("a smaller tree");
+    let output = planbus(place.path()).args(["demo", "--path", "tree"]).output().expect("planbus starts");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{stderr}");
+    assert_eq!(stderr, format!("planbus: {left} plans of a process that is gone ended as failed\n"));
+    let events = place.events();
+    let ends = ends(&events);
+    assert_eq!(ends.iter().filter(|(_, end)| end.is_none()).count(), 1, "{ends:?}");
+    let failed = of_type(&events, &EventType::PlanFailed);
+    assert_eq!(failed.len(), left);
+    let depth = |event: &&Event| event.plan_id().as_str().matches('/').count();
+    assert!(failed.iter().map(depth).rev().is_sorted(), "subplans end before the plan that spawned them");
+    let running = stdout(place.path(), &["plans", "--status", "running", "-o", "json"]);
+    assert!(running.lines().count() == 1 && running.contains("a record"), "{running}");
+    let again = planbus(place.path()).args(["demo", "--path", "tree"]).output().expect("planbus starts");
+    assert!(again.stderr.is_empty(), "there is nothing left to end");
 }
 
 /// Waits until the log has `seq` events, by following it from outside.

@@ -87,3 +87,26 @@ fn p3_slow_and_failing_handlers_are_logged_with_the_place_that_subscribed() {
             && failed[0].contains("tests/diagnostics.rs:")
     );
 }
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn an_owner_that_finds_plans_unfinished_says_how_many() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("planbus.db");
+    let store = EventStore::open(&path).expect("opens");
+    for plan in ["one", "two"] {
+        store.save(&Event::new(plan, PlanStarted::new("a goal"))).expect("commits");
+    }
+    store.close().expect("closes");
+    let lines = Lines::default();
+    let found = || lines.0.lock().expect("not poisoned").join("\n").matches("unfinished").count();
+    tracing::subscriber::with_default(lines.clone(), || {
+        drop(EventStore::open(&path).expect("opens"));
+        assert!(lines.0.lock().expect("not poisoned").iter().any(|line| line.contains("count=2")));
+        let fail = EventStore::options().unfinished(Unfinished::Fail);
+        drop(fail.clone().open(&path).expect("opens"));
+        assert_eq!(found(), 2);
+        drop(fail.open(&path).expect("opens"));
+        assert_eq!(found(), 2, "nothing to say");
+    });
+}

@@ -34,6 +34,7 @@ mod structure;
 mod summary;
 mod tail;
 mod tree;
+mod unfinished;
 mod verify;
 mod views;
 mod wal;
@@ -54,6 +55,7 @@ pub use self::{
     stats::StoreStats,
     summary::{PlanStatus, PlanSummary},
     tree::{PLAN_TREE_MAX_DEPTH, PLAN_TREE_MAX_PLANS, PlanTree},
+    unfinished::{Unfinished, UnfinishedPlan, UnfinishedPlans},
     verify::Verification,
     walk::{Broken, Damage},
 };
@@ -102,6 +104,8 @@ pub struct Saved {
 pub struct EventStore {
     inner: Arc<Inner>,
     tenant: Tenant,
+    /// What the last owner left unfinished; unknown to a reader.
+    unfinished: Option<Arc<Result<UnfinishedPlans>>>,
 }
 
 impl EventStore {
@@ -132,11 +136,14 @@ impl EventStore {
     }
 
     fn open_as_owner(path: &Path, options: StoreOptions) -> Result<Self> {
-        Ok(Self { inner: Arc::new(Inner::open_as_owner(path, options)?), tenant: Tenant::default() })
+        let inner = Inner::open_as_owner(path, options)?;
+        let unfinished = Some(Arc::new(unfinished::settle(&inner)?));
+        Ok(Self { inner: Arc::new(inner), tenant: Tenant::default(), unfinished })
     }
 
     fn open_as_reader(path: &Path, options: StoreOptions) -> Result<Self> {
-        Ok(Self { inner: Arc::new(Inner::open_as_reader(path, options)?), tenant: Tenant::default() })
+        let inner = Inner::open_as_reader(path, options)?;
+        Ok(Self { inner: Arc::new(inner), tenant: Tenant::default(), unfinished: None })
     }
 
     /// The same store, with queries that look at another tenant.
@@ -145,7 +152,7 @@ impl EventStore {
     /// `InvalidInput` when the tenant does not keep its grammar.
     pub fn for_tenant(&self, tenant: impl TryInto<Tenant, Error: Into<Error>>) -> Result<Self> {
         let tenant = tenant.try_into().map_err(Into::into)?;
-        Ok(Self { inner: Arc::clone(&self.inner), tenant })
+        Ok(Self { tenant, ..self.clone() })
     }
 
     /// The tenant that queries look at.

@@ -4,7 +4,7 @@
 
 use std::{path::Path, time::Duration};
 
-use super::EventStore;
+use super::{EventStore, Unfinished};
 use crate::{
     error::{Error, ErrorKind, Result},
     event::PAYLOAD_MAX_BYTES,
@@ -52,6 +52,7 @@ pub struct StoreOptions {
     pub(super) busy_timeout: Duration,
     pub(super) payload_max_bytes: usize,
     pub(super) max_bytes: Option<u64>,
+    pub(super) unfinished: Unfinished,
 }
 
 impl Default for StoreOptions {
@@ -61,6 +62,7 @@ impl Default for StoreOptions {
             busy_timeout: Duration::from_secs(5),
             payload_max_bytes: PAYLOAD_MAX_BYTES,
             max_bytes: None,
+            unfinished: Unfinished::Leave,
         }
     }
 }
@@ -93,10 +95,18 @@ impl StoreOptions {
         self
     }
 
+    /// What becomes of plans that the last owner left without an end; by default they stay.
+    /// Opening for reading only never looks at them.
+    pub fn unfinished(mut self, unfinished: Unfinished) -> Self {
+        self.unfinished = unfinished;
+        self
+    }
+
     /// Opens the store at `path` as its owner, and creates it when it is missing.
     ///
     /// # Errors
-    /// As [`EventStore::open`]; `InvalidOption` names an option that is out of its range.
+    /// As [`EventStore::open`]; `InvalidOption` names an option that is out of its range. With
+    /// [`Unfinished::Fail`] whatever committing may return.
     pub fn open(self, path: impl AsRef<Path>) -> Result<EventStore> {
         self.check()?;
         EventStore::open_as_owner(path.as_ref(), self)

@@ -13,14 +13,13 @@ impl Writer {
     /// Looks at the write-ahead log, and copies it into the database when it is time.
     pub(super) fn look_after_wal(&mut self) {
         let Some(connection) = &self.connection else { return };
-        let outcome = checkpoint(connection, "NOOP").and_then(|(pages, _)| {
-            if self.checkpoints.is_due(pages) {
-                self.copy_wal();
+        match checkpoint(connection, "NOOP") {
+            Ok((pages, _)) => {
+                if self.checkpoints.is_due(pages) {
+                    self.copy_wal();
+                }
+                self.grow_wal(pages);
             }
-            Ok(pages)
-        });
-        match outcome {
-            Ok(pages) => self.grow_wal(pages),
             Err(cause) => self.put_off(&cause),
         }
     }

@@ -3,9 +3,13 @@
 //! What is drawn while it runs comes from the bus, not from the survey: the survey knows of no
 //! terminal. It opens nothing in the directory but what the survey reads.
 
-use std::{env, io, path::Path};
+use std::{
+    env,
+    io::{self, Write},
+    path::Path,
+};
 
-use planbus::{EventBus, PlanId};
+use planbus::{EventBus, EventStore, PlanId, Unfinished};
 use serde_json::json;
 
 use super::{open_as_owner, show};
@@ -31,7 +35,14 @@ pub(crate) fn run(options: &DemoOptions, global: &Global, out: &mut Output) -> R
     let survey =
         Survey::of(&options.path, global.tenant.clone()).map_err(|error| unusable(&options.path, &error))?;
     let stop = interrupt::flag()?;
-    let store = open_as_owner(global)?;
+    // Nobody goes on with a survey that was killed.
+    let store = open_as_owner(EventStore::options().unfinished(Unfinished::Fail), global)?;
+    let unfinished = store.unfinished()?.count;
+    if unfinished > 0 && !global.quiet {
+        let plans = units::counted(unfinished, "plan");
+        // A note alone: where nobody can read it, the survey runs all the same.
+        let _ = writeln!(io::stderr(), "planbus: {plans} of a process that is gone ended as failed");
+    }
     let before = store.head()?;
     let bus = EventBus::builder().store(store.clone()).build()?;
     // Two writers on one terminal would spoil each other's lines.

@@ -16,7 +16,7 @@ use std::{
 
 use clap::{Args, ValueHint};
 use crossbeam_channel::RecvTimeoutError;
-use planbus::{Error, ErrorKind, EventBus};
+use planbus::{Error, ErrorKind, EventBus, EventStore};
 use serde_json::json;
 
 use super::open_as_owner;
@@ -67,7 +67,7 @@ pub(crate) fn run(options: &ImportOptions, global: &Global, out: &mut Output) ->
     let inputs = options.files.iter().map(|file| Input::find(file)).collect::<Result<Vec<_>, _>>()?;
     let total: Option<u64> = inputs.iter().map(|input| input.bytes).sum();
     let stop = interrupt::flag()?;
-    let store = open_as_owner(global)?;
+    let store = open_as_owner(EventStore::options(), global)?;
     let mut import = Import {
         bus: EventBus::builder().store(store.clone()).build()?,
         names: inputs.iter().map(|input| escape(&input.name).into_owned()).collect(),

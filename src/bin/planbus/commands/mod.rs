@@ -9,7 +9,7 @@ pub(crate) mod show;
 pub(crate) mod stats;
 pub(crate) mod verify;
 
-use planbus::{Error, ErrorKind, EventStore};
+use planbus::{Error, ErrorKind, EventStore, StoreOptions};
 
 use crate::{
     cli::Global,
@@ -32,8 +32,8 @@ fn open(global: &Global) -> Result<EventStore, Failure> {
 }
 
 /// Opens the store as its owner, and creates it where there is none.
-fn open_as_owner(global: &Global) -> Result<EventStore, Failure> {
-    let opened = EventStore::open(&global.db).and_then(|store| store.for_tenant(&global.tenant));
+fn open_as_owner(options: StoreOptions, global: &Global) -> Result<EventStore, Failure> {
+    let opened = options.open(&global.db).and_then(|store| store.for_tenant(&global.tenant));
     opened.map_err(|error| {
         let is_locked = error.kind() == ErrorKind::Locked;
         let failure = unopened(&error);
