@@ -152,10 +152,11 @@ pub(super) fn migrate(connection: &Connection, version: i64) -> Result<()> {
     })
 }
 
-/// Makes the tables of one version, and nothing else, in an empty database.
+/// Makes the tables and indexes of one version in an empty database, and the views of the newest.
 pub(super) fn create_version(connection: &Connection, version: i64) -> rusqlite::Result<()> {
     let steps = usize::try_from(version).unwrap_or(0);
-    MIGRATIONS.iter().take(steps).try_for_each(|step| connection.execute_batch(step))
+    MIGRATIONS.iter().take(steps).try_for_each(|step| connection.execute_batch(step))?;
+    if version == SCHEMA_VERSION { views::replace(connection) } else { Ok(()) }
 }
 
 fn migrate_from(connection: &Connection, version: i64) -> rusqlite::Result<()> {
