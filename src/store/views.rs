@@ -167,11 +167,11 @@ WITH RECURSIVE span(day, first_seq, next_seq, head) AS (
         (WITH RECURSIVE half(low, high) AS (
             SELECT first.id, span.head + 1
             UNION ALL
-            SELECT iif(is_in, middle, low), iif(is_in, high, middle) FROM (
-                SELECT low, high, (low + high) / 2 AS middle,
-                    (SELECT substr(at.recorded_at, 1, 10) <= substr(first.recorded_at, 1, 10)
-                        FROM plan_events AS at WHERE at.id >= (low + high) / 2 ORDER BY at.id LIMIT 1) AS is_in
-                FROM half WHERE high - low > 1)
+            SELECT iif(substr(at.recorded_at, 1, 10) > substr(first.recorded_at, 1, 10), low, (low + high) / 2),
+                iif(substr(at.recorded_at, 1, 10) > substr(first.recorded_at, 1, 10), (low + high) / 2, high)
+            FROM half JOIN plan_events AS at
+                ON at.id = (SELECT min(next.id) FROM plan_events AS next WHERE next.id >= (low + high) / 2)
+            WHERE high - low > 1
         )
         SELECT high FROM half WHERE high - low <= 1),
         span.head
