@@ -306,6 +306,12 @@ impl EventStore {
         &self.inner.files.db
     }
 
+    /// The id that the store was given when it was created, a ULID: names the log in exports.
+    #[must_use]
+    pub fn store_id(&self) -> &str {
+        &self.inner.store_id
+    }
+
     /// Whether the store was opened for reading only.
     #[must_use]
     pub fn is_read_only(&self) -> bool {

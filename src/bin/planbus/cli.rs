@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use planbus::{AgentId, CorrelationId, PlanId, PlanStatus, Tenant, Timestamp, TypePattern};
 
 use crate::{
-    commands::{import::ImportOptions, prune::PruneOptions, verify::VerifyOptions},
+    commands::{export::ExportOptions, import::ImportOptions, prune::PruneOptions, verify::VerifyOptions},
     when,
 };
 
@@ -82,6 +82,11 @@ pub(crate) enum Command {
     /// Events come in the order of the log: on a terminal the last 50, unless --last, --after, --since
     /// or --until says otherwise; in a pipe or file all of them.
     Events(EventsOptions),
+    /// Export the log, or a part of it, for other programs
+    ///
+    /// Events come in the order of the log, up to the end that it has now. Fails with exit code 1 where
+    /// retention removed events before they were read.
+    Export(ExportOptions),
     /// Import recorded agent runs
     ///
     /// One JSON object a line, in the form of EVENTS.md, chapter "Recorded runs"; every line becomes an

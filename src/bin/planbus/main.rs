@@ -6,6 +6,7 @@
 mod cli;
 mod commands;
 mod describe;
+mod export;
 mod failure;
 mod interrupt;
 mod live;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
     let done = match &cli.command {
         Command::Demo(options) => commands::demo::run(options, &cli.global, &mut out),
         Command::Events(options) => commands::events::run(options, &cli.global, &mut out),
+        Command::Export(options) => commands::export::run(options, &cli.global, &mut out),
         Command::Import(options) => commands::import::run(options, &cli.global, &mut out),
         Command::Plans(options) => commands::plans::run(options, &cli.global, &mut out),
         Command::Prune(options) => commands::prune::run(options, &cli.global, &mut out),

@@ -62,6 +62,12 @@ impl Output {
         Ok(())
     }
 
+    /// Writes text as it is, for programs alone.
+    pub(crate) fn text(&mut self, parts: &[&str]) -> Result<(), Failure> {
+        parts.iter().try_for_each(|part| self.writer.write_all(part.as_bytes()))?;
+        Ok(())
+    }
+
     /// Writes one line of JSON: as it is for programs, made harmless for a terminal.
     pub(crate) fn json(&mut self, json: &str) -> Result<(), Failure> {
         match self.columns {

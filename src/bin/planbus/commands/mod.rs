@@ -2,6 +2,7 @@
 
 pub(crate) mod demo;
 pub(crate) mod events;
+pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod plans;
 pub(crate) mod prune;

@@ -1,0 +1,148 @@
+//! Where an export goes: to stdout, or to a file that is there as a whole or not at all.
+//!
+//! A file is written under a temporary name beside its own, synced and renamed. Nobody but the user
+//! may read it, as nobody may read the store.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+    process,
+};
+
+use super::form::Format;
+use crate::{
+    failure::{Exit, Failure},
+    output::Output,
+};
+
+/// How much is written at once.
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// Where the lines go.
+pub(crate) enum Target<'a> {
+    Stdout(&'a mut Output),
+    File(NewFile),
+}
+
+impl<'a> Target<'a> {
+    /// The file, or stdout without one. A file that is there already is kept unless forced.
+    pub(crate) fn open(file: Option<&Path>, force: bool, out: &'a mut Output) -> Result<Self, Failure> {
+        match file {
+            Some(path) => Ok(Self::File(NewFile::create(path, force)?)),
+            None => Ok(Self::Stdout(out)),
+        }
+    }
+
+    /// Writes one line.
+    pub(crate) fn line(&mut self, format: Format, line: &str) -> Result<(), Failure> {
+        match self {
+            Self::Stdout(out) if out.columns().is_some() => match format {
+                // All that is unsafe for a terminal is unsafe inside strings of JSON only.
+                Format::Jsonl | Format::Cloudevents => out.json(line),
+                Format::Csv => out.line(&crate::text::escape(line)),
+            },
+            Self::Stdout(out) => out.text(&[line, format.line_end()]),
+            Self::File(file) => file.write(&[line, format.line_end()]),
+        }
+    }
+
+    /// Gives the file its name; until then it has none.
+    pub(crate) fn finish(self) -> Result<(), Failure> {
+        match self {
+            Self::Stdout(out) => out.flush(),
+            Self::File(file) => file.finish(),
+        }
+    }
+}
+
+/// A file that has no name of its own yet; dropped unfinished, it is removed.
+pub(crate) struct NewFile {
+    path: PathBuf,
+    temporary: Temporary,
+    writer: BufWriter<File>,
+    force: bool,
+}
+
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // Gone already when it got its name.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+impl NewFile {
+    fn create(path: &Path, force: bool) -> Result<Self, Failure> {
+        let failed = |error: &io::Error| unwritable(path, error);
+        if path.is_dir() {
+            return Err(Failure::new(Exit::Usage, format!("write {}: is a directory", path.display())));
+        }
+        check_free(path, force)?;
+        let name = path.file_name().ok_or_else(|| {
+            Failure::new(Exit::Usage, format!("write {}: is no name of a file", path.display()))
+        })?;
+        let mut hidden = std::ffi::OsString::from(".");
+        hidden.push(name);
+        hidden.push(format!(".{}.tmp", process::id()));
+        let temporary = path.with_file_name(hidden);
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&temporary).map_err(|error| failed(&error))?;
+        Ok(Self {
+            path: path.to_owned(),
+            temporary: Temporary(temporary),
+            writer: BufWriter::with_capacity(BUFFER_BYTES, file),
+            force,
+        })
+    }
+
+    fn write(&mut self, parts: &[&str]) -> Result<(), Failure> {
+        let mut parts = parts.iter();
+        let written = parts.try_for_each(|part| self.writer.write_all(part.as_bytes()));
+        written.map_err(|error| unwritable(&self.path, &error))
+    }
+
+    fn finish(mut self) -> Result<(), Failure> {
+        check_free(&self.path, self.force)?;
+        let mut work = || {
+            self.writer.flush()?;
+            self.writer.get_ref().sync_all()?;
+            fs::rename(&self.temporary.0, &self.path)?;
+            sync_name(&self.path)
+        };
+        work().map_err(|error| unwritable(&self.path, &error))
+    }
+}
+
+/// Makes a file's name as durable as its content: the name is in the directory.
+#[cfg(unix)]
+fn sync_name(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// A directory cannot be synced here.
+#[cfg(not(unix))]
+fn sync_name(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+fn check_free(path: &Path, force: bool) -> Result<(), Failure> {
+    match !force && path.symlink_metadata().is_ok() {
+        true => Err(Failure::new(Exit::Usage, format!("write {}: is there already", path.display()))
+            .hint("--force replaces it")),
+        false => Ok(()),
+    }
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Failure {
+    let exit = match error.kind() {
+        io::ErrorKind::NotFound => Exit::NotFound,
+        _ => Exit::Failed,
+    };
+    Failure::of(exit, &format!("write {}", path.display()), error)
+}
