@@ -17,6 +17,7 @@ use std::{
 };
 
 use cli_support::{run, stdout};
+use planbus::Event;
 use serde_json::Value;
 use store_support::{Dir, has_program};
 use trace_support::{Recorded, of_cloud_events, of_csv, of_sqlite3, recorded, sample};
@@ -110,6 +111,35 @@ fn every_line_of_real_agents_comes_out_as_it_went_in() {
         println!("{} lines of {} files", lines_of(&files).len(), files.len());
         check(&files);
     }
+}
+
+#[test]
+fn the_page_s_lines_become_the_events_that_the_page_shows() {
+    let page = include_str!("../EVENTS.md");
+    let fenced = |language: &str| {
+        let (_, rest) = page.split_once(&format!("```{language}\n")).expect(language);
+        rest.split("```").next().expect(language)
+    };
+    let dir = Dir::new();
+    let file = dir.path().join("trip.jsonl");
+    fs::write(&file, fenced("trace")).expect("a file");
+    import(dir.path(), &[file]);
+    let shown = |line: &str| {
+        let event = Event::from_json(line).expect("an event");
+        event.to_json().expect("JSON")
+    };
+    // All but what the log gave them.
+    let found = stdout(dir.path(), &["export"]);
+    let found = found.lines().map(|line| {
+        let event = line.split_once(",\"event_id\"").map(|(_, rest)| format!("{{\"event_id\"{rest}"));
+        let event = event.expect("an id");
+        let (before, rest) = event.split_once("\"recorded_at\":").expect("a time");
+        let (_, after) = rest.split_once(',').expect("more fields");
+        format!("{before}{after}")
+    });
+    let expected: Vec<String> = fenced("imported").lines().map(shown).collect();
+    assert_eq!(found.collect::<Vec<_>>(), expected);
+    assert_eq!(expected.len(), 5);
 }
 
 #[test]
