@@ -207,32 +207,40 @@ fn quoted(arguments: &str) -> String {
 }
 
 /// The bytes of the first string, which is written as in C.
+///
+/// Millions of bytes go through here: slices, because iterators are slow in a debug build.
 fn first_string(arguments: &str) -> Vec<u8> {
     let (_, text) = arguments.split_once('"').unwrap_or_else(|| panic!("no string: {arguments:.200}"));
     let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes().iter().copied().peekable();
+    let mut rest = text.as_bytes();
     loop {
-        match rest.next().expect("a string ends") {
-            b'"' => break,
-            b'\\' => bytes.push(match rest.next().expect("an escape ends") {
-                b'n' => b'\n',
-                b't' => b'\t',
-                b'r' => b'\r',
-                b'v' => 0x0b,
-                b'f' => 0x0c,
-                octal @ b'0'..=b'7' => {
-                    let mut value = u32::from(octal - b'0');
-                    for _ in 0..2 {
-                        let Some(digit) = rest.next_if(|next| (b'0'..=b'7').contains(next)) else { break };
-                        value = value * 8 + u32::from(digit - b'0');
-                    }
-                    u8::try_from(value).expect("an escape of one byte")
+        let (byte, after) = match rest {
+            [b'"', after @ ..] => {
+                assert!(
+                    !after.starts_with(b"..."),
+                    "a write of more than {WRITE_MAX_BYTES} bytes was cut short"
+                );
+                return bytes;
+            }
+            [b'\\', escape @ ..] => match escape {
+                [b'n', after @ ..] => (b'\n', after),
+                [b't', after @ ..] => (b'\t', after),
+                [b'r', after @ ..] => (b'\r', after),
+                [b'v', after @ ..] => (0x0b, after),
+                [b'f', after @ ..] => (0x0c, after),
+                // The shortest that is no longer number with what follows, of at most three digits.
+                [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', after @ ..] => {
+                    ((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'), after)
                 }
-                plain => plain,
-            }),
-            plain => bytes.push(plain),
-        }
+                [a @ b'0'..=b'7', b @ b'0'..=b'7', after @ ..] => ((a - b'0') << 3 | (b - b'0'), after),
+                [a @ b'0'..=b'7', after @ ..] => (a - b'0', after),
+                [plain, after @ ..] => (*plain, after),
+                [] => panic!("an escape ends"),
+            },
+            [plain, after @ ..] => (*plain, after),
+            [] => panic!("a string ends"),
+        };
+        bytes.push(byte);
+        rest = after;
     }
-    assert!(rest.next() != Some(b'.'), "a write of more than {WRITE_MAX_BYTES} bytes was cut short");
-    bytes
 }
