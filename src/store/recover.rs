@@ -26,7 +26,7 @@ impl Writer {
             self.reopen()?;
             self.reload_tip()?;
         }
-        if self.is_unsettled {
+        if !self.in_doubt.is_empty() {
             self.try_settle().map_err(|error| error.within("an earlier commit is unsettled"))?;
             tracing::info!("planbus.commit: the store is settled, events are committed again");
         }
@@ -39,7 +39,10 @@ impl Writer {
         self.roll_back();
         let all = |error: Error| requests.iter().map(|_| Err(error.clone())).collect();
         match failure {
-            Failure::Other(error) if self.is_cut_off => all(indeterminate(error)),
+            Failure::Other(error) if self.is_cut_off => {
+                self.doubt(requests);
+                self.refuse(requests, &error)
+            }
             Failure::Other(error) => all(error),
             Failure::Commit(cause) if is_in_doubt(&cause) => self.settle(requests, before, cause),
             Failure::Before(cause) if fault::is_seq_taken(&cause) => match self.reload_tip() {
@@ -97,15 +100,29 @@ impl Writer {
 
     /// Finds out whether a commit that failed is in the log.
     fn settle(&mut self, requests: &[Request], before: Tip, cause: rusqlite::Error) -> Vec<Answer> {
-        self.is_unsettled = true;
+        self.doubt(requests);
         let failed = fault::sqlite("commit the event", cause);
         if let Err(settling) = self.try_settle() {
             tracing::error!(%failed, %settling, "planbus.commit: a failed commit could not be settled");
-            let error = indeterminate(failed);
-            return requests.iter().map(|_| Err(error.clone())).collect();
+            return self.refuse(requests, &failed);
         }
         tracing::warn!(%failed, "planbus.commit: a failed commit was settled");
         requests.iter().map(|request| self.outcome(request, before, &failed)).collect()
+    }
+
+    /// Remembers that nobody knows whether these requests are in the log.
+    fn doubt(&mut self, requests: &[Request]) {
+        self.in_doubt = requests.iter().flat_map(Request::event_ids).collect();
+    }
+
+    /// Answers requests that are not committed, because of `cause`. One that an earlier commit left
+    /// in doubt may be in the log nevertheless.
+    pub(super) fn refuse(&self, requests: &[Request], cause: &Error) -> Vec<Answer> {
+        let answer = |request: &Request| {
+            let is_in_doubt = request.event_ids().any(|id| self.in_doubt.contains(&id));
+            Err(if is_in_doubt { indeterminate(cause.clone()) } else { cause.clone() })
+        };
+        requests.iter().map(answer).collect()
     }
 
     /// Commits a transaction that changes nothing but a counter.
@@ -120,7 +137,7 @@ impl Writer {
             self.reload_tip()
         });
         match settled {
-            Ok(()) => self.is_unsettled = false,
+            Ok(()) => self.in_doubt.clear(),
             Err(_) => self.roll_back(),
         }
         settled
@@ -130,7 +147,9 @@ impl Writer {
     fn outcome(&self, request: &Request, before: Tip, failed: &Error) -> Answer {
         let mut placed = Vec::with_capacity(request.rows.len());
         for row in &request.rows {
-            let Some(stored) = self.find(row)?.filter(|stored| row.is_same_content(stored)) else {
+            // It may be there, and cannot be read.
+            let stored = self.find(row).map_err(indeterminate)?;
+            let Some(stored) = stored.filter(|stored| row.is_same_content(stored)) else {
                 return Err(failed.clone());
             };
             let (Some(seq), Some(recorded_at)) = (stored.seq(), stored.recorded_at()) else {

@@ -3,6 +3,8 @@
 //! Decides nothing about who commits when (`queue` does) or what a failed commit means (`recover`
 //! does). It never commits while an earlier commit is unsettled.
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
@@ -17,13 +19,19 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    event::{Event, Timestamp},
+    event::{Event, EventId, Timestamp},
 };
 
 /// The rows of one request: all or none of them are committed.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) rows: Vec<NewRow>,
+}
+
+impl Request {
+    pub(super) fn event_ids(&self) -> impl Iterator<Item = EventId> {
+        self.rows.iter().map(|row| row.event.event_id())
+    }
 }
 
 /// Where a row of a request is in the log.
@@ -87,8 +95,9 @@ pub(super) struct Writer {
     /// `None` when it could not be reopened after a failure.
     pub(super) connection: Option<Connection>,
     pub(super) tip: Tip,
-    /// A commit failed so that nobody knows whether it is in the log.
-    pub(super) is_unsettled: bool,
+    /// The events of a commit that failed so that nobody knows whether they are in the log; nothing
+    /// is committed until that is settled.
+    pub(super) in_doubt: HashSet<EventId>,
     /// Somebody removed or replaced the `-wal` file: nothing that we commit would last.
     pub(super) is_cut_off: bool,
     pub(super) wal: WalWatch,
@@ -105,7 +114,7 @@ impl Writer {
             options,
             connection: Some(connection),
             tip,
-            is_unsettled: false,
+            in_doubt: HashSet::new(),
             is_cut_off: false,
             checkpoints: Checkpoints::default(),
         })
@@ -117,7 +126,7 @@ impl Writer {
         let span = tracing::debug_span!("planbus.commit", requests = requests.len(), rows);
         let _entered = span.enter();
         if let Err(error) = self.make_ready() {
-            return requests.iter().map(|_| Err(error.clone())).collect();
+            return self.refuse(requests, &error);
         }
         let before = self.tip;
         match self.transact(requests) {

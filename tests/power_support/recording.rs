@@ -15,7 +15,7 @@ use super::{
     tally::{Found, Tally},
     trace::Step,
 };
-use crate::store_support::{check_dense, event};
+use crate::store_support::{check_dense, event, memory_dir};
 
 /// What a child did, and what it left when nothing went wrong.
 pub(crate) struct Recording {
@@ -184,11 +184,6 @@ pub(crate) fn kind(step: &Step) -> String {
         Step::Unlink { name } => format!("unlink {name}"),
         Step::Told(line) => line.split(' ').next().unwrap_or_default().to_owned(),
     }
-}
-
-/// A directory in memory where there is one: the checks sync, and need no disk for it.
-fn memory_dir() -> tempfile::TempDir {
-    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory")
 }
 
 /// The files after a cut. The index of the write-ahead log is never synced: it is gone, or anything.

@@ -33,6 +33,11 @@ impl Dir {
     }
 }
 
+/// A directory in memory where there is one, for what syncs often and needs no disk for it.
+pub(crate) fn memory_dir() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory for the test")
+}
+
 /// A small event.
 pub(crate) fn event(plan: &str, number: usize) -> Event {
     Event::new(plan, ToolCalled::new(format!("call-{number}"), "grep", json!({"number": number})))
