@@ -94,7 +94,7 @@ fn tables_have_a_head_and_a_line_an_event_or_plan() {
     assert!(plans.contains("notes/collect") && plans.contains("nothing to collect"), "{plans}");
     let roots = stdout(place.path(), &["plans", "--roots"]);
     assert!(!roots.contains("notes/collect") && roots.contains("notes for 1.4"), "{roots}");
-    let stats = stdout(place.path(), &["stats"]);
+    let stats = stdout(place.path(), &["stats", "--types"]);
     assert!(stats.contains("PlanStarted") && stats.contains("schema"), "{stats}");
 }
 
@@ -128,7 +128,7 @@ fn json_of_a_plan_is_one_object_with_its_subplans_inside() {
         plans.iter().map(|plan| plan["plan_id"].as_str()).collect::<Vec<_>>(),
         [Some("notes/collect"), Some("notes")]
     );
-    let stats = lines(&stdout(place.path(), &["stats", "-o", "json"]));
+    let stats = lines(&stdout(place.path(), &["stats", "--types", "-o", "json"]));
     assert_eq!(stats[0]["events_by_type"]["PlanStarted"], 2);
 }
 

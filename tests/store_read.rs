@@ -226,8 +226,8 @@ fn a_plan_is_summed_up_from_its_events() {
     assert_eq!(store.plans(PlanQuery::new().limit(0)).expect_err("refused").kind(), ErrorKind::InvalidInput);
 
     let stats = store.stats().expect("reads");
-    assert_eq!((stats.events, stats.first_seq, stats.last_seq, stats.plans), (14, Some(1), 14, 4));
-    assert_eq!(stats.events_by_type["PlanStarted"], 3);
+    assert_eq!((stats.events, stats.first_seq, stats.last_seq), (14, Some(1), 14));
+    assert_eq!(store.count_by_type().expect("reads")["PlanStarted"], 3);
     assert_eq!((stats.schema_version, stats.page_bytes), (2, 4_096));
 }
 

@@ -292,14 +292,6 @@ impl EventStore {
         self.inner.head()
     }
 
-    /// Figures about the whole store; counting by type reads the whole log.
-    ///
-    /// # Errors
-    /// As [`get`](Self::get).
-    pub fn stats(&self) -> Result<StoreStats> {
-        stats::read(&self.inner)
-    }
-
     /// The database file.
     #[must_use]
     pub fn path(&self) -> &Path {

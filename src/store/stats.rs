@@ -1,18 +1,31 @@
 //! [`StoreStats`]: figures about a whole store, for people and monitors.
 //!
-//! Counting by type reads the log in windows, never in one long transaction.
+//! All of them are looked up, none is counted row by row, so that they cost the same in a log of
+//! any length. Counting by type, which must read the log, does so in windows.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
-use super::{fault, inner::Inner, read, schema};
-use crate::error::Result;
+use super::{
+    EventStore, checkpoint,
+    cursors::{self, Cursor},
+    fault,
+    inner::Inner,
+    read::{self, Bounds},
+    schema,
+};
+use crate::{
+    error::{Error, Result},
+    event::Timestamp,
+};
 
 /// How many seqs are counted in one read transaction.
 const WINDOW_SEQS: u64 = 100_000;
-/// How many plans are counted in one read transaction.
-const PLANS_PAGE: i64 = 1_000;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// Figures about a store, all tenants together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,55 +43,121 @@ pub struct StoreStats {
     pub first_seq: Option<u64>,
     /// The last seq that was given, 0 for none.
     pub last_seq: u64,
-    /// How many events of each type the log holds.
-    pub events_by_type: BTreeMap<String, u64>,
-    /// How many plans the log holds events of.
-    pub plans: u64,
+    /// When the first event that the log holds was recorded.
+    pub first_recorded_at: Option<Timestamp>,
+    /// When the last event was recorded.
+    pub last_recorded_at: Option<Timestamp>,
+    /// The chain of the last event, 64 hexadecimal digits. Kept elsewhere, it shows later whether
+    /// the log up to here is still the same.
+    pub head_chain: Option<String>,
+    /// How many events were recorded in the last minute.
+    pub last_minute: u64,
+    /// How many events were recorded in the last hour.
+    pub last_hour: u64,
+    /// How many events were recorded in the last 24 hours.
+    pub last_day: u64,
+    /// The cursors of all readers; what one has still to read is `last_seq` less its seq.
+    pub cursors: Vec<Cursor>,
     /// The size of the database file.
     pub db_bytes: u64,
-    /// The size of the write-ahead log's file.
-    pub wal_bytes: u64,
     /// The size of a page of the database.
     pub page_bytes: u64,
     /// How many pages the database has.
     pub pages: u64,
     /// How many of them hold nothing.
     pub free_pages: u64,
+    /// The size of the write-ahead log's file, which is kept at its length for the next commits.
+    pub wal_bytes: u64,
+    /// How many pages of the write-ahead log are in use. `None` where the file or its directory
+    /// cannot be written, which asking needs.
+    pub wal_pages: Option<u64>,
+    /// How many of these have been copied into the database file. While it stays behind, a reader
+    /// holds a transaction open that still needs the pages.
+    pub wal_copied_pages: Option<u64>,
 }
 
-pub(super) fn read(store: &Inner) -> Result<StoreStats> {
-    let bounds = store.read(read::bounds)?;
-    let (pages, free_pages, page_bytes, version) = store.read(|connection| {
-        let number = |name: &str| {
-            schema::pragma(connection, name).map_err(|cause| fault::sqlite("read the store's size", cause))
-        };
-        Ok((number("page_count")?, number("freelist_count")?, number("page_size")?, number("user_version")?))
-    })?;
-    let mut events_by_type = BTreeMap::new();
-    let mut from = bounds.floor;
-    while from <= bounds.head {
-        let to = bounds.head.min(from.saturating_add(WINDOW_SEQS - 1));
-        store.read(|connection| count_types(connection, from, to, &mut events_by_type))?;
-        from = to + 1;
+impl EventStore {
+    /// Figures about the whole store, at the same cost for a log of any length.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn stats(&self) -> Result<StoreStats> {
+        self.inner.read(|connection| read_all(&self.inner, connection))
     }
+
+    /// How many events of each type the log holds, all tenants together. Reads the whole log, in
+    /// short transactions: what is committed meanwhile is not counted.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn count_by_type(&self) -> Result<BTreeMap<String, u64>> {
+        let bounds = self.inner.read(read::bounds)?;
+        let (mut counts, mut from) = (BTreeMap::new(), bounds.floor);
+        while from <= bounds.head {
+            let to = bounds.head.min(from.saturating_add(WINDOW_SEQS - 1));
+            self.inner.read(|connection| count_window(connection, from, to, &mut counts))?;
+            from = to + 1;
+        }
+        Ok(counts)
+    }
+}
+
+fn read_all(store: &Inner, connection: &Connection) -> Result<StoreStats> {
+    let failed = |cause| fault::sqlite("read the store's figures", cause);
+    // Asked first: SQLite answers no such question inside a transaction.
+    let wal = checkpoint::checkpoint(connection, "NOOP").ok();
+    let snapshot = connection.unchecked_transaction().map_err(failed)?;
+    let number = |name: &str| schema::pragma(&snapshot, name).map(read::unsigned).map_err(failed);
+    let bounds = read::bounds(&snapshot)?;
+    let now = Timestamp::now();
+    let (first, last) = (end(&snapshot, bounds.floor)?, end(&snapshot, bounds.head)?);
     Ok(StoreStats {
         path: store.files.db.clone(),
         store_id: store.store_id.clone(),
-        schema_version: u32::try_from(version).unwrap_or(0),
-        events: events_by_type.values().sum(),
-        first_seq: (bounds.floor <= bounds.head).then_some(bounds.floor),
+        schema_version: u32::try_from(number("user_version")?).unwrap_or(0),
+        events: (bounds.head + 1).saturating_sub(bounds.floor),
+        first_seq: first.is_some().then_some(bounds.floor),
         last_seq: bounds.head,
-        events_by_type,
-        plans: count_plans(store)?,
+        first_recorded_at: first.map(|(time, _)| time),
+        last_recorded_at: last.as_ref().map(|(time, _)| *time),
+        head_chain: last.map(|(_, chain)| chain),
+        last_minute: recorded_within(&snapshot, bounds, now, MINUTE)?,
+        last_hour: recorded_within(&snapshot, bounds, now, HOUR)?,
+        last_day: recorded_within(&snapshot, bounds, now, DAY)?,
+        cursors: cursors::all(&snapshot)?,
         db_bytes: std::fs::symlink_metadata(&store.files.db).map_or(0, |metadata| metadata.len()),
+        page_bytes: number("page_size")?,
+        pages: number("page_count")?,
+        free_pages: number("freelist_count")?,
         wal_bytes: store.files.wal_bytes(),
-        page_bytes: read::unsigned(page_bytes),
-        pages: read::unsigned(pages),
-        free_pages: read::unsigned(free_pages),
+        wal_pages: wal.map(|(pages, _)| pages),
+        wal_copied_pages: wal.map(|(_, copied)| copied),
     })
 }
 
-fn count_types(
+/// When a row was recorded, and its chain in hexadecimal digits.
+fn end(connection: &Connection, seq: u64) -> Result<Option<(Timestamp, String)>> {
+    let found = connection
+        .prepare_cached("SELECT recorded_at, lower(hex(chain)) FROM plan_events WHERE id = ?1")
+        .and_then(|mut statement| {
+            let row = statement.query_row([seq.cast_signed()], |row| Ok((row.get(0)?, row.get(1)?)));
+            row.optional()
+        });
+    let found: Option<(String, String)> =
+        found.map_err(|cause| fault::sqlite("read an end of the log", cause))?;
+    let parsed = found.map(|(time, chain)| {
+        let wrong = |error: Error| fault::corrupt_row(seq.cast_signed(), "recorded_at", &error.to_string());
+        Ok((time.parse().map_err(wrong)?, chain))
+    });
+    parsed.transpose()
+}
+
+fn recorded_within(connection: &Connection, bounds: Bounds, now: Timestamp, time: Duration) -> Result<u64> {
+    let since = Timestamp::from_micros(now.as_micros() - time.as_micros() as i64)?;
+    Ok(bounds.head + 1 - read::first_since(connection, bounds, since)?)
+}
+
+fn count_window(
     connection: &Connection,
     from: u64,
     to: u64,
@@ -94,27 +173,4 @@ fn count_types(
         *counts.entry(event_type).or_default() += read::unsigned(count);
     }
     Ok(())
-}
-
-fn count_plans(store: &Inner) -> Result<u64> {
-    let failed = |cause| fault::sqlite("count the plans", cause);
-    let (mut count, mut last) = (0, (String::new(), String::new()));
-    loop {
-        let page = store.read(|connection| {
-            let mut statement = connection
-                .prepare_cached(
-                    "SELECT DISTINCT tenant, plan_id FROM plan_events WHERE (tenant, plan_id) > (?1, ?2)
-                     ORDER BY tenant, plan_id LIMIT ?3",
-                )
-                .map_err(failed)?;
-            let rows =
-                statement.query_map((&last.0, &last.1, PLANS_PAGE), |row| Ok((row.get(0)?, row.get(1)?)));
-            rows.and_then(Iterator::collect::<rusqlite::Result<Vec<(String, String)>>>).map_err(failed)
-        })?;
-        count += page.len() as u64;
-        match page.into_iter().next_back() {
-            Some(plan) => last = plan,
-            None => return Ok(count),
-        }
-    }
 }

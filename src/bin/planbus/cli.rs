@@ -8,7 +8,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use planbus::{AgentId, CorrelationId, PlanId, PlanStatus, Tenant, Timestamp, TypePattern};
 
 use crate::{
-    commands::{export::ExportOptions, import::ImportOptions, prune::PruneOptions, verify::VerifyOptions},
+    commands::{
+        export::ExportOptions, import::ImportOptions, prune::PruneOptions, stats::StatsOptions,
+        verify::VerifyOptions,
+    },
     when,
 };
 
@@ -108,8 +111,8 @@ pub(crate) enum Command {
     /// A tree with the status, duration, tool calls and decisions of each. `-o json` gives one object
     /// with the subplans inside it, `-o table` a line a plan.
     Show(ShowOptions),
-    /// Show figures about the store
-    Stats,
+    /// Show figures about the store: size, rate, cursors, write-ahead log
+    Stats(StatsOptions),
     /// Check that nobody changed the log
     ///
     /// Recomputes the hash chain over every event, and names the first one that was changed, removed or

@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         Command::Plans(options) => commands::plans::run(options, &cli.global, &mut out),
         Command::Prune(options) => commands::prune::run(options, &cli.global, &mut out),
         Command::Show(options) => commands::show::run(options, &cli.global, &mut out),
-        Command::Stats => commands::stats::run(&cli.global, &mut out),
+        Command::Stats(options) => commands::stats::run(options, &cli.global, &mut out),
         Command::Verify(options) => commands::verify::run(options, &cli.global, &mut out),
     };
     match done.and_then(|()| out.flush()) {

@@ -1,7 +1,12 @@
 //! `planbus stats`: figures about a whole store, all tenants together.
+//!
+//! Answers at once for a log of any length; only `--types` reads the log.
 
-use planbus::StoreStats;
-use serde_json::json;
+use std::collections::BTreeMap;
+
+use clap::Args;
+use planbus::{Cursor, EventStore, StoreStats};
+use serde_json::{Value, json};
 
 use super::open;
 use crate::{
@@ -14,55 +19,119 @@ use crate::{
     text::escape,
 };
 
+/// The options of `stats`.
+#[derive(Args, Debug)]
+pub(crate) struct StatsOptions {
+    /// Count the events of each type too, which reads the whole log
+    #[arg(long)]
+    types: bool,
+}
+
 /// Runs the command.
-pub(crate) fn run(global: &Global, out: &mut Output) -> Result<(), Failure> {
+pub(crate) fn run(options: &StatsOptions, global: &Global, out: &mut Output) -> Result<(), Failure> {
     let form = out.form_without_tree("stats")?;
-    let stats = open(global)?.stats()?;
+    let store = open(global)?;
+    let stats = store.stats()?;
+    let by_type = options.types.then(|| EventStore::count_by_type(&store)).transpose()?;
     match form {
-        Form::Json => out.json(&to_json(&stats).to_string()),
-        Form::Table | Form::Tree => write_table(&stats, out),
+        Form::Json => out.json(&to_json(&stats, by_type.as_ref()).to_string()),
+        Form::Table | Form::Tree => {
+            write_facts(&stats, out)?;
+            write_cursors(&stats, out)?;
+            by_type.map_or(Ok(()), |by_type| write_types(&by_type, out))
+        }
     }
 }
 
-fn to_json(stats: &StoreStats) -> serde_json::Value {
-    json!({
+fn to_json(stats: &StoreStats, by_type: Option<&BTreeMap<String, u64>>) -> Value {
+    let cursor = |cursor: &Cursor| json!({"reader": cursor.reader, "stream": cursor.stream, "seq": cursor.seq, "lag": lag(stats, cursor)});
+    let mut json = json!({
         "path": stats.path.to_string_lossy(), "store_id": stats.store_id, "schema_version": stats.schema_version,
-        "events": stats.events, "first_seq": stats.first_seq, "last_seq": stats.last_seq, "plans": stats.plans,
-        "events_by_type": stats.events_by_type, "db_bytes": stats.db_bytes, "wal_bytes": stats.wal_bytes,
-        "page_bytes": stats.page_bytes, "pages": stats.pages, "free_pages": stats.free_pages,
-    })
+        "events": stats.events, "first_seq": stats.first_seq, "last_seq": stats.last_seq,
+        "first_recorded_at": stats.first_recorded_at, "last_recorded_at": stats.last_recorded_at,
+        "head_chain": stats.head_chain,
+        "last_minute": stats.last_minute, "last_hour": stats.last_hour, "last_day": stats.last_day,
+        "cursors": stats.cursors.iter().map(cursor).collect::<Value>(),
+        "db_bytes": stats.db_bytes, "page_bytes": stats.page_bytes, "pages": stats.pages,
+        "free_pages": stats.free_pages, "wal_bytes": stats.wal_bytes, "wal_pages": stats.wal_pages,
+        "wal_copied_pages": stats.wal_copied_pages,
+    });
+    if let Some(by_type) = by_type {
+        json["events_by_type"] = json!(by_type);
+    }
+    json
 }
 
-fn write_table(stats: &StoreStats, out: &mut Output) -> Result<(), Failure> {
-    let seqs = match stats.first_seq {
-        Some(first) => format!("{first} to {}", stats.last_seq),
-        None => "none".to_owned(),
+/// How many events a reader has still to read.
+fn lag(stats: &StoreStats, cursor: &Cursor) -> u64 {
+    stats.last_seq.saturating_sub(cursor.seq)
+}
+
+fn write_facts(stats: &StoreStats, out: &mut Output) -> Result<(), Failure> {
+    let between = |first: Option<String>, last: Option<String>| match (first, last) {
+        (Some(first), Some(last)) => format!("{first} to {last}"),
+        _ => "none".to_owned(),
     };
+    let pages = |count: u64| bytes(count * stats.page_bytes);
+    let mut wal = bytes(stats.wal_bytes);
+    if let (Some(used), Some(copied)) = (stats.wal_pages, stats.wal_copied_pages) {
+        wal.push_str(&format!(" ({} used, {} of them copied)", pages(used), pages(copied)));
+    }
     let facts = [
         ("store", stats.path.to_string_lossy().into_owned()),
         ("store id", stats.store_id.clone()),
         ("schema", format!("version {}", stats.schema_version)),
         ("events", number(stats.events)),
-        ("seqs", seqs),
-        ("plans", number(stats.plans)),
+        ("seqs", between(stats.first_seq.map(|seq| seq.to_string()), Some(stats.last_seq.to_string()))),
         (
-            "database",
-            format!("{} ({} free)", bytes(stats.db_bytes), bytes(stats.free_pages * stats.page_bytes)),
+            "recorded",
+            between(
+                stats.first_recorded_at.map(|time| time.to_string()),
+                stats.last_recorded_at.map(|time| time.to_string()),
+            ),
         ),
-        ("write-ahead log", bytes(stats.wal_bytes)),
+        ("last minute", number(stats.last_minute)),
+        ("last hour", number(stats.last_hour)),
+        ("last 24 hours", number(stats.last_day)),
+        ("chain", stats.head_chain.clone().unwrap_or_else(|| "none".to_owned())),
+        ("database", format!("{} ({} free)", bytes(stats.db_bytes), pages(stats.free_pages))),
+        ("write-ahead log", wal),
     ];
     for (name, value) in facts {
         out.line(&format!("{}  {}", out.paint(Style::Faint, &format!("{name:<15}")), escape(&value)))?;
     }
-    if stats.events_by_type.is_empty() {
-        return Ok(());
-    }
-    let mut types: Vec<_> = stats.events_by_type.iter().collect();
+    Ok(())
+}
+
+fn write_cursors(stats: &StoreStats, out: &mut Output) -> Result<(), Failure> {
+    let row = |cursor: &Cursor| -> Vec<Cell> {
+        let numbers = [cursor.seq, lag(stats, cursor)].map(|value| cell(number(value)));
+        [&numbers[..], &[cell(&cursor.reader), cell(&cursor.stream)]].concat()
+    };
+    let heads =
+        [("SEQ", Column::Right), ("LAG", Column::Right), ("READER", Column::Left), ("STREAM", Column::Left)];
+    write_table(&heads, &stats.cursors.iter().map(row).collect::<Vec<_>>(), out)
+}
+
+fn write_types(by_type: &BTreeMap<String, u64>, out: &mut Output) -> Result<(), Failure> {
+    let mut types: Vec<_> = by_type.iter().collect();
     types.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     let rows: Vec<Vec<Cell>> =
         types.into_iter().map(|(name, count)| vec![cell(number(*count)), cell(name)]).collect();
-    let mut table = Table::new(&[("EVENTS", Column::Right), ("TYPE", Column::Left)]);
-    table.fit(&rows, out);
+    write_table(&[("EVENTS", Column::Right), ("TYPE", Column::Left)], &rows, out)
+}
+
+/// A table below the facts, if there is anything in it.
+fn write_table(
+    heads: &[(&'static str, Column)],
+    rows: &[Vec<Cell>],
+    out: &mut Output,
+) -> Result<(), Failure> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new(heads);
+    table.fit(rows, out);
     out.line("")?;
     table.write_head(out)?;
     rows.iter().try_for_each(|row| table.write(row, out))
