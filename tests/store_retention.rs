@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use chain_support::first_broken;
+use chain_support::held;
 use planbus::*;
 use rusqlite::Connection;
 use store_support::*;
@@ -35,17 +35,6 @@ fn store(bus: &EventBus) -> &EventStore {
 
 fn kind<T: std::fmt::Debug>(result: Result<T>) -> ErrorKind {
     result.expect_err("refused").kind()
-}
-
-/// The seqs that the log holds, which must be dense, and its chain whole from the anchor on.
-fn held(store: &EventStore) -> (u64, u64) {
-    assert_eq!(first_broken(store.path()), None, "the chain of what is left");
-    let bounds = store.stats().expect("reads");
-    let first = bounds.first_seq.expect("the newest event always stays");
-    let events = store.read_after(first - 1, usize::MAX).expect("reads");
-    let seqs: Vec<_> = events.iter().filter_map(Event::seq).collect();
-    assert_eq!(seqs, (first..=bounds.last_seq).collect::<Vec<_>>(), "the log is dense");
-    (first, bounds.last_seq)
 }
 
 /// Says that events were recorded so long before now; the chain does not hold then.

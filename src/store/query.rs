@@ -342,3 +342,31 @@ impl Statement {
         read::collect(statement, rusqlite::params_from_iter(self.values.iter().cloned().chain(window)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        error::ErrorKind,
+        event::PlanStarted,
+        store::{EventStore, Retention},
+    };
+
+    #[test]
+    fn p9_the_next_window_of_a_query_says_when_it_was_pruned_in_between() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = EventStore::open(dir.path().join("planbus.db")).expect("opens");
+        for _ in 0..30 {
+            store.save(&Event::new("plan", PlanStarted::new("a goal"))).expect("commits");
+        }
+        store.prune(Retention::keep_last(19)).expect("prunes");
+        let statement = EventQuery::new().statement(&store.tenant);
+        let page = |from, reach| {
+            let page = store.inner.read(|connection| statement.page(connection, (from, 30), reach, 100));
+            page.map(|(events, _)| events.len())
+        };
+        assert_eq!(page(11, 10).expect_err("told").kind(), ErrorKind::Pruned);
+        assert_eq!(page(12, 11).expect("reads"), 19);
+        assert_eq!(page(1, u64::MAX).expect("reads"), 19, "what nobody was promised");
+    }
+}

@@ -198,3 +198,33 @@ fn signed(seq: u64) -> i64 {
 pub(super) fn unsigned(seq: i64) -> u64 {
     u64::try_from(seq).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        event::PlanStarted,
+        store::{EventStore, Retention},
+    };
+
+    #[test]
+    fn p9_the_next_page_of_a_plan_says_when_the_plan_was_pruned_in_between() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = EventStore::open(dir.path().join("planbus.db")).expect("opens");
+        for _ in 0..30 {
+            store.save(&Event::new("plan", PlanStarted::new("a goal"))).expect("commits");
+        }
+        let plan = PlanId::try_from("plan").expect("valid");
+        let page = |after| {
+            store
+                .inner
+                .read(|connection| plan_events(connection, &store.tenant, &plan, after))
+                .map(|page| page.0)
+        };
+        assert_eq!(page(10).expect("reads").len(), 20);
+        store.prune(Retention::keep_last(19)).expect("prunes");
+        assert_eq!(page(10).expect_err("told").kind(), ErrorKind::Pruned);
+        assert_eq!(page(11).expect("reads").len(), 19);
+        assert_eq!(page(0).expect("reads").len(), 19, "a first page promised nothing yet");
+    }
+}

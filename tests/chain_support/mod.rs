@@ -1,8 +1,9 @@
 //! Recomputes a log's chain with SQL and SHA-256 alone, as EVENTS.md specifies it: from the anchor
-//! that is stored, through every row that is left. Uses nothing of planbus.
+//! that is stored, through every row that is left.
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+use planbus::{Event, EventStore};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, types::ValueRef};
 use sha2::{Digest, Sha256};
 
@@ -58,4 +59,15 @@ pub(crate) fn first_broken(path: &std::path::Path) -> Option<i64> {
         }
     }
     None
+}
+
+/// The seqs that the log holds, which must be dense, and its chain whole from the anchor on.
+pub(crate) fn held(store: &EventStore) -> (u64, u64) {
+    assert_eq!(first_broken(store.path()), None, "the chain of what is left");
+    let bounds = store.stats().expect("reads");
+    let first = bounds.first_seq.expect("the newest event always stays");
+    let events = store.read_after(first - 1, usize::MAX).expect("reads");
+    let seqs: Vec<_> = events.iter().filter_map(Event::seq).collect();
+    assert_eq!(seqs, (first..=bounds.last_seq).collect::<Vec<_>>(), "the log is dense");
+    (first, bounds.last_seq)
 }
