@@ -148,11 +148,11 @@ fn open_starts(connection: &Connection) -> Result<Vec<i64>> {
     // With max() alone, SQLite takes the other columns from the row that has it. The condition is
     // that of the index on states, word for word.
     const SQL: &str = "SELECT newest.seq FROM (
-            SELECT tenant, plan_id, max(id) AS seq, event_type FROM plan_events
+            SELECT max(id) AS seq, event_type FROM plan_events
             WHERE event_type IN ('PlanStarted', 'PlanCompleted', 'PlanFailed')
-            GROUP BY tenant, plan_id
+            GROUP BY tenant, plan_id HAVING event_type = 'PlanStarted'
         ) AS newest JOIN plan_events AS start ON start.id = newest.seq
-        WHERE newest.event_type = 'PlanStarted' AND NOT EXISTS (
+        WHERE NOT EXISTS (
             SELECT 1 FROM json_each(CASE WHEN json_valid(start.context_refs) THEN start.context_refs END)
             WHERE substr(value, 1, length(?1)) = ?1)";
     let failed = |cause| fault::sqlite("look for unfinished plans", cause);

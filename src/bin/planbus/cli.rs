@@ -195,6 +195,14 @@ pub(crate) struct ShowOptions {
     /// The plan's id
     #[arg(value_name = "PLAN")]
     pub(crate) plan: PlanId,
+
+    /// Show when each subplan, tool call and decision was, on one axis of time
+    ///
+    /// Under each plan what happened in it, in the order of time, with the offset from the plan's
+    /// start. On a terminal at most 200 rows, those that tell most; in a pipe or file all, and
+    /// `-o json` gives one object a span.
+    #[arg(long, verbatim_doc_comment)]
+    pub(crate) timeline: bool,
 }
 
 fn search_text(text: &str) -> Result<String, &'static str> {

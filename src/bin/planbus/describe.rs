@@ -6,22 +6,25 @@
 use std::{fmt::Write, time::Duration};
 
 use planbus::{
-    DecisionMade, Event, EventType, JsonObject, PlanCompleted, PlanFailed, PlanStarted, SubplanCompleted,
-    SubplanSpawned, ToolCalled, ToolCompleted,
+    DecisionMade, Event, EventType, PlanCompleted, PlanFailed, PlanStarted, SubplanCompleted, SubplanSpawned,
+    ToolCalled, ToolCompleted,
 };
 use serde_json::Value;
 
-use crate::agent_runtime::units;
+use crate::{
+    agent_runtime::units,
+    fields::{self, Fields},
+};
 
 /// The event in short.
 pub(crate) fn event(event: &Event) -> String {
     let known = match event.event_type() {
         EventType::PlanStarted => {
-            event.payload::<PlanStarted>().map(|plan| plan.goal.clone().unwrap_or_default())
+            event.payload::<PlanStarted>().map(|plan| plan.goal.clone().unwrap_or_else(|| odd(event)))
         }
         EventType::PlanCompleted => event
             .payload::<PlanCompleted>()
-            .map(|plan| joined([took("", plan.duration_us), fields(&plan.extra)])),
+            .map(|plan| joined([took("", plan.duration_us), pairs(&plan.extra)])),
         EventType::PlanFailed => event
             .payload::<PlanFailed>()
             .map(|plan| joined([plan.error.clone(), took("after ", plan.duration_us)])),
@@ -30,7 +33,7 @@ pub(crate) fn event(event: &Event) -> String {
             None => made.decision.clone(),
         }),
         EventType::ToolCalled => {
-            event.payload::<ToolCalled>().map(|call| joined([call.tool.clone(), value(&call.arguments)]))
+            event.payload::<ToolCalled>().map(|call| joined([call.tool.clone(), arguments(event)]))
         }
         EventType::ToolCompleted => event.payload::<ToolCompleted>().map(|call| tool_completed(&call)),
         EventType::SubplanSpawned => event.payload::<SubplanSpawned>().map(|spawned| {
@@ -45,7 +48,28 @@ pub(crate) fn event(event: &Event) -> String {
         }),
         _ => return json(event),
     };
-    known.unwrap_or_else(|_| json(event))
+    known.unwrap_or_else(|_| odd(event))
+}
+
+/// An event whose payload says what it has to say in other words than its type has.
+fn odd(event: &Event) -> String {
+    let fields = Fields::of(event);
+    let words = match event.event_type() {
+        EventType::PlanStarted => return fields.words(fields::GOAL).unwrap_or_default(),
+        EventType::PlanFailed => fields.words(fields::ERROR),
+        EventType::DecisionMade => fields.words(fields::DECISION),
+        EventType::ToolCompleted => fields
+            .text("tool")
+            .filter(|_| fields.flag("ok").is_none())
+            .map(|tool| joined([tool, "ended".to_owned(), fields.words(fields::ERROR).unwrap_or_default()])),
+        _ => None,
+    };
+    words.unwrap_or_else(|| json(event))
+}
+
+/// What a tool was given, in short.
+pub(crate) fn arguments(call: &Event) -> String {
+    Fields::of(call).value(fields::ARGUMENTS).as_ref().map(value).unwrap_or_default()
 }
 
 /// A subplan's id as it goes on from its parent's, where it does.
@@ -90,10 +114,6 @@ pub(crate) fn value(value: &Value) -> String {
         Value::Null => String::new(),
         other => other.to_string(),
     }
-}
-
-fn fields(extra: &JsonObject) -> String {
-    pairs(extra)
 }
 
 /// `name=value` for each field; what is inside a field only as its size.

@@ -8,6 +8,7 @@ mod commands;
 mod describe;
 mod export;
 mod failure;
+mod fields;
 mod interrupt;
 mod live;
 mod output;
@@ -17,6 +18,7 @@ mod style;
 mod table;
 mod terminal;
 mod text;
+mod timeline;
 mod trace;
 mod when;
 

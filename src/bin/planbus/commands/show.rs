@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use planbus::{DecisionMade, EventStore, EventType, PlanId, PlanQuery, PlanTree, ToolCalled, ToolCompleted};
+use planbus::{EventStore, EventType, PlanId, PlanQuery, PlanTree};
 
 use super::open;
 use crate::{
@@ -10,11 +10,13 @@ use crate::{
     cli::{Form, Global, ShowOptions},
     describe,
     failure::{Exit, Failure},
+    fields::{self, Fields},
     output::Output,
     plan_view::{self, preorder},
     style::Style,
     table::{Cell, Column, Table, cell},
     text::{cut, cut_start, escape},
+    timeline,
 };
 
 /// How many decisions and how many failures are listed.
@@ -31,6 +33,11 @@ pub(crate) fn run(options: &ShowOptions, global: &Global, out: &mut Output) -> R
     let store = open(global)?;
     if store.plan(&options.plan)?.is_none() {
         return Err(unknown(&store, &options.plan)?);
+    }
+    match (options.timeline, out.form(Form::Tree)) {
+        (true, Form::Json) => return timeline::write_json(&store, &options.plan, out),
+        (true, Form::Tree | Form::Table) => return timeline::write(&store, &options.plan, out),
+        (false, _) => {}
     }
     match out.form(Form::Tree) {
         Form::Tree => write_tree(&store, &options.plan, out),
@@ -91,21 +98,21 @@ impl Lists {
         let types = [EventType::DecisionMade, EventType::ToolCalled, EventType::ToolCompleted];
         let mut arguments = HashMap::new();
         for event in store.list_by_plan(plan, Some(&types))? {
-            // What does not have its type's shape is in the log all the same, but not here.
-            if event.event_type() == &EventType::DecisionMade {
-                if event.payload::<DecisionMade>().is_ok() {
-                    self.decisions.push((plan.clone(), describe::event(&event)));
+            let fields = Fields::of(&event);
+            match event.event_type() {
+                EventType::DecisionMade => self.decisions.push((plan.clone(), describe::event(&event))),
+                EventType::ToolCalled => {
+                    let given = describe::arguments(&event);
+                    arguments.extend(fields.text("call_id").map(|call_id| (call_id, given)));
                 }
-            } else if event.event_type() == &EventType::ToolCalled {
-                if let Ok(call) = event.payload::<ToolCalled>() {
-                    arguments.insert(call.call_id.clone(), describe::value(&call.arguments));
+                _ if fields.flag("ok") == Some(false) => {
+                    let tool = fields.text("tool").unwrap_or_default();
+                    let error = fields.words(fields::ERROR).unwrap_or_else(|| "failed".to_owned());
+                    let given = fields.text("call_id").and_then(|call_id| arguments.remove(&call_id));
+                    let given = given.unwrap_or_default();
+                    self.failures.push((plan.clone(), format!("{tool}: {error}  {given}")));
                 }
-            } else if let Ok(done) = event.payload::<ToolCompleted>()
-                && !done.ok
-            {
-                let given = arguments.get(&done.call_id).map(String::as_str).unwrap_or_default();
-                let error = done.error.as_deref().unwrap_or("failed");
-                self.failures.push((plan.clone(), format!("{}: {error}  {given}", done.tool)));
+                _ => {}
             }
         }
         Ok(())
