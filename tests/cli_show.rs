@@ -96,8 +96,8 @@ fn bar(text: &str, name: &str) -> (usize, usize) {
     let line = text.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("no {name} in {text}"));
     let columns: Vec<char> = line.chars().collect();
     let is_bar = |c: &char| "━█│┄→".contains(*c);
-    let first = columns.iter().position(|c| is_bar(c)).unwrap_or_else(|| panic!("no bar in {line}"));
-    let last = columns.iter().rposition(|c| is_bar(c)).expect("it has one");
+    let first = columns.iter().position(is_bar).unwrap_or_else(|| panic!("no bar in {line}"));
+    let last = columns.iter().rposition(is_bar).expect("it has one");
     (first, last)
 }
 

@@ -63,7 +63,11 @@ impl<'a> Fields<'a> {
 fn words(value: &Value, depth: usize) -> Option<String> {
     let inside = depth.checked_sub(1)?;
     match value {
-        Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+        // On one line, whatever its paragraphs.
+        Value::String(text) => {
+            let text: Vec<&str> = text.split_whitespace().collect();
+            Some(text.join(" ")).filter(|text| !text.is_empty())
+        }
         Value::Array(items) => items.iter().find_map(|item| words(item, inside)),
         Value::Object(map) => ["text", "thinking", "content", "message", "parts", "instruction", "name"]
             .iter()
@@ -82,7 +86,7 @@ mod tests {
     fn the_words_of_a_payload_are_found_under_any_runtimes_names() {
         let cases = [
             (json!({"decision": "split", "thought": "later"}), Some("split")),
-            (json!({"decision": null, "thought": " try again\n"}), Some("try again")),
+            (json!({"decision": null, "thought": " try\n\n again\n"}), Some("try again")),
             (
                 json!({"content": {"role": "assistant", "content": [{"type": "text", "text": "yes"}]}}),
                 Some("yes"),

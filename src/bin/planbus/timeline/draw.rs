@@ -216,7 +216,8 @@ impl<'a> Rows<'a> {
         }
     }
 
-    fn bar(&self, span: &Span, columns: usize) -> String {
+    /// A span as a bar on so many columns.
+    pub(super) fn bar(&self, span: &Span, columns: usize) -> String {
         if columns == 0 {
             return String::new();
         }
@@ -229,7 +230,7 @@ impl<'a> Rows<'a> {
         let first = self.axis.column(from, columns);
         let last = self.axis.column(end, columns).max(first);
         let length = last - first + 1;
-        let is_short = i128::from(end - from) * columns as i128 * 2
+        let is_short = (i128::from(end) - i128::from(from)) * columns as i128 * 2
             < i128::from(self.axis.to) - i128::from(self.axis.from);
         let bar = match (span.outcome, span.kind) {
             (Outcome::Point, Kind::Decision) => "◆".to_owned(),

@@ -5,6 +5,8 @@
 mod draw;
 mod pick;
 mod spans;
+#[cfg(test)]
+mod tests;
 
 use std::cmp::Reverse;
 
@@ -33,13 +35,13 @@ const PAGE_EVENTS: usize = 1_000;
 
 /// Writes a plan's timeline for people.
 pub(crate) fn write(store: &EventStore, plan: &PlanId, out: &mut Output) -> Result<(), Failure> {
-    let spans = read(store, plan)?;
+    let (goal, spans) = read(store, plan)?;
     let shown = match out.columns() {
         Some(_) => pick::pick(&spans, ROWS_MAX),
         None => spans.iter().collect(),
     };
-    let goal = spans.first().map(|root| escape(&root.detail)).filter(|goal| !goal.is_empty());
-    if let Some(goal) = goal {
+    if !goal.is_empty() {
+        let goal = escape(&goal);
         out.line(&out.paint(Style::Heading, &cut(&goal, out.columns().unwrap_or(usize::MAX))))?;
     }
     let axis = Axis::of(&spans);
@@ -65,7 +67,7 @@ pub(crate) fn write(store: &EventStore, plan: &PlanId, out: &mut Output) -> Resu
 
 /// Writes a plan's timeline for programs: one span a line.
 pub(crate) fn write_json(store: &EventStore, plan: &PlanId, out: &mut Output) -> Result<(), Failure> {
-    for span in read(store, plan)? {
+    for span in read(store, plan)?.1 {
         let duration_us = span.duration.map(|lasted| u64::try_from(lasted.as_micros()).unwrap_or(u64::MAX));
         let object = json!({
             "plan": span.plan, "kind": span.kind.as_str(), "name": span.name, "start": span.start,
@@ -77,8 +79,8 @@ pub(crate) fn write_json(store: &EventStore, plan: &PlanId, out: &mut Output) ->
     Ok(())
 }
 
-/// The spans of a plan and its subplans, as they are shown.
-fn read(store: &EventStore, plan: &PlanId) -> Result<Vec<Span>, Failure> {
+/// What a plan was to reach, and the spans of it and its subplans, as they are shown.
+fn read(store: &EventStore, plan: &PlanId) -> Result<(String, Vec<Span>), Failure> {
     let tree = store.plan_tree(plan)?;
     let mut plans = Vec::new();
     for (depth, tree) in preorder(&tree) {
@@ -95,7 +97,8 @@ fn read(store: &EventStore, plan: &PlanId) -> Result<Vec<Span>, Failure> {
         }
         plans.push(spans);
     }
-    Ok(spans::arrange(plans))
+    let goal = plans.first().map(|root| root.goal.clone()).unwrap_or_default();
+    Ok((goal, spans::arrange(plans)))
 }
 
 /// Each row with the id of the plan above it.

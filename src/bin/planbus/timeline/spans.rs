@@ -156,6 +156,8 @@ fn short(text: &str) -> String {
 pub(crate) struct PlanSpans {
     plan: PlanId,
     depth: usize,
+    /// What the plan was to reach.
+    pub(crate) goal: String,
     own: Option<Span>,
     /// Without the plan's own.
     spans: Vec<Span>,
@@ -167,7 +169,7 @@ pub(crate) struct PlanSpans {
 impl PlanSpans {
     pub(crate) fn new(plan: PlanId, depth: usize) -> Self {
         let (open_calls, open_subplans) = (HashMap::new(), HashMap::new());
-        Self { plan, depth, own: None, spans: Vec::new(), open_calls, open_subplans }
+        Self { plan, depth, goal: String::new(), own: None, spans: Vec::new(), open_calls, open_subplans }
     }
 
     /// Adds the plan's next event.
@@ -181,7 +183,8 @@ impl PlanSpans {
                 // A plan that is started again goes on.
                 (own.end, own.seq_end, own.duration, own.outcome) = (None, None, None, Outcome::Open);
                 if is_first {
-                    own.detail = short(&fields.words(fields::GOAL).unwrap_or_default());
+                    self.goal = short(&fields.words(fields::GOAL).unwrap_or_default());
+                    own.detail.clone_from(&self.goal);
                 }
             }
             EventType::PlanCompleted => own.finish(event, Outcome::Ok, &fields),
