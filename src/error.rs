@@ -32,6 +32,8 @@ pub enum ErrorKind {
     DiskFull,
     /// The file is damaged, or is no planbus store at all.
     Corrupt,
+    /// The log can be read, but is not as planbus wrote it: a row was changed, removed or put in.
+    Unsound,
     /// A newer planbus wrote the store; it was not touched.
     SchemaTooNew,
     /// Another process owns the store, or holds its write lock for longer than the busy timeout.

@@ -41,7 +41,7 @@ pub mod testing;
 
 #[cfg(feature = "sqlite")]
 pub use crate::store::{
-    Broken, ChainHash, Cursor, Damage, Durability, EventQuery, EventStore, PLAN_TREE_MAX_DEPTH,
+    BackupReport, Broken, ChainHash, Cursor, Damage, Durability, EventQuery, EventStore, PLAN_TREE_MAX_DEPTH,
     PLAN_TREE_MAX_PLANS, PlanQuery, PlanStatus, PlanSummary, PlanTree, PruneReport, Retention, Saved,
     StoreOptions, StoreStats, Unfinished, UnfinishedPlan, UnfinishedPlans, Verification,
 };

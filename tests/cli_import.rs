@@ -3,7 +3,6 @@
 #![cfg(feature = "cli")]
 
 mod cli_support;
-#[allow(dead_code, reason = "a part is used")]
 mod store_support;
 
 use std::{

@@ -1,5 +1,5 @@
 //! P12: `planbus verify` names the first row that somebody changed with plain `sqlite3`, and an
-//! independent verifier in Python comes to the same answer.
+//! independent verifier in Python comes to the same answer. Backups are checked by the same measure.
 
 #![cfg(feature = "cli")]
 
@@ -10,7 +10,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use cli_support::{Place, fails, run, stdout};
+use cli_support::{Place, events_of, fails, run, stdout};
 use planbus::*;
 use serde_json::{Value, json};
 
@@ -285,4 +285,45 @@ fn p6_an_owner_never_gives_the_seqs_of_a_tail_that_was_cut_again_and_the_hole_st
         let (code, found) = verdict(place.path(), None);
         assert_eq!((code, &found["first_bad_seq"]), (6, &json!(last + 1)), "{found}");
     }
+}
+
+#[test]
+fn a_backup_beside_the_owner_is_checked_and_comes_back_as_the_store() {
+    let place = log();
+    let at = place.path();
+    let db = at.join("planbus.db");
+    let owner = EventStore::open(&db).expect("opens");
+    owner.save(&Event::new("plan-8", PlanStarted::new("more"))).expect("saves");
+    let told = stdout(at, &["backup", "monday.db", "-o", "json"]);
+    let report: Value = serde_json::from_str(&told).expect("JSON");
+    assert_eq!((&report["events"], &report["sound"]), (&json!(EVENTS + 1), &json!(true)), "{report}");
+    assert!(stdout(at, &["backup", "tuesday.db"]).contains("backed up to "));
+    fails(at, &["backup", "monday.db"], 2, &["back up to monday.db", "is there already", "never replaces"]);
+    fails(at, &["backup", "none/monday.db"], 3, &["none"]);
+    let pid = std::process::id().to_string();
+    fails(at, &["restore", "monday.db"], 4, &["restore monday.db", &pid]);
+    let before = events_of(&db);
+    owner.close().expect("closes");
+    fails(at, &["restore", "monday.db"], 2, &["planbus.db is there already", "move it away first"]);
+    assert!(stdout(at, &["restore", "monday.db", "--db", "new.db"]).starts_with("restored to new.db\n"));
+    assert_eq!(events_of(&at.join("new.db")), before);
+    assert_eq!(stdout(at, &["verify", "--db", "new.db"]), stdout(at, &["verify"]), "the same log");
+    fails(at, &["restore", "none.db", "--db", "newer.db"], 3, &["restore none.db"]);
+    std::fs::write(at.join("notes.txt"), "not a database at all\n").expect("a file");
+    fails(at, &["restore", "notes.txt", "--db", "newer.db"], 5, &["notes.txt"]);
+}
+
+#[test]
+fn what_is_not_sound_is_backed_up_as_evidence_with_6_and_never_restored() {
+    let place = log();
+    let at = place.path();
+    if !edit(at, "UPDATE plan_events SET source = 'eve' WHERE id = 17") {
+        return;
+    }
+    let output = run(at, &["backup", "evidence.db"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(6), "{stderr}");
+    assert!(stderr.contains("evidence.db is not sound: row 17 was changed"), "{stderr}");
+    fails(at, &["restore", "evidence.db", "--db", "new.db"], 6, &["restore evidence.db: row 17 was changed"]);
+    assert!(at.join("evidence.db").exists() && !at.join("new.db").exists());
 }

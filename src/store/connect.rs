@@ -81,10 +81,7 @@ pub(super) struct Reader {
 pub(super) fn reader(files: &Files, options: &StoreOptions) -> Result<Reader> {
     refuse_empty(files)?;
     let (connection, is_snapshot) = match try_reader(&files.db, OpenFlags::empty()) {
-        Err(cause) if fault::cannot_open(&cause) && !files.wal_has_content() => {
-            let uri = immutable_uri(files.db.as_os_str());
-            (try_reader(Path::new(&uri), OpenFlags::SQLITE_OPEN_URI), true)
-        }
+        Err(cause) if fault::cannot_open(&cause) && !files.wal_has_content() => (immutable(&files.db), true),
         opened => (opened, false),
     };
     let failed = |cause| opening(files, cause);
@@ -92,6 +89,11 @@ pub(super) fn reader(files: &Files, options: &StoreOptions) -> Result<Reader> {
     connection.busy_timeout(options.busy_timeout).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(Reader { connection, is_snapshot })
+}
+
+/// Opens a file that nobody writes to, without a file beside it.
+pub(super) fn immutable(path: &Path) -> rusqlite::Result<Connection> {
+    try_reader(Path::new(&immutable_uri(path.as_os_str())), OpenFlags::SQLITE_OPEN_URI)
 }
 
 fn try_reader(path: &Path, extra: OpenFlags) -> rusqlite::Result<Connection> {

@@ -27,7 +27,7 @@ pub(super) fn remove_leftovers(files: &Files) -> Result<()> {
 pub(super) fn database(files: &Files) -> Result<()> {
     refuse_orphans(files)?;
     let doing = format!("create the store {}", files.db.display());
-    let outcome = build(&files.creating, &doing).and_then(|()| put_in_place(files));
+    let outcome = build(&files.creating, &doing).and_then(|()| put_in_place(&files.creating, files));
     if outcome.is_err() {
         // The first failure is what matters; the next owner removes what is left.
         let _ = remove_leftovers(files);
@@ -36,7 +36,7 @@ pub(super) fn database(files: &Files) -> Result<()> {
 }
 
 /// A write-ahead log without its database would be read into the new one.
-fn refuse_orphans(files: &Files) -> Result<()> {
+pub(super) fn refuse_orphans(files: &Files) -> Result<()> {
     if files.wal_has_content() {
         return Err(Error::new(
             ErrorKind::Corrupt,
@@ -52,14 +52,18 @@ fn refuse_orphans(files: &Files) -> Result<()> {
     remove(&files.shm)
 }
 
-fn build(path: &Path, doing: &str) -> Result<()> {
+/// Makes an empty file that only its user may read.
+pub(super) fn private_file(path: &Path) -> Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     // Closed again before SQLite opens it: it only fixes the mode, which -wal and -shm inherit.
-    options.open(path).map_err(|cause| fault::file("create", path, cause)).map(drop)?;
+    options.open(path).map_err(|cause| fault::file("create", path, cause)).map(drop)
+}
 
+fn build(path: &Path, doing: &str) -> Result<()> {
+    private_file(path)?;
     let failed = |cause| fault::sqlite(doing, cause);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
@@ -70,14 +74,15 @@ fn build(path: &Path, doing: &str) -> Result<()> {
     connection.close().map_err(|(_, cause)| failed(cause))
 }
 
-fn put_in_place(files: &Files) -> Result<()> {
-    let failed = |cause| fault::file("create the store", &files.db, cause);
-    OpenOptions::new().write(true).open(&files.creating).and_then(|file| file.sync_all()).map_err(failed)?;
+/// Gives a database that is complete its name, once it is on the disk; nothing is replaced.
+pub(super) fn put_in_place(temporary: &Path, files: &Files) -> Result<()> {
+    let failed = |cause| fault::file("put in place", &files.db, cause);
+    OpenOptions::new().write(true).open(temporary).and_then(|file| file.sync_all()).map_err(failed)?;
     if fs::symlink_metadata(&files.db).is_ok() {
-        let problem = format!("create the store {}: something else was created there", files.db.display());
+        let problem = format!("put in place {}: something else was created there", files.db.display());
         return Err(Error::new(ErrorKind::Locked, problem));
     }
-    fs::rename(&files.creating, &files.db).map_err(failed)?;
+    fs::rename(temporary, &files.db).map_err(failed)?;
     sync_directory(&files.directory).map_err(failed)
 }
 

@@ -20,6 +20,8 @@ pub(super) struct Files {
     pub(super) lock: PathBuf,
     /// The database while it is being created.
     pub(super) creating: PathBuf,
+    /// A backup while it is being written.
+    pub(super) partial: PathBuf,
     pub(super) directory: PathBuf,
 }
 
@@ -57,6 +59,7 @@ impl Files {
             shm: beside("-shm"),
             lock: beside(".lock"),
             creating: beside(".creating"),
+            partial: beside(".partial"),
             directory,
         })
     }

@@ -320,7 +320,7 @@ impl Writer {
     fn close(mut self) -> Result<()> {
         let Some(connection) = self.connection.take() else { return Ok(()) };
         let failed = |cause| fault::sqlite("close the store", cause);
-        let copied = if !self.in_doubt.is_empty() || self.is_cut_off {
+        let copied = if self.in_doubt.is_some() || self.is_cut_off {
             // What is in the log is not known: the next owner's recovery decides.
             connect::set_no_checkpoint_on_close(&connection, true).map_err(failed)
         } else {

@@ -12,7 +12,7 @@ use std::{
 use super::{fault, files::Files};
 use crate::error::{Error, ErrorKind, Result};
 
-/// How often the lock file may be replaced under our hands before we give up.
+/// How often a file to lock may be replaced under our hands before we give up.
 const ATTEMPTS_MAX: usize = 16;
 
 /// The held lock; dropping it lets the next owner in.
@@ -24,22 +24,11 @@ pub(super) struct OwnerLock {
 impl OwnerLock {
     /// Takes the lock of a store, or says who has it.
     pub(super) fn take(files: &Files) -> Result<Self> {
-        for _ in 0..ATTEMPTS_MAX {
-            let file = open(&files.lock)?;
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Err(locked(files)),
-                Err(TryLockError::Error(cause)) => return Err(fault::file("lock", &files.lock, cause)),
-            }
-            // Somebody may have removed the file between opening and locking it.
-            if is_at(&file, &files.lock) {
-                let mut lock = Self { file };
-                lock.note(&format!("{}\n", std::process::id()))
-                    .map_err(|cause| fault::file("write the owner's process id to", &files.lock, cause))?;
-                return Ok(lock);
-            }
-        }
-        Err(Error::new(ErrorKind::Locked, format!("{} is being replaced all the time", files.lock.display())))
+        let file = claim(&files.lock)?.ok_or_else(|| locked(files))?;
+        let mut lock = Self { file };
+        lock.note(&format!("{}\n", std::process::id()))
+            .map_err(|cause| fault::file("write the owner's process id to", &files.lock, cause))?;
+        Ok(lock)
     }
 
     fn note(&mut self, text: &str) -> std::io::Result<()> {
@@ -55,6 +44,23 @@ impl OwnerLock {
     }
 }
 
+/// Opens a file, which is created where it is missing, and locks it; `None` when somebody else has.
+pub(super) fn claim(path: &Path) -> Result<Option<File>> {
+    for _ in 0..ATTEMPTS_MAX {
+        let file = open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(cause)) => return Err(fault::file("lock", path, cause)),
+        }
+        // Somebody may have removed the file between opening and locking it.
+        if is_at(&file, path) {
+            return Ok(Some(file));
+        }
+    }
+    Err(Error::new(ErrorKind::Locked, format!("{} is being replaced all the time", path.display())))
+}
+
 fn open(path: &Path) -> Result<File> {
     if std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
         let problem = format!("must have a regular file or nothing at {}", path.display());
@@ -67,7 +73,7 @@ fn open(path: &Path) -> Result<File> {
         use std::os::unix::fs::OpenOptionsExt;
         options.mode(0o600).custom_flags(nix::libc::O_NOFOLLOW);
     }
-    options.open(path).map_err(|cause| fault::file("open the owner's lock", path, cause))
+    options.open(path).map_err(|cause| fault::file("open to lock", path, cause))
 }
 
 fn locked(files: &Files) -> Error {

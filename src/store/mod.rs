@@ -6,6 +6,7 @@
 //!
 //! Architecture invariant: SQL stands only in this folder, and no type of `rusqlite` leaves it.
 
+mod backup;
 mod chain;
 mod change;
 mod checkpoint;
@@ -45,6 +46,7 @@ use std::{path::Path, sync::Arc};
 
 use self::inner::Inner;
 pub use self::{
+    backup::BackupReport,
     chain::ChainHash,
     cursors::Cursor,
     options::{Durability, StoreOptions},

@@ -26,7 +26,7 @@ impl Writer {
             self.reopen()?;
             self.reload_tip()?;
         }
-        if !self.in_doubt.is_empty() {
+        if self.in_doubt.is_some() {
             self.try_settle().map_err(|error| error.within("an earlier commit is unsettled"))?;
             tracing::info!("planbus.commit: the store is settled, events are committed again");
         }
@@ -74,7 +74,7 @@ impl Writer {
         };
         let failed = fault::sqlite(doing, cause);
         if is_in_doubt {
-            self.is_unsettled = true;
+            self.doubt(&[]);
             if let Err(settling) = self.try_settle() {
                 tracing::error!(%failed, %settling, "planbus.commit: a failed commit could not be settled");
                 let told = format!("{doing}: the disk failed in the commit; doing it again settles it");
@@ -112,14 +112,15 @@ impl Writer {
 
     /// Remembers that nobody knows whether these requests are in the log.
     fn doubt(&mut self, requests: &[Request]) {
-        self.in_doubt = requests.iter().flat_map(Request::event_ids).collect();
+        self.in_doubt = Some(requests.iter().flat_map(Request::event_ids).collect());
     }
 
     /// Answers requests that are not committed, because of `cause`. One that an earlier commit left
     /// in doubt may be in the log nevertheless.
     pub(super) fn refuse(&self, requests: &[Request], cause: &Error) -> Vec<Answer> {
         let answer = |request: &Request| {
-            let is_in_doubt = request.event_ids().any(|id| self.in_doubt.contains(&id));
+            let is_in_doubt =
+                self.in_doubt.as_ref().is_some_and(|ids| request.event_ids().any(|id| ids.contains(&id)));
             Err(if is_in_doubt { indeterminate(cause.clone()) } else { cause.clone() })
         };
         requests.iter().map(answer).collect()
@@ -137,7 +138,7 @@ impl Writer {
             self.reload_tip()
         });
         match settled {
-            Ok(()) => self.in_doubt.clear(),
+            Ok(()) => self.in_doubt = None,
             Err(_) => self.roll_back(),
         }
         settled

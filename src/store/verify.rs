@@ -62,6 +62,12 @@ impl Verification {
     pub fn is_sound(&self) -> bool {
         self.broken.is_none() && self.problems.is_empty()
     }
+
+    /// What is wrong first, in words.
+    #[must_use]
+    pub fn first_problem(&self) -> Option<String> {
+        self.broken.map(|broken| broken.to_string()).or_else(|| self.problems.first().cloned())
+    }
 }
 
 impl EventStore {
@@ -93,12 +99,19 @@ impl EventStore {
     fn run_verification(&self, kept: Option<Link>) -> Result<Verification> {
         let mut walk = self.inner.read(|connection| Walk::start(connection, kept))?;
         while self.inner.read(|connection| walk.step(connection))? {}
-        self.inner.read(|connection| conclude(connection, &self.inner.store_id, walk, kept))
+        self.inner.read(|connection| conclude(connection, walk, kept))
     }
 }
 
+/// Checks a database that nobody writes to.
+pub(super) fn verify_file(connection: &Connection) -> Result<Verification> {
+    let mut walk = Walk::start(connection, None)?;
+    while walk.step(connection)? {}
+    conclude(connection, walk, None)
+}
+
 /// Looks at what is beside the rows, and puts everything together.
-fn conclude(connection: &Connection, store_id: &str, walk: Walk, kept: Option<Link>) -> Result<Verification> {
+fn conclude(connection: &Connection, walk: Walk, kept: Option<Link>) -> Result<Verification> {
     let mut findings = structure::check(connection)?;
     findings.problems.extend(walk.wrong_sequence());
     if let (Some(kept), None) = (kept, walk.found) {
@@ -108,7 +121,7 @@ fn conclude(connection: &Connection, store_id: &str, walk: Walk, kept: Option<Li
         ));
     }
     Ok(Verification {
-        store_id: store_id.to_owned(),
+        store_id: walk.store_id().to_owned(),
         events: walk.events,
         first_seq: walk.first_seq(),
         last_seq: read::unsigned(walk.seq),

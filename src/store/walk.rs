@@ -156,6 +156,10 @@ impl Walk {
         }
     }
 
+    pub(super) fn store_id(&self) -> &str {
+        &self.anchor.store_id
+    }
+
     /// The first seq that retention left.
     pub(super) fn first_seq(&self) -> u64 {
         read::unsigned(self.anchor.seq) + 1

@@ -95,9 +95,9 @@ pub(super) struct Writer {
     /// `None` when it could not be reopened after a failure.
     pub(super) connection: Option<Connection>,
     pub(super) tip: Tip,
-    /// The events of a commit that failed so that nobody knows whether they are in the log; nothing
-    /// is committed until that is settled.
-    pub(super) in_doubt: HashSet<EventId>,
+    /// The events of a commit that failed so that nobody knows whether it is in the log; nothing is
+    /// committed until that is settled.
+    pub(super) in_doubt: Option<HashSet<EventId>>,
     /// Somebody removed or replaced the `-wal` file: nothing that we commit would last.
     pub(super) is_cut_off: bool,
     pub(super) wal: WalWatch,
@@ -114,7 +114,7 @@ impl Writer {
             options,
             connection: Some(connection),
             tip,
-            in_doubt: HashSet::new(),
+            in_doubt: None,
             is_cut_off: false,
             checkpoints: Checkpoints::default(),
         })

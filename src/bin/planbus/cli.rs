@@ -9,8 +9,8 @@ use planbus::{AgentId, CorrelationId, PlanId, PlanStatus, Tenant, Timestamp, Typ
 
 use crate::{
     commands::{
-        export::ExportOptions, import::ImportOptions, prune::PruneOptions, stats::StatsOptions,
-        verify::VerifyOptions,
+        backup::BackupOptions, export::ExportOptions, import::ImportOptions, prune::PruneOptions,
+        restore::RestoreOptions, stats::StatsOptions, verify::VerifyOptions,
     },
     when,
 };
@@ -75,6 +75,11 @@ pub(crate) enum Form {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Write a whole, checked copy of the store to one file, also while the runtime publishes
+    ///
+    /// The copy is as the log was at one moment, and is verified before it gets its name. An existing
+    /// file is never replaced. `planbus restore` brings it back; reading commands read it as it is.
+    Backup(BackupOptions),
     /// Run a survey of a directory as a real agent, publishing every step
     ///
     /// One plan a folder, tools on every text file, decisions on what to skip. Creates the store when
@@ -106,6 +111,11 @@ pub(crate) enum Command {
     /// and --keep together, what both let go. The newest event always stays. For a store that nobody
     /// has open for writing: a runtime prunes its own with `EventStore::prune`.
     Prune(PruneOptions),
+    /// Bring a backup back as the store that --db names
+    ///
+    /// Checks every event and page of it first. Never over a store: one that is there must be moved away
+    /// before, and one that is in use is left alone. What is restored keeps the store's id and its chain.
+    Restore(RestoreOptions),
     /// Show one plan with its subplans, decisions and failures
     ///
     /// A tree with the status, duration, tool calls and decisions of each. `-o json` gives one object

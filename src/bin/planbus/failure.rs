@@ -27,6 +27,7 @@ impl From<ErrorKind> for Exit {
             ErrorKind::NotFound => Self::NotFound,
             ErrorKind::Locked | ErrorKind::ReadOnly | ErrorKind::Unavailable => Self::Unavailable,
             ErrorKind::Corrupt | ErrorKind::SchemaTooNew => Self::NoStore,
+            ErrorKind::Unsound => Self::Unsound,
             _ => Self::Failed,
         }
     }

@@ -43,12 +43,14 @@ fn main() -> ExitCode {
     start_tracing(cli.global.verbose);
     let mut out = Output::new(&cli.global);
     let done = match &cli.command {
+        Command::Backup(options) => commands::backup::run(options, &cli.global, &mut out),
         Command::Demo(options) => commands::demo::run(options, &cli.global, &mut out),
         Command::Events(options) => commands::events::run(options, &cli.global, &mut out),
         Command::Export(options) => commands::export::run(options, &cli.global, &mut out),
         Command::Import(options) => commands::import::run(options, &cli.global, &mut out),
         Command::Plans(options) => commands::plans::run(options, &cli.global, &mut out),
         Command::Prune(options) => commands::prune::run(options, &cli.global, &mut out),
+        Command::Restore(options) => commands::restore::run(options, &cli.global, &mut out),
         Command::Show(options) => commands::show::run(options, &cli.global, &mut out),
         Command::Stats(options) => commands::stats::run(options, &cli.global, &mut out),
         Command::Verify(options) => commands::verify::run(options, &cli.global, &mut out),

@@ -1,11 +1,13 @@
 //! The commands, one file each, and what they share: opening the store.
 
+pub(crate) mod backup;
 pub(crate) mod demo;
 pub(crate) mod events;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod plans;
 pub(crate) mod prune;
+pub(crate) mod restore;
 pub(crate) mod show;
 pub(crate) mod stats;
 pub(crate) mod verify;

@@ -42,18 +42,14 @@ pub(crate) fn run(options: &VerifyOptions, global: &Global, out: &mut Output) ->
 }
 
 /// The failure that a store which is not sound ends in.
-pub(crate) fn unsound(path: &Path, found: &Verification) -> Option<Failure> {
-    let broken = found.broken.map(|broken| broken.to_string());
-    let mut wrong = broken.iter().chain(&found.problems);
-    let first = wrong.next()?;
-    let more = match wrong.count() {
-        0 => String::new(),
-        count => format!("; {} more", number(count as u64)),
-    };
+pub(super) fn unsound(path: &Path, found: &Verification) -> Option<Failure> {
+    let first = found.first_problem()?;
+    let count = usize::from(found.broken.is_some()) + found.problems.len();
+    let more = if count > 1 { format!(", and {} more", count - 1) } else { String::new() };
     Some(Failure::new(Exit::Unsound, format!("{} is not sound: {first}{more}", path.display())))
 }
 
-fn to_json(found: &Verification) -> serde_json::Value {
+pub(super) fn to_json(found: &Verification) -> serde_json::Value {
     json!({
         "sound": found.is_sound(), "store_id": found.store_id, "events": found.events,
         "first_seq": found.first_seq, "last_seq": found.last_seq, "head": found.head.to_string(),
@@ -63,7 +59,7 @@ fn to_json(found: &Verification) -> serde_json::Value {
     })
 }
 
-fn write_table(found: &Verification, out: &mut Output) -> Result<(), Failure> {
+pub(super) fn write_table(found: &Verification, out: &mut Output) -> Result<(), Failure> {
     let seqs = match found.events {
         0 => String::new(),
         _ => format!(", seq {} to {}", found.first_seq, found.last_seq),
