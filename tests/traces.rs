@@ -6,7 +6,6 @@
 #![cfg(feature = "cli")]
 
 mod cli_support;
-#[allow(dead_code, reason = "one helper is used")]
 mod store_support;
 mod trace_support;
 
