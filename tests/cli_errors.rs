@@ -155,9 +155,20 @@ fn reading_changes_nothing() {
 fn the_help_names_every_exit_code_and_option() {
     let place = Place::new();
     let help = stdout(place.path(), &["--help"]);
-    for word in
-        ["Exit codes:", "0 ", "1 ", "2 ", "3 ", "4 ", "5 ", "130 ", "PLANBUS_DB", "--tenant", "--output"]
-    {
+    for word in [
+        "Exit codes:",
+        "0 ",
+        "1 ",
+        "2 ",
+        "3 ",
+        "4 ",
+        "5 ",
+        "6 ",
+        "130 ",
+        "PLANBUS_DB",
+        "--tenant",
+        "--output",
+    ] {
         assert!(help.contains(word), "{word} is not in\n{help}");
     }
     let help = stdout(place.path(), &["events", "--help"]);

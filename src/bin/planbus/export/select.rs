@@ -102,6 +102,9 @@ struct Merge {
     query: EventQuery,
     /// What was read of each plan, by the seq of its next event.
     waiting: BTreeMap<u64, (PlanId, VecDeque<Event>)>,
+    /// The plan whose page has ended, at this seq: read on before the next event, not before this
+    /// one is handed out.
+    exhausted: Option<(PlanId, u64)>,
 }
 
 impl Merge {
@@ -117,7 +120,7 @@ impl Merge {
                 first.first().and_then(Event::seq).map_or(0, |seq| seq - 1)
             }
         };
-        let mut merge = Self { store, query, waiting: BTreeMap::new() };
+        let mut merge = Self { store, query, waiting: BTreeMap::new(), exhausted: None };
         for plan in plans {
             merge.read(plan, begin)?;
         }
@@ -126,14 +129,15 @@ impl Merge {
     }
 
     fn next(&mut self) -> Result<Option<Event>> {
+        if let Some((plan, seq)) = self.exhausted.take() {
+            self.read(plan, seq)?;
+            self.check(seq)?;
+        }
         let Some((seq, (plan, mut events))) = self.waiting.pop_first() else { return Ok(None) };
         let event = events.pop_front();
         match events.front().and_then(Event::seq) {
             Some(next) => drop(self.waiting.insert(next, (plan, events))),
-            None => {
-                self.read(plan, seq)?;
-                self.check(seq)?;
-            }
+            None => self.exhausted = Some((plan, seq)),
         }
         Ok(event)
     }
