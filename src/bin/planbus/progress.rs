@@ -19,7 +19,7 @@ use crate::{
 /// The time between two pictures.
 const FRAME: Duration = Duration::from_millis(100);
 /// The columns of the bar.
-const BAR_COLUMNS: u64 = 24;
+const BAR_COLUMNS: u64 = 16;
 
 /// How far a command is.
 pub(crate) struct Progress {
@@ -88,8 +88,16 @@ fn line(done: u64, total: Option<u64>, events: u64, elapsed: Duration) -> String
     let bar = format!("{}{}", "█".repeat(filled), "░".repeat(BAR_COLUMNS as usize - filled));
     let percent = u128::from(done) * 100 / u128::from(total);
     let left = (total - done) as f64 / (done.max(1) as f64 / elapsed.as_secs_f64());
-    let left = Duration::try_from_secs_f64(left.ceil()).map(duration).unwrap_or_default();
-    format!("{bar} {percent:>3} %  {} of {}  {speed}  {left} left", bytes(done), bytes(total))
+    // What matters least stands last, where a narrow terminal cuts.
+    format!("{bar} {percent:>3} %  {} left  {} of {}  {speed}", about(left), bytes(done), bytes(total))
+}
+
+/// A time of which nobody knows the tenths.
+fn about(seconds: f64) -> String {
+    match seconds.ceil() {
+        seconds if seconds < 60.0 => format!("{seconds} s"),
+        seconds => Duration::try_from_secs_f64(seconds).map_or_else(|_| "ages".to_owned(), duration),
+    }
 }
 
 #[cfg(test)]
@@ -101,11 +109,12 @@ mod tests {
         let ten = Duration::from_secs(10);
         assert_eq!(
             line(250_000, Some(1_000_000), 5_000, ten),
-            "██████░░░░░░░░░░░░░░░░░░  25 %  250.0 kB of 1.0 MB  5,000 events  500/s  30.00 s left"
+            "████░░░░░░░░░░░░  25 %  30 s left  250.0 kB of 1.0 MB  5,000 events  500/s"
         );
         assert_eq!(line(250_000, None, 1, ten), "250.0 kB  1 event  0/s");
-        assert!(line(0, Some(7), 0, Duration::ZERO).contains("  0 %  0 B of 7 B"));
-        assert!(line(9, Some(7), 1, ten).contains("100 %  7 B of 7 B"));
+        assert!(line(0, Some(7), 0, ten).contains("  0 %  1m 10s left  0 B of 7 B"));
+        assert!(line(0, Some(7), 0, Duration::ZERO).contains("  0 %  0 s left"));
+        assert!(line(9, Some(7), 1, ten).contains("100 %  0 s left  7 B of 7 B"));
         assert_eq!(line(0, Some(0), 0, ten), "0 B  0 events  0/s");
     }
 }
