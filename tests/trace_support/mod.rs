@@ -78,6 +78,8 @@ impl Recorded {
         let [reference] = references.try_into().expect("one reference");
         let (file, place) =
             reference.strip_prefix("trace:").and_then(|rest| rest.split_once("#line=")).expect("a place");
+        let (place, odd_kind) =
+            place.split_once("&kind=").map_or((place, None), |(place, kind)| (place, Some(kind)));
         let (number, at) = place.split_once("&at=").map_or((place, None), |(number, at)| (number, Some(at)));
         let at = match at {
             None => Some(json!(text("timestamp"))),
@@ -87,7 +89,7 @@ impl Recorded {
         };
         let recorded = Self {
             parent: (correlation != plan).then_some(correlation),
-            kind,
+            kind: odd_kind.map_or(kind, str::to_owned),
             agent: text("source"),
             at,
             data: fields["payload"].get().to_owned(),

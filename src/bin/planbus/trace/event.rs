@@ -28,7 +28,7 @@ pub(crate) fn of(line: &Line<'_>, place: Place<'_>, tenant: &Tenant, moment: Tim
         .with_timestamp(moment)
         .with_tenant(tenant)
         .with_source(&line.agent)
-        .with_context_ref(reference(place, &line.at, moment));
+        .with_context_ref(reference(place, line, moment));
     event = match &line.parent {
         Some(parent) => event.with_correlation_id(parent),
         None => event.with_correlation_id(line.plan.clone()),
@@ -50,15 +50,22 @@ fn event_id(place: Place<'_>, tenant: &Tenant, at: Option<Timestamp>) -> EventId
     EventId::from_u128(u128::from(millis) << HASH_BITS | head >> (u128::BITS - HASH_BITS))
 }
 
-/// Where the event comes from, and what its timestamp does not say exactly.
-fn reference(place: Place<'_>, at: &At<'_>, moment: Timestamp) -> String {
-    let origin = format!("trace:{}#line={}", place.file, place.number);
-    match at {
-        At::Given(_, text) if *text == moment.to_string() => origin,
-        At::Given(_, text) => format!("{origin}&at={}", percent_encoded(text.as_bytes())),
-        At::Null => origin + "&at=null",
-        At::Missing => origin + "&at=missing",
+/// Where the event comes from, and what its timestamp and type do not say exactly.
+fn reference(place: Place<'_>, line: &Line<'_>, moment: Timestamp) -> String {
+    let mut reference = format!("trace:{}#line={}", place.file, place.number);
+    let at = match &line.at {
+        At::Given(_, text) if *text == moment.to_string() => None,
+        At::Given(_, text) => Some(percent_encoded(text.as_bytes())),
+        At::Null => Some("null".to_owned()),
+        At::Missing => Some("missing".to_owned()),
+    };
+    if let Some(at) = at {
+        reference.extend(["&at=", &at]);
     }
+    if let Some(kind) = &line.odd_kind {
+        reference.extend(["&kind=", kind]);
+    }
+    reference
 }
 
 /// Bytes as a part of a URI: all but unreserved characters and colons as `%XX`.
@@ -126,6 +133,10 @@ mod tests {
             ["trace:my%20runs.jsonl#line=7&at=2026-03-01T09:30:00.100000000Z"]
         );
         assert_eq!(reference("null"), ["trace:my%20runs.jsonl#line=7&at=null"]);
+        let line = LINE.replace("decision", "DecisionMade").replace("10:30:00.1+01:00", "09:30:00.100000Z");
+        let odd = event(&line, "-", 1, "default");
+        assert_eq!(odd.context_refs(), ["trace:-#line=1&kind=DecisionMade"]);
+        assert_eq!(odd.event_type(), &planbus::EventType::DecisionMade);
         let missing = event(&LINE.replace(r#""at":"2026-03-01T10:30:00.1+01:00","#, ""), "-", 1, "default");
         assert_eq!(missing.context_refs(), ["trace:-#line=1&at=missing"]);
     }

@@ -24,6 +24,8 @@ pub(crate) struct Line<'a> {
     /// The plan that spawned it.
     pub(crate) parent: Option<CorrelationId>,
     pub(crate) event_type: EventType,
+    /// The kind, where the type would be taken for another one: it is the type's own name.
+    pub(crate) odd_kind: Option<Cow<'a, str>>,
     pub(crate) agent: AgentId,
     pub(crate) at: At<'a>,
     /// A JSON value as it is written; whether it may be a payload is for the bus to say.
@@ -74,7 +76,9 @@ impl<'a> Line<'a> {
         let kind = fields.text("kind")?;
         let event_type =
             EventType::new(type_of(&kind)).map_err(|error| format!("kind: {}", problem(&error)))?;
+        let has_other_kind = !matches!(event_type, EventType::Custom(_)) && kind == event_type.as_str();
         Ok(Self {
+            odd_kind: has_other_kind.then_some(kind),
             plan,
             parent: parent.map(CorrelationId::from),
             event_type,
