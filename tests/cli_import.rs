@@ -352,14 +352,14 @@ fn a_full_disk_ends_an_import_with_what_was_committed() {
     // The reader goes on while the log does not: the import must end all the same.
     let dir = Dir::new();
     let script = format!(
-        "mount -t tmpfs -o size=2m tmpfs {0} && cd {0} && exec {1} import - --db planbus.db",
+        "mount -t tmpfs -o size=2m tmpfs {0} && cd {0} && {1} import - -o json; echo $?; {1} export --quiet | wc -l",
         dir.path().display(),
         env!("CARGO_BIN_EXE_planbus")
     );
     let child = std::process::Command::new("unshare")
         .args(["-m", "sh", "-c", &script])
         .stdin(Stdio::piped())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn();
     let Ok(child) = child else {
@@ -381,12 +381,17 @@ fn a_full_disk_ends_an_import_with_what_was_committed() {
     let mut told = String::new();
     let mut stderr = BufReader::new(child.0.stderr.take().expect("piped"));
     while stderr.read_line(&mut told).expect("UTF-8") > 0 {}
-    let status = child.0.wait().expect("a child");
+    let mut printed = String::new();
+    child.0.stdout.take().expect("piped").read_to_string(&mut printed).expect("UTF-8");
+    child.0.wait().expect("a child");
     writer.join().expect("the writer ends");
     if told.contains("unshare") || told.contains("mount") {
         println!("skipped: no right to make a small disk: {told}");
         return;
     }
-    assert!(matches!(status.code(), Some(1 | 4)), "{status}: {told}");
-    assert!(told.contains("planbus: "), "{told}");
+    assert!(told.contains("no space is left") && told.contains("import again to go on"), "{told}");
+    let [summary, code, held] = printed.lines().collect::<Vec<_>>()[..] else { panic!("{printed}{told}") };
+    let summary: Value = serde_json::from_str(summary).expect("an object");
+    assert_eq!((code, held), ("1", summary["new"].to_string().as_str()), "what it counts is there");
+    assert_ne!(held, "0");
 }
