@@ -181,17 +181,20 @@ fn the_cuts_find_a_store_that_does_not_sync_its_directory() {
     assert!(tally.losing_cuts > 0, "{tally}");
 }
 
+/// The creation, cut after each of its steps, with several losses at each.
 #[test]
-fn the_cuts_find_a_creation_that_does_not_sync_its_directory() {
+fn p1_a_store_that_was_opened_is_there_wherever_the_power_is_cut() {
     let Some(recording) = full() else { return };
-    let steps = recording.steps().iter().enumerate();
-    let mut syncs = steps.filter(|(_, step)| matches!(step, Step::SyncDirectory { .. })).map(|(at, _)| at);
-    let (creation, first_commit) = (syncs.next().expect("a sync"), syncs.next().expect("another"));
-    // SQLite syncs the directory with the first commit: what is open before that must last, too.
-    let points = (creation..first_commit).collect();
-    let real = recording.cut(&points, 5, |_, _| true);
-    assert!(real.is_clean(), "{real}");
-    let tally = recording.cut(&points, 5, |at, _| at != creation);
-    println!("no directory sync at the creation: {tally}");
-    assert!(tally.broken.iter().any(|how| how.ends_with("it vanished")), "{tally}");
+    let position = |is_it: fn(&Step) -> bool| recording.steps().iter().position(is_it).expect("is there");
+    let points = (0..position(|step| kind(step) == "ack")).collect();
+    for seed in 5..9 {
+        let tally = recording.cut(&points, seed, |_, _| true);
+        assert!(tally.is_clean(), "{tally}");
+    }
+    // SQLite syncs the directory with the first commit: the creation must have done so before that.
+    let sync = position(|step| matches!(step, Step::SyncDirectory { .. }));
+    let vanished = (5..9).flat_map(|seed| recording.cut(&points, seed, |at, _| at != sync).broken);
+    let vanished = vanished.filter(|how| how.ends_with("it vanished")).count();
+    println!("creation: {} cuts; without its directory sync {vanished} lost the store", 4 * points.len());
+    assert!(vanished > 0, "the cuts find a creation that does not sync its directory");
 }
