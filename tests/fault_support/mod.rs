@@ -15,21 +15,44 @@ use std::{
 
 use crate::store_support::{as_child, memory_dir};
 
-/// Whether the child publishes from several threads.
-pub(crate) const CROWD: &str = "PLANBUS_TEST_CROWD";
+/// The variable that tells the child in which manner to publish.
+const MANNER: &str = "PLANBUS_TEST_MANNER";
+
+/// How the child publishes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// What failed it tries again, and it closes the store.
+    Patient,
+    /// What failed it leaves, and ends without closing: the next owner's recovery has the last word.
+    Careless,
+    /// As the patient one, from several threads, of which each has its own Nth call.
+    Crowd,
+}
+
+impl Manner {
+    /// The manner of this child.
+    pub(crate) fn of_child() -> Self {
+        let told = std::env::var(MANNER).expect("a child is told");
+        let all = [Self::Patient, Self::Careless, Self::Crowd];
+        all.into_iter().find(|manner| format!("{manner:?}") == told).expect("a manner")
+    }
+}
 
 /// A fault that is tried at every place: what fails, and how the child publishes meanwhile.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fault {
-    pub(crate) call: &'static str,
-    pub(crate) error: &'static str,
-    /// From several threads, of which each has its own Nth call.
-    pub(crate) in_crowd: bool,
+    call: &'static str,
+    error: &'static str,
+    pub(crate) manner: Manner,
 }
 
 impl Fault {
     pub(crate) fn new(call: &'static str, error: &'static str) -> Self {
-        Self { call, error, in_crowd: false }
+        Self { call, error, manner: Manner::Patient }
+    }
+
+    pub(crate) fn with_manner(self, manner: Manner) -> Self {
+        Self { manner, ..self }
     }
 
     fn may_show_as(self, failure: &str) -> bool {
@@ -66,15 +89,13 @@ impl Spell {
 /// What the child told, or nothing when the fault came to none of its calls.
 fn run(path: &Path, fault: Fault, when: &str) -> Option<String> {
     let log = path.with_file_name("strace.log");
-    let Fault { call, error, in_crowd } = fault;
+    let Fault { call, error, manner } = fault;
     let mut command = Command::new("strace");
     command.args(["-f", "--seccomp-bpf", "-qq", "-o"]).arg(&log).args(["-e", &format!("trace={call}")]);
     command.args(["-e", &format!("inject={call}:error={error}:when={when}")]);
     command.arg(std::env::current_exe().expect("this binary"));
     as_child(&mut command, "publisher", path);
-    if in_crowd {
-        command.env(CROWD, "1");
-    }
+    command.env(MANNER, format!("{manner:?}"));
     let output = command.stderr(Stdio::inherit()).output().expect("strace starts");
     let told = String::from_utf8(output.stdout).expect("text");
     assert!(output.status.success() && told.contains("\ndone"), "{told}");
