@@ -1,13 +1,16 @@
 //! `cargo bench`: the rows of the performance goals that the bus and the store answer for, each
 //! against its limit and its peers in one run.
 //!
-//! `PLANBUS_BENCH_ROUNDS` sets the number of rounds; a word after `--` picks `dispatch` or `durable`.
+//! `PLANBUS_BENCH_ROUNDS` sets the number of rounds; a word after `--` picks `dispatch`, `durable` or
+//! `readers`.
 
 mod dispatch;
 mod durable;
+mod readers;
 mod table;
 
 fn main() {
+    readers::run_as_reader();
     // Cargo passes `--bench`; words that are no flags pick a part.
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let wants = |part: &str| wanted.is_empty() || wanted.iter().any(|word| word == part);
@@ -16,5 +19,8 @@ fn main() {
     }
     if wants("durable") {
         durable::run();
+    }
+    if wants("readers") {
+        readers::run();
     }
 }
