@@ -23,8 +23,16 @@ const GROW_FROM_PAGES: u64 = 256;
 const GROW_PAGES: u64 = 1_000;
 /// The file is grown when fewer pages than this are left in it, two looks ahead.
 const GROW_LEFT_PAGES: u64 = 2 * LOOK_EVERY_PAGES;
-/// Beyond this the file is not grown ahead: a reader has pinned the log for long.
+/// Beyond this the file is not grown ahead, and a warning is given: a reader has pinned the log for
+/// long.
 const GROW_TO_PAGES: u64 = 64_000;
+/// The length to which the file is cut when the log begins anew after a reader had pinned it.
+const KEEP_PAGES: u64 = 16_000;
+/// What the log's file has before its pages, and what it has before each.
+const HEADER_BYTES: u64 = 32;
+const PAGE_HEADER_BYTES: u64 = 24;
+/// [`KEEP_PAGES`] as a size.
+pub(super) const KEEP_BYTES: u64 = HEADER_BYTES + KEEP_PAGES * (PAGE_BYTES + PAGE_HEADER_BYTES);
 
 /// What is known of the write-ahead log's length.
 #[derive(Clone, Copy, Debug)]
@@ -37,12 +45,20 @@ pub(super) struct Checkpoints {
     due_pages: u64,
     /// The length at the last look.
     pub(super) seen_pages: u64,
+    /// Somebody was warned of the log's length since it began anew.
+    is_warned: bool,
 }
 
 impl Default for Checkpoints {
     fn default() -> Self {
         // The first commit looks: a log may be left from an owner who was killed.
-        Self { file_pages: 0, written_pages: LOOK_EVERY_PAGES, due_pages: DUE_PAGES, seen_pages: 0 }
+        Self {
+            file_pages: 0,
+            written_pages: LOOK_EVERY_PAGES,
+            due_pages: DUE_PAGES,
+            seen_pages: 0,
+            is_warned: false,
+        }
     }
 }
 
@@ -70,18 +86,27 @@ impl Checkpoints {
     pub(super) fn is_due(&mut self, pages: u64) -> bool {
         self.written_pages = 0;
         if pages < self.seen_pages {
-            // SQLite began the log anew: nothing pins it any more.
+            // SQLite began the log anew, and cut its file: nothing pins it any more.
             self.due_pages = DUE_PAGES;
+            self.file_pages = self.file_pages.min(KEEP_PAGES);
+            self.is_warned = false;
         }
         self.seen_pages = pages;
         pages >= self.due_pages
     }
 
     /// Learns what a checkpoint did. A log that a reader pins is tried again when it is half as
-    /// long again, so that trying costs little however long the reader stays.
+    /// long again, but no later than one that nobody pins: a try that can copy nothing costs
+    /// nothing, and the log can only begin anew after one that copied all.
     pub(super) fn learn(&mut self, pages: u64, copied_pages: u64) {
-        self.due_pages =
-            if copied_pages < pages { (pages + pages / 2).max(DUE_PAGES) } else { pages + DUE_PAGES };
+        let half_again = (pages + pages / 2).max(DUE_PAGES);
+        let full = pages + DUE_PAGES;
+        self.due_pages = if copied_pages < pages { half_again.min(full) } else { full };
+    }
+
+    /// Whether the log became so long that somebody should know, told once until it begins anew.
+    pub(super) fn has_warning(&mut self, pages: u64) -> bool {
+        pages >= GROW_TO_PAGES && !std::mem::replace(&mut self.is_warned, true)
     }
 }
 
@@ -113,5 +138,17 @@ mod tests {
         checkpoints.learn(6_000, 6_000);
         assert!(!checkpoints.is_due(10), "begun anew");
         assert!(checkpoints.is_due(4_000));
+        checkpoints.learn(100_000, 50_000);
+        assert!(checkpoints.is_due(104_000), "a long log no later than a short one");
+    }
+
+    #[test]
+    fn a_long_log_is_warned_of_once_until_it_begins_anew() {
+        let mut checkpoints = Checkpoints::default();
+        let mut look = |pages| {
+            checkpoints.is_due(pages);
+            checkpoints.has_warning(pages)
+        };
+        assert_eq!([63_999, 64_000, 90_000, 10, 70_000].map(&mut look), [false, true, false, false, true]);
     }
 }

@@ -7,6 +7,7 @@ use std::{ffi::OsStr, path::Path};
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use super::{
+    checkpoint::KEEP_BYTES,
     fault,
     files::{Files, Found},
     options::{Durability, StoreOptions},
@@ -55,7 +56,7 @@ fn configure(connection: &Connection, options: &StoreOptions) -> rusqlite::Resul
     // fullfsync only means something on macOS, where fsync alone does not reach the disk.
     connection.execute_batch(&format!(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; PRAGMA fullfsync = ON;
-         PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = -1; PRAGMA trusted_schema = OFF;
+         PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = {KEEP_BYTES}; PRAGMA trusted_schema = OFF;
          {WRITER_CACHE};"
     ))?;
     let pages = options.max_bytes.map(|bytes| bytes / schema::PAGE_BYTES);

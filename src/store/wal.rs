@@ -18,6 +18,13 @@ impl Writer {
                 if self.checkpoints.is_due(pages) {
                     self.copy_wal();
                 }
+                if self.checkpoints.has_warning(pages) {
+                    let bytes = self.files.wal_bytes();
+                    tracing::warn!(
+                        bytes,
+                        "planbus.checkpoint: a reader holds a transaction open, the write-ahead log grows"
+                    );
+                }
                 self.grow_wal(pages);
             }
             Err(cause) => self.put_off(&cause),
