@@ -37,6 +37,7 @@ const MAX_MICROS: i64 = 253_402_207_200_999_999;
 
 impl Timestamp {
     /// The earliest moment that can be told.
+    #[cfg(feature = "sqlite")]
     pub(crate) const MIN: Self = Self { micros: MIN_MICROS };
 
     /// The present moment by the system's clock.
