@@ -111,7 +111,8 @@ pub struct EventStore {
 }
 
 impl EventStore {
-    /// Opens the store at `path` as its owner, and creates it when it is missing.
+    /// Opens the store at `path` as its owner, and creates it when it is missing. Plans that the
+    /// last owner left without an end stay so: see [`unfinished`](Self::unfinished).
     ///
     /// # Errors
     /// `Locked` when another owner has it; `Corrupt` when the file is no store or is damaged;

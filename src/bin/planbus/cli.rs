@@ -119,7 +119,7 @@ pub(crate) enum Command {
     /// Show one plan with its subplans, decisions and failures
     ///
     /// A tree with the status, duration, tool calls and decisions of each. `-o json` gives one object
-    /// with the subplans inside it, `-o table` a line a plan.
+    /// with the subplans inside it, `-o table` a line a plan. With --timeline, what was when.
     Show(ShowOptions),
     /// Show figures about the store: size, rate, cursors, write-ahead log
     Stats(StatsOptions),
@@ -211,7 +211,7 @@ pub(crate) struct ShowOptions {
     /// Under each plan what happened in it, in the order of time, with the offset from the plan's
     /// start. On a terminal at most 200 rows, those that tell most; in a pipe or file all, and
     /// `-o json` gives one object a span.
-    #[arg(long, verbatim_doc_comment)]
+    #[arg(long)]
     pub(crate) timeline: bool,
 }
 

@@ -171,6 +171,7 @@ impl Look {
         };
         vec![
             self.show(),
+            format!("{} --timeline", self.show()),
             format!("{program} events --correlation {plan} --type DecisionMade"),
             format!("{program} plans --roots"),
             format!("sqlite3 -box {db} \"{query}\""),

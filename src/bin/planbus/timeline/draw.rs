@@ -228,7 +228,7 @@ impl<'a> Rows<'a> {
             None => (self.axis.to, true),
         };
         let first = self.axis.column(from, columns);
-        let last = self.axis.column(end, columns).max(first);
+        let last = self.axis.column(end, columns);
         let length = last - first + 1;
         let is_short = (i128::from(end) - i128::from(from)) * columns as i128 * 2
             < i128::from(self.axis.to) - i128::from(self.axis.from);
