@@ -8,7 +8,7 @@ use planbus::PlanId;
 
 use super::spans::{Kind, Outcome, Span};
 use crate::{
-    agent_runtime::units::duration,
+    agent_runtime::units,
     output::Output,
     style::Style,
     text::{cut, escape, width},
@@ -64,6 +64,10 @@ impl Axis {
             axis.to = axis.to.max(until.unwrap_or(from));
         }
         axis.origin = spans.first().map_or(0, |span| axis.place(span).0);
+        if scale == Scale::Time {
+            // What is earlier than the plan itself had another clock, which must not stretch the axis.
+            axis.from = axis.origin;
+        }
         axis
     }
 
@@ -101,6 +105,16 @@ impl Axis {
             Scale::Time => ("0".to_owned(), duration(Duration::from_micros(length))),
             Scale::Seq => (format!("#{}", self.from), format!("#{}", self.to)),
         }
+    }
+}
+
+/// A duration in at most [`TOOK_COLUMNS`], whatever somebody wrote into the log.
+pub(super) fn duration(value: Duration) -> String {
+    const DAY_SECONDS: u64 = 86_400;
+    match value.as_secs() / DAY_SECONDS {
+        0..40 => units::duration(value),
+        days @ 40..1_000_000 => format!("{days} d"),
+        days => format!("{} y", days / 365),
     }
 }
 

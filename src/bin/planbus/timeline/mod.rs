@@ -14,11 +14,11 @@ use planbus::{EventQuery, EventStore, PlanId};
 use serde_json::json;
 
 use self::{
-    draw::{Axis, Layout, Rows, Scale},
+    draw::{Axis, Layout, Rows, Scale, duration},
     spans::{Kind, Outcome, PlanSpans, Span},
 };
 use crate::{
-    agent_runtime::units::{counted, duration, number},
+    agent_runtime::units::{counted, number},
     failure::Failure,
     output::Output,
     plan_view::preorder,
@@ -46,7 +46,7 @@ pub(crate) fn write(store: &EventStore, plan: &PlanId, out: &mut Output) -> Resu
     }
     let axis = Axis::of(&spans);
     if axis.scale == Scale::Seq {
-        note("All times are the same: what stands here is the order of the log, by seq.", out)?;
+        note("The times tell no order: what stands here is that of the log, by seq.", out)?;
     }
     let named = with_parents(&shown);
     let widest = named.iter().map(|(span, parent)| draw::label_width(span, *parent)).max().unwrap_or(0);
