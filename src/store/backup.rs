@@ -162,7 +162,9 @@ fn make_empty(file: &File) -> io::Result<()> {
 fn copy(source: &Inner, to: &Path) -> Result<Verification> {
     source.read(|connection| copy_pages(connection, to))?;
     let copied = connect::immutable(to).map_err(|cause| fault::sqlite("read the copy", cause))?;
-    verify::verify_file(&copied)
+    let mut verification = verify::verify_file(&copied)?;
+    verification.add_wal(&source.files)?;
+    Ok(verification)
 }
 
 fn copy_pages(connection: &Connection, to: &Path) -> Result<()> {

@@ -38,7 +38,17 @@ pub(super) fn file(doing: &str, path: &Path, cause: io::Error) -> Error {
 
 /// The kind of a failure of SQLite.
 pub(super) fn kind_of(cause: &rusqlite::Error) -> ErrorKind {
-    let Some(error) = cause.sqlite_error() else { return ErrorKind::Storage };
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
+    let Some(error) = cause.sqlite_error() else {
+        return match cause {
+            // A value that planbus never wrote.
+            FromSqlConversionFailure(..)
+            | IntegralValueOutOfRange(..)
+            | InvalidColumnType(..)
+            | Utf8Error(..) => ErrorKind::Corrupt,
+            _ => ErrorKind::Storage,
+        };
+    };
     match error.extended_code {
         // A file that ends inside a page, or whose file system lost track of it.
         ffi::SQLITE_IOERR_SHORT_READ | ffi::SQLITE_IOERR_CORRUPTFS => return ErrorKind::Corrupt,

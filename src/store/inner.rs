@@ -25,6 +25,7 @@ use super::{
     row::NewRow,
     schema,
     signal::Signal,
+    wal_check,
     writer::{Answer, Request, Writer},
 };
 use crate::{
@@ -92,6 +93,7 @@ impl Inner {
         if files.find()? == Found::Nothing {
             create::database(&files)?;
         }
+        wal_check::refuse_damaged(&files, options.durability)?;
         let connection = connect::writer(&files, &options)?;
         let meta = schema::meta(&connection)?;
         let guards = Guards::hold(&files)?;

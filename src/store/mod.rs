@@ -39,6 +39,7 @@ mod unfinished;
 mod verify;
 mod views;
 mod wal;
+mod wal_check;
 mod walk;
 mod writer;
 

@@ -7,7 +7,9 @@ use rusqlite::Connection;
 use super::{
     EventStore,
     chain::{ChainHash, Link},
+    files::Files,
     read, structure,
+    wal_check::WalState,
     walk::{Broken, Walk},
 };
 use crate::error::Result;
@@ -99,7 +101,21 @@ impl EventStore {
     fn run_verification(&self, kept: Option<Link>) -> Result<Verification> {
         let mut walk = self.inner.read(|connection| Walk::start(connection, kept))?;
         while self.inner.read(|connection| walk.step(connection))? {}
-        self.inner.read(|connection| conclude(connection, walk, kept))
+        let mut found = self.inner.read(|connection| conclude(connection, walk, kept))?;
+        found.add_wal(&self.inner.files)?;
+        Ok(found)
+    }
+}
+
+impl Verification {
+    /// Adds what the write-ahead log's file says, as far as SQLite leaves it out.
+    pub(super) fn add_wal(&mut self, files: &Files) -> Result<()> {
+        match files.check_wal()? {
+            WalState::Whole => {}
+            torn @ WalState::Torn { .. } => self.notes.push(torn.to_string()),
+            damaged @ WalState::Damaged { .. } => self.problems.push(damaged.to_string()),
+        }
+        Ok(())
     }
 }
 
