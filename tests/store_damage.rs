@@ -32,6 +32,8 @@ impl Random {
 struct Original {
     db: Vec<u8>,
     wal: Vec<u8>,
+    /// What the owner's `-shm` file says, which a kill leaves and a power cut may not.
+    shm: Vec<u8>,
     events: Vec<String>,
     /// How many events the last commit brought.
     last_commit: usize,
@@ -56,14 +58,15 @@ fn original(is_killed: bool) -> Original {
     let store = bus.store().expect("has one");
     let events = store.read_after(0, usize::MAX).expect("reads");
     let head = store.verify().expect("reads").head;
-    let wal = dir.path().join("planbus.db-wal");
+    let beside = |suffix: &str| fs::read(dir.path().join(format!("planbus.db{suffix}"))).expect("reads");
     if !is_killed {
         store.close().expect("closes");
     }
     Original {
         // What a killed owner leaves is what stands there while it is alive.
-        db: fs::read(dir.db()).expect("reads"),
-        wal: if is_killed { fs::read(wal).expect("reads") } else { Vec::new() },
+        db: beside(""),
+        wal: if is_killed { beside("-wal") } else { Vec::new() },
+        shm: if is_killed { beside("-shm") } else { Vec::new() },
         events: events.iter().map(|event| format!("{event:?}")).collect(),
         last_commit,
         head,
@@ -86,11 +89,12 @@ enum Fate {
 
 impl Original {
     /// Lays the files out, and judges what planbus says of them.
-    fn fate(&self, db: &[u8], wal: &[u8]) -> Fate {
+    fn fate(&self, db: &[u8], wal: &[u8], shm: &[u8]) -> Fate {
         let dir = Dir::new();
-        fs::write(dir.db(), db).expect("writes");
-        if !wal.is_empty() {
-            fs::write(dir.path().join("planbus.db-wal"), wal).expect("writes");
+        for (suffix, bytes) in [("", db), ("-wal", wal), ("-shm", shm)] {
+            if !bytes.is_empty() || suffix.is_empty() {
+                fs::write(dir.path().join(format!("planbus.db{suffix}")), bytes).expect("writes");
+            }
         }
         let seen = self.read(&dir.db());
         // The owner comes last: it may change the files.
@@ -148,12 +152,12 @@ fn count(what: &str, fates: &[(usize, Fate)]) -> [usize; 5] {
 #[test]
 fn p11_a_flipped_bit_in_the_database_is_found_or_did_no_harm() {
     let original = original(false);
-    assert_eq!(original.fate(&original.db, &[]), Fate::Harmless, "as it was");
+    assert_eq!(original.fate(&original.db, &[], &[]), Fate::Harmless, "as it was");
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let fates: Vec<_> = (0..FLIPS)
         .map(|_| {
             let (db, at) = flipped(&original.db, &mut random);
-            (at, original.fate(&db, &[]))
+            (at, original.fate(&db, &[], &[]))
         })
         .collect();
     let [detected, harmless, ..] = count("flips in the database", &fates);
@@ -164,12 +168,12 @@ fn p11_a_flipped_bit_in_the_database_is_found_or_did_no_harm() {
 #[test]
 fn p11_a_flipped_bit_in_the_write_ahead_log_is_found_or_did_no_harm() {
     let original = original(true);
-    assert_eq!(original.fate(&original.db, &original.wal), Fate::Harmless, "as it was");
+    assert_eq!(original.fate(&original.db, &original.wal, &[]), Fate::Harmless, "as it was");
     let mut random = Random(0x2545_f491_4f6c_dd1d);
     let fates: Vec<_> = (0..FLIPS)
         .map(|_| {
             let (wal, at) = flipped(&original.wal, &mut random);
-            (at, original.fate(&original.db, &wal))
+            (at, original.fate(&original.db, &wal, &[]))
         })
         .collect();
     let [detected, harmless, noted, ..] = count("flips in the write-ahead log", &fates);
@@ -178,36 +182,48 @@ fn p11_a_flipped_bit_in_the_write_ahead_log_is_found_or_did_no_harm() {
 }
 
 #[test]
-fn p11_a_cut_database_is_found_and_a_cut_write_ahead_log_at_the_latest_by_a_kept_head() {
+fn p11_a_cut_database_is_found() {
     let mut random = Random(0x1234_5678_9abc_def1);
     let closed = original(false);
     let fates: Vec<_> = (0..CUTS)
         .map(|_| {
             let bytes = random.below(closed.db.len());
-            (bytes, closed.fate(&closed.db[..bytes], &[]))
+            (bytes, closed.fate(&closed.db[..bytes], &[], &[]))
         })
         .collect();
     assert_eq!(count("cuts of the database", &fates)[0], CUTS, "{fates:?}");
-    let killed = original(true);
-    let fates: Vec<_> = (0..CUTS)
-        .map(|_| {
-            let bytes = random.below(killed.wal.len());
-            (bytes, killed.fate(&killed.db, &killed.wal[..bytes]))
-        })
-        .collect();
-    let counts = count("cuts of the write-ahead log", &fates);
-    assert_eq!(counts[4], 0, "{fates:?}");
 }
+
+#[test]
+fn p11_a_cut_write_ahead_log_is_found_after_a_kill_and_at_the_latest_by_a_kept_head() {
+    let mut random = Random(0x0fed_cba9_8765_4321);
+    let killed = original(true);
+    assert_eq!(killed.fate(&killed.db, &killed.wal, &killed.shm), Fate::Harmless, "as it was");
+    let frames = (killed.wal.len() - 32) / FRAME_BYTES;
+    let lengths: Vec<usize> =
+        (0..CUTS).map(|_| random.below(killed.wal.len())).chain((0..frames).map(|n| frame(n + 1))).collect();
+    let cut_to = |shm: &[u8]| -> Vec<_> {
+        lengths.iter().map(|bytes| (*bytes, killed.fate(&killed.db, &killed.wal[..*bytes], shm))).collect()
+    };
+    let fates = cut_to(&killed.shm);
+    assert_eq!(count("cuts of the write-ahead log", &fates)[0], fates.len(), "{fates:?}");
+    // After a power cut, nothing in the files tells a cut between two commits.
+    let fates = cut_to(&[]);
+    assert_eq!(count("cuts of the write-ahead log, no -shm", &fates)[4], 0, "{fates:?}");
+}
+
+/// A frame's header and page.
+const FRAME_BYTES: usize = 24 + 4_096;
 
 /// Where a frame of the write-ahead log begins, counted from 1.
 fn frame(number: usize) -> usize {
-    32 + (number - 1) * (24 + 4_096)
+    32 + (number - 1) * FRAME_BYTES
 }
 
 #[test]
 fn p1_an_owner_refuses_a_write_ahead_log_that_is_damaged_before_acknowledged_commits() {
     let original = original(true);
-    let frames = (original.wal.len() - 32) / (24 + 4_096);
+    let frames = (original.wal.len() - 32) / FRAME_BYTES;
     let dir = Dir::new();
     let wal = dir.path().join("planbus.db-wal");
     // In the data, the salt, the checksum, the header of the frame; and in the log's own header.
@@ -242,4 +258,33 @@ fn p1_an_owner_refuses_a_write_ahead_log_that_is_damaged_before_acknowledged_com
         assert!(store.verify().expect("reads").is_sound());
         store.close().expect("closes");
     }
+}
+
+#[test]
+fn p1_after_a_kill_an_owner_refuses_a_write_ahead_log_whose_last_commit_is_damaged_or_cut_off() {
+    let original = original(true);
+    let dir = Dir::new();
+    let lay = |wal: &[u8]| {
+        for (suffix, bytes) in [("", &original.db[..]), ("-wal", wal), ("-shm", &original.shm)] {
+            fs::write(dir.path().join(format!("planbus.db{suffix}")), bytes).expect("writes");
+        }
+    };
+    let last = original.wal.len() - FRAME_BYTES;
+    let mut damaged = original.wal.clone();
+    damaged[last + 500] ^= 4;
+    for (wal, words) in
+        [(&damaged[..], "is damaged at frame"), (&original.wal[..last], "was cut"), (&[], "was cut")]
+    {
+        lay(wal);
+        for _ in 0..2 {
+            let error = EventStore::open(dir.db()).expect_err("refused, the second time too");
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{error:?}");
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
+    // The way out that the message names.
+    lay(&original.wal[..last]);
+    fs::remove_file(dir.path().join("planbus.db-shm")).expect("removes");
+    let store = EventStore::open(dir.db()).expect("opens");
+    assert_eq!(check_dense(&store).len(), original.events.len() - original.last_commit);
 }

@@ -18,6 +18,7 @@ use super::{
     files::{Files, Found},
     guards::Guards,
     lock::OwnerLock,
+    opening::Opening,
     options::StoreOptions,
     pool::{Pool, closed},
     queue::{Queue, Unserved, Weight, Work},
@@ -25,7 +26,6 @@ use super::{
     row::NewRow,
     schema,
     signal::Signal,
-    wal_check,
     writer::{Answer, Request, Writer},
 };
 use crate::{
@@ -93,10 +93,11 @@ impl Inner {
         if files.find()? == Found::Nothing {
             create::database(&files)?;
         }
-        wal_check::refuse_damaged(&files, options.durability)?;
+        let opening = Opening::as_owner(&files, options.durability)?;
         let connection = connect::writer(&files, &options)?;
         let meta = schema::meta(&connection)?;
         let guards = Guards::hold(&files)?;
+        drop(opening);
         let writer = Writer::new(files.clone(), options.clone(), connection)?;
         let head = read::unsigned(writer.tip.seq);
         let owner = Owner {
@@ -110,11 +111,13 @@ impl Inner {
     pub(super) fn open_as_reader(path: &Path, options: StoreOptions) -> Result<Self> {
         let files = Files::resolve(path)?;
         files.refuse_network()?;
+        let opening = Opening::as_reader(&files, options.durability)?;
         let reader = connect::reader(&files, &options)?;
         schema::check(&reader.connection, &files)?;
         let meta = schema::meta(&reader.connection)?;
         // Without an owner or a directory that can be written there is no -shm file to guard.
         let guards = if reader.is_snapshot { None } else { Some(Guards::hold(&files)?) };
+        drop(opening);
         let inner = Self::new(files, options, meta.store_id, 0, guards, None);
         inner.pool.add(reader);
         Ok(inner)

@@ -18,6 +18,7 @@ mod files;
 mod guards;
 mod inner;
 mod lock;
+mod opening;
 mod options;
 mod plans;
 mod pool;
@@ -40,6 +41,7 @@ mod verify;
 mod views;
 mod wal;
 mod wal_check;
+mod wal_index;
 mod walk;
 mod writer;
 

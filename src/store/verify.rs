@@ -9,7 +9,7 @@ use super::{
     chain::{ChainHash, Link},
     files::Files,
     read, structure,
-    wal_check::WalState,
+    wal_check::{self, WalState},
     walk::{Broken, Walk},
 };
 use crate::error::Result;
@@ -110,10 +110,10 @@ impl EventStore {
 impl Verification {
     /// Adds what the write-ahead log's file says, as far as SQLite leaves it out.
     pub(super) fn add_wal(&mut self, files: &Files) -> Result<()> {
-        match files.check_wal()? {
+        match wal_check::check(files, None)? {
             WalState::Whole => {}
             torn @ WalState::Torn { .. } => self.notes.push(torn.to_string()),
-            damaged @ WalState::Damaged { .. } => self.problems.push(damaged.to_string()),
+            damaged => self.problems.push(damaged.to_string()),
         }
         Ok(())
     }

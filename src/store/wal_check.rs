@@ -11,8 +11,10 @@
 //! What a rolled-back transaction left behind the end of the log has no commit, what a failed commit
 //! left has one, and the frames of earlier generations have another salt.
 //!
-//! Reads the file alone, never through SQLite, and never changes it. Cannot see a log that was cut
-//! between two commits.
+//! A log that was cut, or whose last commit alone is damaged, looks like one that a crash tore. It is
+//! told apart by the `-shm` file that a killed owner left (`wal_index`), where that is still there.
+//!
+//! Reads the file alone, never through SQLite, and never changes it.
 
 use std::{
     fmt,
@@ -21,8 +23,13 @@ use std::{
     path::Path,
 };
 
-use super::{fault, files::Files, options::Durability, schema::PAGE_BYTES};
-use crate::error::{Error, ErrorKind, Result};
+use super::{
+    fault,
+    files::Files,
+    schema::PAGE_BYTES,
+    wal_index::{Committed, Sums, checksum},
+};
+use crate::error::Result;
 
 const HEADER_BYTES: usize = 32;
 const FRAME_HEADER_BYTES: usize = 24;
@@ -42,6 +49,11 @@ pub(super) enum WalState {
         frame: u64,
         commits: u64,
     },
+    /// The file ends before what was committed does.
+    Cut {
+        frames: u64,
+        committed: u64,
+    },
 }
 
 impl fmt::Display for WalState {
@@ -58,52 +70,51 @@ impl fmt::Display for WalState {
                 "the write-ahead log is damaged at frame {frame}, and {commits} commits or more that follow \
                  it cannot be read"
             ),
-        }
-    }
-}
-
-impl Files {
-    /// Looks at the write-ahead log.
-    pub(super) fn check_wal(&self) -> Result<WalState> {
-        check(&self.wal).map_err(|cause| fault::file("read the write-ahead log", &self.wal, cause))
-    }
-}
-
-/// Refuses a store whose write-ahead log is damaged, before SQLite overwrites what can still be seen.
-/// With `Durability::Process` a power cut alone may leave it so: then it is only told.
-pub(super) fn refuse_damaged(files: &Files, durability: Durability) -> Result<()> {
-    let wal = files.wal.display();
-    match (files.check_wal()?, durability) {
-        (WalState::Whole, _) => Ok(()),
-        (damaged @ WalState::Damaged { .. }, Durability::Full) => Err(Error::new(
-            ErrorKind::Corrupt,
-            format!(
-                "open the store {}: {damaged}; restore a backup, or keep a copy of {wal} and let `sqlite3` \
-                 checkpoint what is before the damage",
-                files.db.display()
+            Self::Cut { frames, committed } => write!(
+                f,
+                "the write-ahead log was cut: it holds {frames} of the {committed} frames that were committed"
             ),
-        )),
-        (damaged @ WalState::Damaged { .. }, Durability::Process) => {
-            tracing::error!(%wal, "planbus: {damaged}");
-            Ok(())
-        }
-        (torn @ WalState::Torn { .. }, _) => {
-            tracing::warn!(%wal, "planbus: {torn}");
-            Ok(())
         }
     }
 }
 
 /// Looks at a write-ahead log. Where an owner may be writing to it, a frame that is being written
 /// looks broken: so whatever is not whole is looked at once more.
-fn check(wal: &Path) -> io::Result<WalState> {
-    match look(wal)? {
+pub(super) fn check(files: &Files, committed: Option<Committed>) -> Result<WalState> {
+    let look = || {
+        look(&files.wal, committed)
+            .map_err(|cause| fault::file("read the write-ahead log", &files.wal, cause))
+    };
+    match look()? {
         WalState::Whole => Ok(WalState::Whole),
-        first => Ok(if look(wal)? == first { first } else { WalState::Whole }),
+        first => Ok(if look()? == first { first } else { WalState::Whole }),
     }
 }
 
-fn look(wal: &Path) -> io::Result<WalState> {
+/// Compares the length of the file with what was committed; that costs little.
+pub(super) fn check_length(files: &Files, committed: Committed) -> Result<WalState> {
+    let has_lost = has_lost(files, committed)
+        .map_err(|cause| fault::file("read the write-ahead log", &files.wal, cause))?;
+    let frame_bytes = FRAME_HEADER_BYTES as u64 + PAGE_BYTES;
+    let frames = files.wal_bytes().saturating_sub(HEADER_BYTES as u64) / frame_bytes;
+    Ok(match has_lost && frames < committed.frames {
+        true => WalState::Cut { frames, committed: committed.frames },
+        false => WalState::Whole,
+    })
+}
+
+/// Whether frames that the file does not hold are lost.
+fn has_lost(files: &Files, committed: Committed) -> io::Result<bool> {
+    let mut header = [0; HEADER_BYTES];
+    let has_header = match File::open(&files.wal) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => false,
+        opened => fill(&mut opened?, &mut header)?,
+    };
+    // Without any log the database stands for itself, once everything was copied into it.
+    Ok(if has_header { header[16..24] == committed.salt } else { !committed.is_copied })
+}
+
+fn look(wal: &Path, committed: Option<Committed>) -> io::Result<WalState> {
     let file = match File::open(wal) {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(WalState::Whole),
         opened => opened?,
@@ -128,11 +139,8 @@ fn look(wal: &Path) -> io::Result<WalState> {
     Ok(other
         .into_iter()
         .fold(scan, |best, other| if commits(&other) > commits(&best) { other } else { best })
-        .verdict())
+        .verdict(committed))
 }
-
-/// The two running sums of SQLite's checksum.
-type Sums = (u32, u32);
 
 /// A walk over the frames.
 struct Scan {
@@ -198,26 +206,17 @@ impl Scan {
         self.commits_max = self.commits_max.max(self.commits);
     }
 
-    fn verdict(&self) -> WalState {
-        match (self.broken_at, self.commits_max) {
-            (None, _) | (_, 0) => WalState::Whole,
-            (Some(frame), 1) => WalState::Torn { frame },
-            (Some(frame), commits) => WalState::Damaged { frame, commits },
+    fn verdict(&self, committed: Option<Committed>) -> WalState {
+        let Some(frame) = self.broken_at else { return WalState::Whole };
+        let is_committed =
+            committed.is_some_and(|committed| Some(committed.salt) == self.salt && frame <= committed.frames);
+        match self.commits_max {
+            commits @ 2.. => WalState::Damaged { frame, commits },
+            commits if is_committed => WalState::Damaged { frame, commits: commits.max(1) },
+            1 => WalState::Torn { frame },
+            _ => WalState::Whole,
         }
     }
-}
-
-fn checksum((mut first, mut second): Sums, bytes: &[u8], is_big_endian: bool) -> Sums {
-    let (pairs, _) = bytes.as_chunks::<8>();
-    for &[a, b, c, d, e, f, g, h] in pairs {
-        let (left, right) = match is_big_endian {
-            true => (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])),
-            false => (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])),
-        };
-        first = first.wrapping_add(left).wrapping_add(second);
-        second = second.wrapping_add(right).wrapping_add(first);
-    }
-    (first, second)
 }
 
 /// The big-endian word at an offset.
