@@ -245,3 +245,33 @@ impl Walk {
         Ok((row.get_ref(CHAIN)? == ValueRef::Blob(&link)).then_some(link))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        event::{Event, PlanStarted},
+        store::EventStore,
+    };
+
+    #[test]
+    fn p12_a_walk_that_retention_overtakes_goes_on_from_the_new_anchor() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("planbus.db");
+        let store = EventStore::open(&path).expect("opens");
+        for _ in 0..20 {
+            store.save(&Event::new("plan", PlanStarted::new("a goal"))).expect("commits");
+        }
+        let log = Connection::open(&path).expect("opens");
+        let mut walk = Walk::start(&log, None).expect("starts");
+        log.execute_batch(
+            "BEGIN;
+             UPDATE store_meta SET value = (SELECT chain FROM plan_events WHERE id = 7) WHERE key = 'chain_anchor';
+             INSERT INTO store_meta VALUES ('chain_anchor_seq', 7);
+             DELETE FROM plan_events WHERE id <= 7; COMMIT;",
+        )
+        .expect("prunes");
+        while walk.step(&log).expect("reads") {}
+        assert_eq!((walk.broken, walk.first_seq(), walk.seq, walk.events), (None, 8, 20, 13));
+    }
+}
