@@ -33,9 +33,18 @@ impl Dir {
     }
 }
 
-/// A directory in memory where there is one, for what syncs often and needs no disk for it.
+/// What a test needs at most in memory.
+#[cfg(target_os = "linux")]
+const MEMORY_BYTES: u64 = 512 << 20;
+
+/// A directory in memory where there is room, for what syncs often and needs no disk for it.
+#[cfg(target_os = "linux")]
 pub(crate) fn memory_dir() -> tempfile::TempDir {
-    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory for the test")
+    let memory = Path::new("/dev/shm");
+    let has_room = nix::sys::statvfs::statvfs(memory)
+        .is_ok_and(|found| found.blocks_available() * found.fragment_size() >= MEMORY_BYTES);
+    let in_memory = if has_room { tempfile::tempdir_in(memory).ok() } else { None };
+    in_memory.unwrap_or_else(|| tempfile::tempdir().expect("a directory for the test"))
 }
 
 /// A small event.
