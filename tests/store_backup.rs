@@ -52,6 +52,15 @@ fn check_whole(path: &Path) -> usize {
     check_dense(&store).len()
 }
 
+/// Sets a flag when it is dropped.
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_backup_ends_while_others_publish_and_holds_all_that_was_acknowledged_before() {
     let dir = Dir::new();
@@ -67,6 +76,8 @@ fn a_backup_ends_while_others_publish_and_holds_all_that_was_acknowledged_before
                 }
             });
         }
+        // The publishers stop when a check fails too.
+        let _stop = SetOnDrop(&is_over);
         for round in 0..5 {
             wait_until("publishing goes on", || acknowledged.load(Ordering::SeqCst) > round * 200);
             let before = acknowledged.load(Ordering::SeqCst);
@@ -77,7 +88,6 @@ fn a_backup_ends_while_others_publish_and_holds_all_that_was_acknowledged_before
             assert_eq!(report.bytes, fs::metadata(&path).expect("is there").len());
             assert_eq!(check_whole(&path) as u64, report.verification.events);
         }
-        is_over.store(true, Ordering::Relaxed);
     });
     store.close().expect("closes");
     let expected: Vec<_> = (0..5).map(|round| format!("backup-{round}.db")).collect();
