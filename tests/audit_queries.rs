@@ -324,6 +324,27 @@ fn the_views_bear_what_no_program_should_have_written() {
 }
 
 #[test]
+fn a_tree_of_plans_that_all_spawn_each_other_ends_with_every_spawn_once() {
+    const PLANS: i64 = 25;
+    const DEEP: i64 = 300;
+    let dir = Dir::new();
+    let store = EventStore::open(dir.db()).expect("opens");
+    let bus = EventBus::builder().store(store.clone()).build().expect("builds");
+    let all = (0..PLANS).flat_map(|from| (0..PLANS).map(move |to| (format!("p{from}"), format!("p{to}"))));
+    let deep = (0..DEEP).map(|level| (format!("deep-{level}"), format!("deep-{}", level + 1)));
+    let spawns = all.chain(deep).map(|(from, to)| Event::new(from, SubplanSpawned::new(to)));
+    bus.publish_all(spawns).expect("commits");
+    let log = Connection::open(dir.db()).expect("opens");
+    let ask = |root: &str| -> (i64, i64) {
+        let sql = "SELECT count(*), max(depth) FROM plan_tree WHERE tenant = 'default' AND root = ?1";
+        log.query_row(sql, [root], |row| Ok((row.get(0)?, row.get(1)?))).expect("ends")
+    };
+    assert_eq!(ask("p0"), (PLANS * PLANS, 2), "every spawn, where it is nearest to the root");
+    assert_eq!(ask("deep-0"), (256, 256), "no deeper than a tree may be");
+    assert_eq!(ask("deep-290"), (10, 10));
+}
+
+#[test]
 fn the_days_of_the_log_are_found_by_halving_as_by_counting() {
     let dir = Dir::new();
     let store = EventStore::open(dir.db()).expect("opens");

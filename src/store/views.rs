@@ -123,38 +123,41 @@ WHERE call.event_type = 'ToolCalled'
 "#;
 
 /// One row for every plan that a plan spawned, directly or through others. Any plan may be the
-/// root. The walk is a function of the root's row, so `WHERE root = ..` walks from there alone;
-/// plans that spawn each other end at the depth or the number of rows that a walk may have.
+/// root. The walk is a function of the root's row, so `WHERE root = ..` walks from there alone. It
+/// goes from plan to plan and not from spawn to spawn, and ends at as many levels and plans as a
+/// `PlanTree` of the library, so plans that all spawn each other keep it busy for no more than that.
+/// Only a plan's first spawn walks; a filter beside the walk might be looked at behind it. `CROSS JOIN`
+/// keeps newer SQLite from looking at all spawns for each plan of the walk.
 const PLAN_TREE: &str = r#"
 SELECT plan.tenant, plan.plan_id AS root, step.value ->> 0 AS parent, step.value ->> 1 AS child,
     step.value ->> 2 AS depth, step.value ->> 3 AS seq
-FROM plan_events AS plan, json_each((
-    WITH RECURSIVE walk(parent, child, depth, seq) AS (
-        SELECT spawn.plan_id,
-            CASE WHEN json_valid(spawn.payload) THEN
-                CASE json_type(spawn.payload, '$.subplan') WHEN 'text' THEN spawn.payload ->> '$.subplan' END END,
-            1, spawn.id
-        FROM plan_events AS spawn
-        WHERE spawn.event_type = 'SubplanSpawned'
-            AND spawn.tenant = plan.tenant AND spawn.plan_id = plan.plan_id
+FROM plan_events AS plan, json_each(CASE WHEN NOT EXISTS (
+    SELECT 1 FROM plan_events AS earlier
+    WHERE earlier.event_type = 'SubplanSpawned'
+        AND earlier.tenant = plan.tenant AND earlier.plan_id = plan.plan_id AND earlier.id < plan.id)
+THEN (
+    WITH RECURSIVE walk(plan_id, depth) AS (
+        SELECT plan.plan_id, 0
         UNION
-        SELECT spawn.plan_id,
-            CASE WHEN json_valid(spawn.payload) THEN
-                CASE json_type(spawn.payload, '$.subplan') WHEN 'text' THEN spawn.payload ->> '$.subplan' END END,
-            walk.depth + 1, spawn.id
-        FROM walk JOIN plan_events AS spawn ON spawn.event_type = 'SubplanSpawned'
-            AND spawn.tenant = plan.tenant AND spawn.plan_id = walk.child
-        WHERE walk.depth < 256
-        LIMIT 100000
+        SELECT CASE WHEN json_valid(spawn.payload) THEN CASE json_type(spawn.payload, '$.subplan')
+            WHEN 'text' THEN spawn.payload ->> '$.subplan' END END, walk.depth + 1
+        FROM walk CROSS JOIN plan_events AS spawn ON spawn.event_type = 'SubplanSpawned'
+            AND spawn.tenant = plan.tenant AND spawn.plan_id = walk.plan_id
+        WHERE walk.depth < 255
+        LIMIT 10000
     )
     SELECT json_group_array(json_array(parent, child, depth, seq)) FROM (
-        SELECT parent, child, min(depth) AS depth, min(seq) AS seq FROM walk
-        WHERE child IS NOT NULL GROUP BY parent, child ORDER BY 3, 4)
-)) AS step
+        SELECT parent.plan_id AS parent,
+            CASE WHEN json_valid(spawn.payload) THEN CASE json_type(spawn.payload, '$.subplan')
+                WHEN 'text' THEN spawn.payload ->> '$.subplan' END END AS child,
+            parent.depth + 1 AS depth, min(spawn.id) AS seq
+        FROM (SELECT plan_id, min(depth) AS depth FROM walk GROUP BY plan_id) AS parent
+        CROSS JOIN plan_events AS spawn ON spawn.event_type = 'SubplanSpawned'
+            AND spawn.tenant = plan.tenant AND spawn.plan_id = parent.plan_id
+        GROUP BY 1, 2 ORDER BY 3, 4)
+    WHERE child IS NOT NULL
+) ELSE '[]' END) AS step
 WHERE plan.event_type = 'SubplanSpawned'
-    AND NOT EXISTS (SELECT 1 FROM plan_events AS earlier
-        WHERE earlier.event_type = 'SubplanSpawned'
-            AND earlier.tenant = plan.tenant AND earlier.plan_id = plan.plan_id AND earlier.id < plan.id)
 "#;
 
 /// One row for every day on which events were recorded. `recorded_at` never decreases, so the end
