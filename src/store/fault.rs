@@ -38,7 +38,13 @@ pub(super) fn file(doing: &str, path: &Path, cause: io::Error) -> Error {
 
 /// The kind of a failure of SQLite.
 pub(super) fn kind_of(cause: &rusqlite::Error) -> ErrorKind {
-    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, SqlInputError, Utf8Error,
+    };
+    // Our SQL is fixed: where it does not compile, the tables are not those that planbus made.
+    if matches!(cause, SqlInputError { .. }) {
+        return ErrorKind::Corrupt;
+    }
     let Some(error) = cause.sqlite_error() else {
         return match cause {
             // A value that planbus never wrote.
