@@ -288,3 +288,29 @@ fn p1_after_a_kill_an_owner_refuses_a_write_ahead_log_whose_last_commit_is_damag
     let store = EventStore::open(dir.db()).expect("opens");
     assert_eq!(check_dense(&store).len(), original.events.len() - original.last_commit);
 }
+
+#[test]
+fn what_an_owner_left_to_power_cuts_is_opened_by_any_owner_until_one_ends_well() {
+    let dir = Dir::new();
+    let beside = |suffix: &str| dir.path().join(format!("planbus.db{suffix}"));
+    let note = || fs::read_to_string(beside(".lock")).expect("reads");
+    let owner = EventStore::options().durability(Durability::Process).open(dir.db()).expect("creates");
+    let note_of_the_dead = note();
+    owner.close().expect("closes");
+    assert_eq!(note(), "", "an owner that ends well leaves nothing to know");
+
+    let original = original(true);
+    let mut damaged = original.wal.clone();
+    damaged[frame(2) + 1_000] ^= 1;
+    let lay = || {
+        fs::write(dir.db(), &original.db).expect("writes");
+        fs::write(beside("-wal"), &damaged).expect("writes");
+    };
+    lay();
+    fs::write(beside(".lock"), &note_of_the_dead).expect("writes");
+    let next = EventStore::open(dir.db()).expect("opens with what the power cut left");
+    assert_eq!(note(), note_of_the_dead, "were this one killed, the log could still look so");
+    next.close().expect("closes");
+    lay();
+    assert_eq!(EventStore::open(dir.db()).expect_err("refused").kind(), ErrorKind::Corrupt);
+}

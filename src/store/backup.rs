@@ -20,6 +20,7 @@ use super::{
     files::{Files, Found},
     inner::Inner,
     lock::{self, OwnerLock},
+    options::Durability,
     schema,
     verify::{self, Verification},
 };
@@ -118,7 +119,7 @@ fn restore(from: &Path, to: &Path) -> Result<Verification> {
     let source = EventStore::open_read_only(from)?;
     let files = Files::resolve(to)?;
     files.refuse_network()?;
-    let lock = OwnerLock::take(&files)?;
+    let lock = OwnerLock::take(&files, Durability::Full)?;
     let restored = restore_as_owner(&source.inner, &files);
     lock.release();
     restored

@@ -86,8 +86,8 @@ pub(super) fn put_in_place(temporary: &Path, files: &Files) -> Result<()> {
     sync_directory(&files.directory).map_err(failed)
 }
 
-/// Makes a rename survive a power cut.
-fn sync_directory(directory: &Path) -> io::Result<()> {
+/// Makes a new name survive a power cut.
+pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
 }
 

@@ -88,12 +88,12 @@ impl Inner {
         let files = Files::resolve(path)?;
         files.refuse_network()?;
         files.find()?;
-        let lock = OwnerLock::take(&files)?;
+        let lock = OwnerLock::take(&files, options.durability)?;
         create::remove_leftovers(&files)?;
         if files.find()? == Found::Nothing {
             create::database(&files)?;
         }
-        let opening = Opening::as_owner(&files, options.durability)?;
+        let opening = Opening::as_owner(&files, lock.durability())?;
         let connection = connect::writer(&files, &options)?;
         let meta = schema::meta(&connection)?;
         let guards = Guards::hold(&files)?;
@@ -111,7 +111,7 @@ impl Inner {
     pub(super) fn open_as_reader(path: &Path, options: StoreOptions) -> Result<Self> {
         let files = Files::resolve(path)?;
         files.refuse_network()?;
-        let opening = Opening::as_reader(&files, options.durability)?;
+        let opening = Opening::as_reader(&files)?;
         let reader = connect::reader(&files, &options)?;
         schema::check(&reader.connection, &files)?;
         let meta = schema::meta(&reader.connection)?;

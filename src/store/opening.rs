@@ -7,6 +7,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::{
     files::Files,
     guards::Guards,
+    lock,
     options::Durability,
     wal_check::{self, WalState},
     wal_index::{self, Committed},
@@ -31,8 +32,9 @@ impl Opening {
     }
 
     /// Refuses a write-ahead log that was cut, as its length tells.
-    pub(super) fn as_reader(files: &Files, durability: Durability) -> Result<Self> {
+    pub(super) fn as_reader(files: &Files) -> Result<Self> {
         let opening = Self(OPENING.lock());
+        let durability = lock::durability(files);
         // While an owner writes, what is read first may be of another moment than what is read next.
         if check_length(files, committed(files))? != WalState::Whole {
             refuse(files, check_length(files, committed(files))?, durability)?;
