@@ -1,9 +1,14 @@
-//! The write-ahead log under a foreign transaction that stays open: it grows, is told, and its file
-//! comes back when the reader is gone.
+//! The write-ahead log and those who read: it stays short whatever our own readers do. Under a foreign
+//! transaction that stays open it grows, is told, and its file comes back when the reader is gone.
 
 #![cfg(feature = "sqlite")]
 
 mod store_support;
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
 
 use planbus::*;
 use rusqlite::Connection;
@@ -48,4 +53,36 @@ fn a_transaction_that_stays_open_is_seen_and_the_file_is_short_again_when_it_is_
     drop(reader);
     store.close().expect("closes");
     assert!(!dir.path().join("planbus.db-wal").exists(), "and gone with its owner");
+}
+
+#[test]
+fn readers_whose_pages_overlap_without_a_pause_do_not_keep_the_log_growing() {
+    const READERS: usize = 4;
+    const EVENTS: usize = 4_000;
+    const EVENT_BYTES: usize = 20_000;
+    let dir = Dir::new();
+    let store = EventStore::options().durability(Durability::Process).open(dir.db()).expect("opens");
+    let is_over = AtomicBool::new(false);
+    let longest = thread::scope(|threads| {
+        for _ in 0..READERS {
+            threads.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    store.read_after(0, 100).expect("reads");
+                }
+            });
+        }
+        let text = "x".repeat(EVENT_BYTES);
+        let mut longest = 0;
+        for number in 0..EVENTS {
+            let event = Event::untyped("plan", "note", serde_json::json!({"number": number, "text": text}));
+            store.save(&event).expect("commits");
+            if number % STRIDE == 0 {
+                longest = longest.max(store.stats().expect("reads").wal_pages.unwrap_or(0));
+            }
+        }
+        is_over.store(true, Ordering::Relaxed);
+        longest
+    });
+    let written = (EVENTS * EVENT_BYTES) as u64 / 4_096;
+    assert!(longest > 0 && longest < written / 2, "{longest} pages of {written} that were written");
 }

@@ -26,7 +26,7 @@ impl Inner {
         self.with_writer(|writer| {
             let done = writer.change(doing, rows, work);
             if writer.checkpoints.has_look_due() {
-                writer.look_after_wal();
+                writer.look_after_wal(&self.pool);
             }
             done
         })

@@ -57,7 +57,7 @@ pub(super) struct Inner {
     pub(super) signal: Signal,
     /// `None` when the store was opened for reading only.
     pub(super) owner: Option<Owner>,
-    pool: Pool,
+    pub(super) pool: Pool,
     /// Held until SQLite has closed all of its files.
     guards: Mutex<Option<Arc<Guards>>>,
     is_closed: AtomicBool,
@@ -315,7 +315,7 @@ impl Work<Request, Served> for Committer<'_> {
 
     fn chore(&self) {
         if let Some(writer) = self.owner.writer.lock().as_mut() {
-            writer.look_after_wal();
+            writer.look_after_wal(&self.inner.pool);
         }
     }
 }

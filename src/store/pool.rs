@@ -3,6 +3,8 @@
 //! A reader never holds a transaction for longer than one page: a long one would keep the
 //! write-ahead log from being reused.
 
+use std::time::{Duration, Instant};
+
 use parking_lot::{Condvar, Mutex};
 
 use super::{
@@ -14,6 +16,9 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// The most connections that read at one time; further readers wait for one.
 const CONNECTIONS_MAX: usize = 8;
+
+/// How long a pause waits for those who are reading.
+const PAUSE_MAX: Duration = Duration::from_millis(20);
 
 /// The pool.
 #[derive(Debug)]
@@ -29,6 +34,7 @@ pub(super) struct Pool {
 struct State {
     idle: Vec<Reader>,
     in_use: usize,
+    is_paused: bool,
     is_closed: bool,
 }
 
@@ -53,7 +59,9 @@ impl Pool {
 
     fn lend(&self) -> Result<Lent<'_>> {
         let mut state = self.state.lock();
-        while !state.is_closed && state.idle.is_empty() && state.in_use >= CONNECTIONS_MAX {
+        while !state.is_closed
+            && (state.is_paused || state.idle.is_empty() && state.in_use >= CONNECTIONS_MAX)
+        {
             self.returned.wait(&mut state);
         }
         if state.is_closed {
@@ -66,6 +74,16 @@ impl Pool {
             lent.reader = Some(connect::reader(&self.files, &self.options)?);
         }
         Ok(lent)
+    }
+
+    /// Lets nobody begin to read until what is returned is dropped, and waits a moment for those who
+    /// are reading. Only one at a time may pause: the one who writes.
+    pub(super) fn pause(&self) -> Paused<'_> {
+        let deadline = Instant::now() + PAUSE_MAX;
+        let mut state = self.state.lock();
+        state.is_paused = true;
+        while state.in_use > 0 && !self.returned.wait_until(&mut state, deadline).timed_out() {}
+        Paused { pool: self }
     }
 
     /// Closes the connections, once those in use came back.
@@ -87,6 +105,18 @@ impl Pool {
             state.is_closed = true;
             std::mem::take(&mut state.idle).into_iter().for_each(std::mem::forget);
         }
+    }
+}
+
+/// Nobody begins to read while this lives.
+pub(super) struct Paused<'a> {
+    pool: &'a Pool,
+}
+
+impl Drop for Paused<'_> {
+    fn drop(&mut self) {
+        self.pool.state.lock().is_paused = false;
+        self.pool.returned.notify_all();
     }
 }
 

@@ -4,18 +4,22 @@
 //! Runs on the thread that led the last commit. Decides nothing (`checkpoint` does), and fails no
 //! publisher: what it cannot do now it tries again later.
 
-use super::{checkpoint::checkpoint, connect::WRITER_CACHE, schema::PAGE_BYTES, writer::Writer};
+use super::{checkpoint::checkpoint, connect::WRITER_CACHE, pool::Pool, schema::PAGE_BYTES, writer::Writer};
 
 /// A cache that a growing transaction does not fit into.
 const SPILL_CACHE_PAGES: u64 = 10;
 
 impl Writer {
     /// Looks at the write-ahead log, and copies it into the database when it is time.
-    pub(super) fn look_after_wal(&mut self) {
+    ///
+    /// Readers whose pages overlap without a pause would pin the log for ever: where they kept it from
+    /// being copied, `readers` of this process are held up for a moment.
+    pub(super) fn look_after_wal(&mut self, readers: &Pool) {
         let Some(connection) = &self.connection else { return };
         match checkpoint(connection, "NOOP") {
             Ok((pages, _)) => {
-                if self.checkpoints.is_due(pages) {
+                if self.checkpoints.is_due(pages) && !self.copy_wal() {
+                    let _quiet = readers.pause();
                     self.copy_wal();
                 }
                 if self.checkpoints.has_warning(pages) {
@@ -31,15 +35,19 @@ impl Writer {
         }
     }
 
-    /// Copies the write-ahead log into the database, as far as readers let it.
-    pub(super) fn copy_wal(&mut self) {
-        let Some(connection) = &self.connection else { return };
+    /// Copies the write-ahead log into the database, as far as readers let it; whether that is all.
+    pub(super) fn copy_wal(&mut self) -> bool {
+        let Some(connection) = &self.connection else { return false };
         match checkpoint(connection, "PASSIVE") {
             Ok((pages, copied)) => {
                 tracing::debug!(pages, copied, "planbus.checkpoint");
                 self.checkpoints.learn(pages, copied);
+                copied == pages
             }
-            Err(cause) => self.put_off(&cause),
+            Err(cause) => {
+                self.put_off(&cause);
+                false
+            }
         }
     }
 
