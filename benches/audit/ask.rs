@@ -8,13 +8,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use planbus::{Event, EventBus, EventId, EventStore};
+use planbus::{Event, EventBus, EventId, EventStore, Retention};
 use serde_json::json;
 
 use super::log::DAYS;
 
 /// How often each question is asked; the median counts.
 const ROUNDS: usize = 5;
+/// How many events a prune removes.
+const PRUNED: u64 = 10_000;
 /// How many events a follower is shown.
 const FOLLOWED: usize = 200;
 /// The page's queries, and what stands in them to be replaced.
@@ -101,12 +103,16 @@ fn planbus(path: &Path) -> Command {
 fn commands(path: &Path, picked: &Picked) {
     head("The program");
     let plan = picked.plan.as_str();
-    let commands: [&[&str]; 9] = [
+    let commands: [&[&str]; 13] = [
         &["plans", "--last", "50"],
         &["plans", "--last", "50", "--roots"],
         &["plans", "--last", "50", "--status", "running"],
         &["plans", "--last", "50", "--status", "failed"],
         &["show", plan],
+        &["show", plan, "--timeline"],
+        &["export", "--plan", plan, "--subplans"],
+        &["stats"],
+        &["prune", "--older-than", "30d", "--dry-run"],
         &["events", "--plan", plan],
         &["events", "--last", "50"],
         &["events", "--last", "50", "--type", "PlanFailed"],
@@ -124,7 +130,23 @@ fn reads(store: &EventStore, picked: &Picked) {
         assert_eq!(store.read_after(picked.seq, 1_000).expect("reads").len(), 1_000);
     });
     ask("the summary of a plan", || assert!(store.plan(picked.plan.as_str()).expect("reads").is_some()));
-    // Retention's row belongs here: what one step of a prune takes.
+}
+
+/// Opening looks for plans that were left unfinished.
+fn open(path: &Path) -> EventStore {
+    head("The owner");
+    ask("opening and closing the store", || {
+        EventStore::open(path).and_then(|store| store.close()).expect("opens")
+    });
+    EventStore::open(path).expect("opens")
+}
+
+fn prune(store: &EventStore) {
+    let mut keep = store.stats().expect("reads").events;
+    ask(&format!("pruning the oldest {PRUNED} events, and giving their space back"), || {
+        keep -= PRUNED;
+        assert_eq!(store.prune(Retention::keep_last(keep)).expect("prunes").removed, PRUNED);
+    });
 }
 
 /// A process that is killed when the bench is done with it.
@@ -178,7 +200,7 @@ fn follow(store: &EventStore, path: &Path) {
 }
 
 pub(crate) fn run(path: &Path) {
-    let store = EventStore::open(path).expect("opens");
+    let store = open(path);
     println!(
         "{} events, {} MB",
         store.head().expect("a head"),
@@ -189,5 +211,6 @@ pub(crate) fn run(path: &Path) {
     commands(path, &picked);
     reads(&store, &picked);
     follow(&store, path);
+    prune(&store);
     store.close().expect("closes");
 }
