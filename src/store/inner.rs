@@ -1,4 +1,4 @@
-//! What all handles of a store share: opening it, committing to it, reading from it, closing it.
+//! What all handles of a store share: opening it, reading from it, closing it; `commit` has the rest.
 //!
 //! Nothing here outlives a fork: in a child every use fails, and dropping closes nothing.
 
@@ -21,32 +21,15 @@ use super::{
     opening::Opening,
     options::StoreOptions,
     pool::{Pool, closed},
-    queue::{Queue, Unserved, Weight, Work},
-    read,
-    row::NewRow,
-    schema,
+    queue::{Queue, Weight},
+    read, schema,
     signal::Signal,
-    writer::{Answer, Request, Writer},
+    writer::{Request, Served, Writer},
 };
-use crate::{
-    error::{Error, ErrorKind, Result},
-    event::Event,
-};
+use crate::error::{Error, ErrorKind, Result};
 
 /// The most rows and bytes that one transaction takes from several requests.
 const TRANSACTION_LIMIT: Weight = Weight { rows: 1_000, bytes: 8 << 20 };
-/// The most events, and bytes of them, that one request may commit.
-const REQUEST_MAX_EVENTS: usize = 100_000;
-const REQUEST_MAX_BYTES: usize = 512 << 20;
-
-/// An event that was committed.
-#[derive(Clone, Debug)]
-pub(crate) struct Stored {
-    /// The event, with its seq and the time when it was recorded.
-    pub(crate) event: Event,
-    /// It was there before, with the same content.
-    pub(crate) duplicate: bool,
-}
 
 /// A store that is open, or was.
 #[derive(Debug)]
@@ -70,17 +53,10 @@ pub(super) struct Inner {
 /// What only the owner has.
 #[derive(Debug)]
 pub(super) struct Owner {
-    queue: Queue<Request, Served>,
+    pub(super) queue: Queue<Request, Served>,
     /// `None` once closed.
     pub(super) writer: Mutex<Option<Writer>>,
     lock: Mutex<Option<OwnerLock>>,
-}
-
-/// A request that comes back with its answer.
-#[derive(Debug)]
-struct Served {
-    request: Request,
-    answer: Answer,
 }
 
 impl Inner {
@@ -145,61 +121,12 @@ impl Inner {
         }
     }
 
-    /// Commits events: all or none.
-    pub(super) fn commit(&self, events: Vec<Event>) -> Result<Vec<Stored>> {
-        self.check_open()?;
-        let owner = self.owner()?;
-        if events.is_empty() {
-            return Ok(Vec::new());
-        }
-        let request = self.encode(events)?;
-        let bytes = request.rows.iter().map(NewRow::bytes).sum();
-        let weight = Weight { rows: request.rows.len(), bytes };
-        if bytes > REQUEST_MAX_BYTES {
-            let problem =
-                format!("events: must be at most {REQUEST_MAX_BYTES} bytes in one commit, got {bytes}");
-            return Err(Error::new(ErrorKind::TooLarge, problem));
-        }
-        let served = owner.queue.submit(request, weight, &Committer { inner: self, owner });
-        let Served { request, answer } = served.map_err(|unserved| match unserved {
-            Unserved::Closed => closed(),
-            Unserved::Abandoned => Error::new(
-                ErrorKind::Indeterminate,
-                "the thread that was committing the event panicked; publishing it again with the same event \
-                 id settles whether it is in the log",
-            ),
-        })?;
-        let placed = answer?;
-        let stored = request.rows.into_iter().zip(placed).map(|(row, placed)| {
-            let mut event = row.event;
-            let envelope = event.envelope_mut();
-            envelope.seq = Some(placed.seq);
-            envelope.recorded_at = Some(placed.recorded_at);
-            Stored { event, duplicate: placed.duplicate }
-        });
-        Ok(stored.collect())
-    }
-
     /// What the owner has; refused where the store was opened for reading.
     pub(super) fn owner(&self) -> Result<&Owner> {
         self.owner.as_ref().ok_or_else(|| {
             let problem = format!("the store {} was opened read-only", self.files.db.display());
             Error::new(ErrorKind::ReadOnly, problem)
         })
-    }
-
-    fn encode(&self, events: Vec<Event>) -> Result<Request> {
-        let count = events.len();
-        if count > REQUEST_MAX_EVENTS {
-            let problem = format!("events: must be at most {REQUEST_MAX_EVENTS} in one commit, got {count}");
-            return Err(Error::new(ErrorKind::TooLarge, problem));
-        }
-        let limit = self.options.payload_max_bytes;
-        let rows = events.into_iter().enumerate().map(|(at, event)| {
-            NewRow::encode(event, limit)
-                .map_err(|error| if count == 1 { error } else { error.within(format!("event {}", at + 1)) })
-        });
-        Ok(Request { rows: rows.collect::<Result<_>>()? })
     }
 
     /// Lends a connection to `work`, which must not keep a transaction open for long.
@@ -289,37 +216,6 @@ impl Drop for Inner {
     }
 }
 
-/// What the leader of the queue does.
-struct Committer<'a> {
-    inner: &'a Inner,
-    owner: &'a Owner,
-}
-
-impl Work<Request, Served> for Committer<'_> {
-    fn serve(&self, batch: Vec<Request>) -> Vec<Served> {
-        let mut writer = self.owner.writer.lock();
-        let answers = match writer.as_mut() {
-            Some(writer) => {
-                let answers = writer.commit(&batch);
-                self.inner.signal.advance(read::unsigned(writer.tip.seq));
-                answers
-            }
-            None => batch.iter().map(|_| Err(closed())).collect(),
-        };
-        batch.into_iter().zip(answers).map(|(request, answer)| Served { request, answer }).collect()
-    }
-
-    fn has_chore(&self) -> bool {
-        self.owner.writer.lock().as_ref().is_some_and(|writer| writer.checkpoints.has_look_due())
-    }
-
-    fn chore(&self) {
-        if let Some(writer) = self.owner.writer.lock().as_mut() {
-            writer.look_after_wal(&self.inner.pool);
-        }
-    }
-}
-
 impl Writer {
     /// Moves the write-ahead log into the database and closes the connection.
     fn close(mut self) -> Result<()> {
@@ -339,7 +235,7 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::PlanStarted;
+    use crate::event::{Event, PlanStarted};
 
     fn event() -> Event {
         Event::new("plan", PlanStarted::new("a goal"))

@@ -10,6 +10,7 @@ mod backup;
 mod chain;
 mod change;
 mod checkpoint;
+mod commit;
 mod connect;
 mod create;
 mod cursors;
@@ -64,7 +65,7 @@ pub use self::{
     verify::Verification,
     walk::{Broken, Damage},
 };
-pub(crate) use self::{inner::Stored, tail::LogTail};
+pub(crate) use self::{commit::Stored, tail::LogTail};
 use crate::{
     error::{Error, Result},
     event::{Event, EventId, EventType, PlanId, Tenant},

@@ -46,6 +46,13 @@ pub(super) struct Placed {
 /// The answer to one request.
 pub(super) type Answer = Result<Vec<Placed>>;
 
+/// A request that comes back with its answer.
+#[derive(Debug)]
+pub(super) struct Served {
+    pub(super) request: Request,
+    pub(super) answer: Answer,
+}
+
 /// The end of the log.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tip {
