@@ -19,9 +19,9 @@ use super::{
     EventStore, connect, create, fault,
     files::{Files, Found},
     inner::Inner,
-    lock::{self, OwnerLock},
+    lock::{self, Note, OwnerLock},
     options::Durability,
-    schema,
+    read, schema,
     verify::{self, Verification},
 };
 use crate::error::{Error, ErrorKind, Result};
@@ -121,7 +121,7 @@ fn restore(from: &Path, to: &Path) -> Result<Verification> {
     files.refuse_network()?;
     let lock = OwnerLock::take(&files, Durability::Full)?;
     let restored = restore_as_owner(&source.inner, &files);
-    lock.release();
+    lock.release(true);
     restored
 }
 
@@ -161,10 +161,11 @@ fn make_empty(file: &File) -> io::Result<()> {
 
 /// Copies a store into an empty file, and checks the copy.
 fn copy(source: &Inner, to: &Path) -> Result<Verification> {
+    let note = Note::read(&source.files);
     source.read(|connection| copy_pages(connection, to))?;
     let copied = connect::immutable(to).map_err(|cause| fault::sqlite("read the copy", cause))?;
     let mut verification = verify::verify_file(&copied)?;
-    verification.add_wal(&source.files)?;
+    verification.add_losses(&source.files, note, read::bounds(&copied)?.head)?;
     Ok(verification)
 }
 

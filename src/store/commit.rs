@@ -92,7 +92,11 @@ impl Work<Request, Served> for Committer<'_> {
         let answers = match writer.as_mut() {
             Some(writer) => {
                 let answers = writer.commit(&batch);
-                self.inner.signal.advance(read::unsigned(writer.tip.seq));
+                let head = read::unsigned(writer.tip.seq);
+                if let Some(lock) = self.owner.lock.lock().as_mut() {
+                    lock.acknowledge(head);
+                }
+                self.inner.signal.advance(head);
                 answers
             }
             None => batch.iter().map(|_| Err(closed())).collect(),

@@ -20,10 +20,15 @@ pub(super) const WRITER_CACHE: &str = "PRAGMA cache_size = -16384";
 /// How many prepared statements a connection keeps.
 const STATEMENTS_MAX: usize = 64;
 
-/// Opens the connection that writes, on a store that is complete.
-pub(super) fn writer(files: &Files, options: &StoreOptions) -> Result<Connection> {
+/// Opens the connection that writes, on a store that is complete and that `check` finds nothing wrong
+/// with. A store that is refused stays as it is.
+pub(super) fn writer(
+    files: &Files,
+    options: &StoreOptions,
+    check: impl FnOnce(&Connection) -> Result<()>,
+) -> Result<Connection> {
     refuse_empty(files)?;
-    // A refused store must stay as it is: closing it must not move its write-ahead log.
+    // Closing a store that is refused must not move its write-ahead log.
     let leave_wal = files.wal_has_content();
     let failed = |cause| opening(files, cause);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -31,6 +36,7 @@ pub(super) fn writer(files: &Files, options: &StoreOptions) -> Result<Connection
     connection.busy_timeout(options.busy_timeout).map_err(failed)?;
     set_no_checkpoint_on_close(&connection, leave_wal).map_err(failed)?;
     let version = schema::check(&connection, files)?;
+    check(&connection)?;
     if connection.is_readonly(rusqlite::MAIN_DB).map_err(failed)? {
         let shown = files.db.display();
         let problem = format!("open the store {shown}: the file cannot be written; open it read-only");

@@ -114,13 +114,6 @@ mod linux {
             Ok(guards)
         }
 
-        /// Whether a store of this process has the database open.
-        pub(in crate::store) fn are_held(files: &Files) -> bool {
-            let found = std::fs::symlink_metadata(&files.db);
-            let is_held = |key| HELD.lock().get(&key).is_some_and(|guards| guards.strong_count() > 0);
-            found.is_ok_and(|found| is_held((found.dev(), found.ino())))
-        }
-
         /// Lets SQLite close the store as its last user, if no other store of this process uses
         /// the guards. What comes back is to be dropped after SQLite closed its files.
         pub(in crate::store) fn release(self: Arc<Self>) -> Arc<Self> {
@@ -166,11 +159,6 @@ mod none {
     impl Guards {
         pub(in crate::store) fn hold(_files: &Files) -> Result<Arc<Self>> {
             Ok(Arc::new(Self))
-        }
-
-        /// Not known here, so nobody may rely on it that they are not.
-        pub(in crate::store) fn are_held(_files: &Files) -> bool {
-            true
         }
 
         pub(in crate::store) fn release(self: Arc<Self>) -> Arc<Self> {

@@ -17,8 +17,8 @@ use super::{
     connect, create, fault,
     files::{Files, Found},
     guards::Guards,
-    lock::OwnerLock,
-    opening::Opening,
+    lock::{Note, OwnerLock},
+    opening,
     options::StoreOptions,
     pool::{Pool, closed},
     queue::{Queue, Weight},
@@ -56,7 +56,7 @@ pub(super) struct Owner {
     pub(super) queue: Queue<Request, Served>,
     /// `None` once closed.
     pub(super) writer: Mutex<Option<Writer>>,
-    lock: Mutex<Option<OwnerLock>>,
+    pub(super) lock: Mutex<Option<OwnerLock>>,
 }
 
 impl Inner {
@@ -64,18 +64,22 @@ impl Inner {
         let files = Files::resolve(path)?;
         files.refuse_network()?;
         files.find()?;
-        let lock = OwnerLock::take(&files, options.durability)?;
+        let mut lock = OwnerLock::take(&files, options.durability)?;
         create::remove_leftovers(&files)?;
         if files.find()? == Found::Nothing {
             create::database(&files)?;
+            // Whatever the last note says, it was of another database.
+            lock.acknowledge(0);
         }
-        let opening = Opening::as_owner(&files, lock.durability())?;
-        let connection = connect::writer(&files, &options)?;
+        let note = lock.note();
+        opening::check_wal(&files, note)?;
+        let connection =
+            connect::writer(&files, &options, |connection| opening::check_end(&files, note, connection))?;
         let meta = schema::meta(&connection)?;
         let guards = Guards::hold(&files)?;
-        drop(opening);
         let writer = Writer::new(files.clone(), options.clone(), connection)?;
         let head = read::unsigned(writer.tip.seq);
+        lock.acknowledge(head);
         let owner = Owner {
             queue: Queue::new(TRANSACTION_LIMIT),
             writer: Mutex::new(Some(writer)),
@@ -87,13 +91,13 @@ impl Inner {
     pub(super) fn open_as_reader(path: &Path, options: StoreOptions) -> Result<Self> {
         let files = Files::resolve(path)?;
         files.refuse_network()?;
-        let opening = Opening::as_reader(&files)?;
+        let note = Note::read(&files);
         let reader = connect::reader(&files, &options)?;
         schema::check(&reader.connection, &files)?;
+        opening::tell_end(&files, note, &reader.connection)?;
         let meta = schema::meta(&reader.connection)?;
         // Without an owner or a directory that can be written there is no -shm file to guard.
         let guards = if reader.is_snapshot { None } else { Some(Guards::hold(&files)?) };
-        drop(opening);
         let inner = Self::new(files, options, meta.store_id, 0, guards, None);
         inner.pool.add(reader);
         Ok(inner)
@@ -185,12 +189,12 @@ impl Inner {
     fn close_owner(&self, owner: &Owner) -> Result<()> {
         // Unlocked first, so that SQLite may tidy up as the last user; closed last.
         let guards = self.guards.lock().take().map(Guards::release);
-        let closed = owner.writer.lock().take().map_or(Ok(()), Writer::close);
+        let closed = owner.writer.lock().take().map_or(Ok(true), Writer::close);
         drop(guards);
         if let Some(lock) = owner.lock.lock().take() {
-            lock.release();
+            lock.release(matches!(closed, Ok(true)));
         }
-        closed
+        closed.map(drop)
     }
 
     /// Gives everything up without closing it: it belongs to the process before the fork.
@@ -217,18 +221,20 @@ impl Drop for Inner {
 }
 
 impl Writer {
-    /// Moves the write-ahead log into the database and closes the connection.
-    fn close(mut self) -> Result<()> {
-        let Some(connection) = self.connection.take() else { return Ok(()) };
+    /// Moves the write-ahead log into the database and closes the connection. Whether the log is whole,
+    /// as far as anybody knows.
+    fn close(mut self) -> Result<bool> {
+        let is_whole = self.in_doubt.is_none() && !self.is_cut_off;
+        let Some(connection) = self.connection.take() else { return Ok(is_whole) };
         let failed = |cause| fault::sqlite("close the store", cause);
-        let copied = if self.in_doubt.is_some() || self.is_cut_off {
+        let copied = if is_whole {
+            super::checkpoint::checkpoint(&connection, "PASSIVE").map(drop).map_err(failed)
+        } else {
             // What is in the log is not known: the next owner's recovery decides.
             connect::set_no_checkpoint_on_close(&connection, true).map_err(failed)
-        } else {
-            super::checkpoint::checkpoint(&connection, "PASSIVE").map(drop).map_err(failed)
         };
         let closed = connection.close().map_err(|(_, cause)| failed(cause));
-        copied.and(closed)
+        copied.and(closed).map(|()| is_whole)
     }
 }
 

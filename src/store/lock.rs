@@ -1,12 +1,14 @@
 //! The owner's lock: one process, and one store in it, writes to a log.
 //!
-//! The lock is on a file of its own, `<database>.lock`, which holds the owner's process id for
-//! people, and for the next owner whether commits were left to a power cut. The file stays when the
-//! owner leaves: removing it could let two owners in.
+//! The lock is on a file of its own, `<database>.lock`, which stays when the owner leaves: removing it
+//! could let two owners in. It holds a note: the owner's process id, for people; what its commits
+//! survive; and the last seq that it acknowledged. The note is written after each commit and not
+//! synced, so it is never ahead of what was committed, and it outlives a killed process: whoever
+//! comes next sees whether acknowledged events are gone. An owner that ends well leaves none.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
-    io::{self, Read, Seek, Write},
+    io::{self, Read},
     path::Path,
 };
 
@@ -15,82 +17,112 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// How often a file to lock may be replaced under our hands before we give up.
 const ATTEMPTS_MAX: usize = 16;
-
-/// What stands behind the process id of an owner with [`Durability::Process`].
-const UNSYNCED: &str = "process";
 /// More than a note ever holds.
 const NOTE_MAX_BYTES: u64 = 64;
+
+/// What an owner says in the lock's file.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Note {
+    pid: u32,
+    /// What the commits in the write-ahead log survive.
+    pub(super) durability: Durability,
+    /// The last seq that was acknowledged, 0 for none.
+    pub(super) acknowledged: u64,
+}
+
+impl Note {
+    /// What the present owner says, or the last one if it did not end well.
+    pub(super) fn read(files: &Files) -> Self {
+        File::open(&files.lock).map_or_else(|_| Self::default(), |file| Self::read_from(&file))
+    }
+
+    /// Best effort: what is no note says nothing.
+    fn read_from(file: &File) -> Self {
+        let mut text = String::new();
+        let _ = file.take(NOTE_MAX_BYTES).read_to_string(&mut text);
+        let mut words = text.split_whitespace();
+        let pid = words.next().and_then(|pid| pid.parse().ok()).unwrap_or_default();
+        let durability = match words.next() {
+            Some("process") => Durability::Process,
+            _ => Durability::Full,
+        };
+        let acknowledged = words.next().and_then(|seq| seq.parse().ok()).unwrap_or_default();
+        Self { pid, durability, acknowledged }
+    }
+
+    /// Writes the note over the one before, which is as long.
+    fn write_to(&self, file: &File) -> io::Result<()> {
+        let durability = match self.durability {
+            Durability::Full => "full",
+            Durability::Process => "process",
+        };
+        let text = format!("{:<10} {durability:<7} {:020}\n", self.pid, self.acknowledged);
+        write_at_start(file, text.as_bytes())
+    }
+}
+
+#[cfg(unix)]
+fn write_at_start(file: &File, bytes: &[u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, 0)
+}
+
+#[cfg(not(unix))]
+fn write_at_start(mut file: &File, bytes: &[u8]) -> io::Result<()> {
+    use std::io::{Seek, Write};
+    file.rewind()?;
+    file.write_all(bytes)
+}
 
 /// The held lock; dropping it lets the next owner in.
 #[derive(Debug)]
 pub(super) struct OwnerLock {
     file: File,
-    durability: Durability,
+    note: Note,
 }
 
 impl OwnerLock {
     /// Takes the lock of a store, or says who has it.
     pub(super) fn take(files: &Files, durability: Durability) -> Result<Self> {
         let file = claim(&files.lock)?.ok_or_else(|| locked(files))?;
-        let durability = match left_by(&file) {
-            Durability::Full => durability,
-            unsynced => unsynced,
-        };
-        let mut lock = Self { file, durability };
-        lock.note(files)
-            .map_err(|cause| fault::file("write the owner's process id to", &files.lock, cause))?;
-        Ok(lock)
-    }
-
-    /// What may be asked of the commits in the write-ahead log: the durability of this owner, or of
-    /// the last one where that was less and it did not end well.
-    pub(super) fn durability(&self) -> Durability {
-        self.durability
-    }
-
-    /// Notes who the owner is. Written over what is there: no moment is without the note.
-    fn note(&mut self, files: &Files) -> io::Result<()> {
-        let pid = std::process::id();
-        let note = match self.durability {
-            Durability::Full => format!("{pid}\n"),
-            Durability::Process => format!("{pid} {UNSYNCED}\n"),
-        };
-        self.file.rewind()?;
-        self.file.write_all(note.as_bytes())?;
-        self.file.set_len(note.len() as u64)?;
-        if self.durability == Durability::Process {
-            // A power cut may lose commits of this owner, but not the word that it may.
-            self.file.sync_all()?;
-            create::sync_directory(&files.directory)?;
+        let mut note = Note::read_from(&file);
+        note.pid = std::process::id();
+        if durability == Durability::Process {
+            note.durability = durability;
         }
-        Ok(())
+        let written = note.write_to(&file).and_then(|()| match note.durability {
+            Durability::Full => Ok(()),
+            // A power cut may lose commits of this owner, but not the word that it may.
+            Durability::Process => file.sync_all().and_then(|()| create::sync_directory(&files.directory)),
+        });
+        written.map_err(|cause| fault::file("write the owner's note to", &files.lock, cause))?;
+        Ok(Self { file, note })
     }
 
-    /// Lets the next owner in.
-    pub(super) fn release(self) {
-        // Nothing is left for the next owner to know; the lock itself goes with the file handle.
-        let _ = self.file.set_len(0);
+    /// What is known of the commits in the write-ahead log: those of this owner, and of the last one
+    /// where it did not end well.
+    pub(super) fn note(&self) -> Note {
+        self.note
+    }
+
+    /// Notes the last seq that is about to be acknowledged. What cannot be noted is only missed by
+    /// whoever looks for losses.
+    pub(super) fn acknowledge(&mut self, seq: u64) {
+        if seq != self.note.acknowledged {
+            self.note.acknowledged = seq;
+            if let Err(cause) = self.note.write_to(&self.file) {
+                tracing::debug!(%cause, "planbus.commit: the owner's note was not written");
+            }
+        }
+    }
+
+    /// Lets the next owner in; with nothing to look for where this one `ended_well`.
+    pub(super) fn release(self, ended_well: bool) {
+        // The lock itself goes with the file handle.
+        if ended_well {
+            let _ = self.file.set_len(0);
+        }
         let _ = self.file.unlock();
     }
-}
-
-/// What the present owner, or the last one if it did not end well, promises of its commits.
-pub(super) fn durability(files: &Files) -> Durability {
-    File::open(&files.lock).map_or(Durability::Full, |file| left_by(&file))
-}
-
-fn left_by(file: &File) -> Durability {
-    match read_note(file).split_whitespace().nth(1) {
-        Some(UNSYNCED) => Durability::Process,
-        _ => Durability::Full,
-    }
-}
-
-/// Best effort: the owner may just be writing it.
-fn read_note(file: &File) -> String {
-    let mut text = String::new();
-    let _ = file.take(NOTE_MAX_BYTES).read_to_string(&mut text);
-    text
 }
 
 /// Opens a file, which is created where it is missing, and locks it; `None` when somebody else has.
@@ -126,11 +158,10 @@ fn open(path: &Path) -> Result<File> {
 }
 
 fn locked(files: &Files) -> Error {
-    let note = File::open(&files.lock).map_or_else(|_| String::new(), |file| read_note(&file));
-    let owner = match note.split_whitespace().next().and_then(|pid| pid.parse::<u32>().ok()) {
-        Some(pid) if pid == std::process::id() => format!("this process ({pid}) has it open already"),
-        Some(pid) => format!("process {pid} has it open"),
-        None => "another process has it open".to_owned(),
+    let owner = match Note::read(files).pid {
+        0 => "another process has it open".to_owned(),
+        pid if pid == std::process::id() => format!("this process ({pid}) has it open already"),
+        pid => format!("process {pid} has it open"),
     };
     let shown = files.db.display();
     Error::new(ErrorKind::Locked, format!("open the store {shown}: {owner}; only one owner may write"))

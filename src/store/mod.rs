@@ -42,7 +42,6 @@ mod verify;
 mod views;
 mod wal;
 mod wal_check;
-mod wal_index;
 mod walk;
 mod writer;
 

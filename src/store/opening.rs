@@ -1,75 +1,69 @@
-//! [`Opening`]: looks at what a killed owner left, before SQLite opens it and takes it for whole.
+//! Whether a store that is being opened has lost what its last owner acknowledged.
 //!
-//! Only reads. Decides what is refused; `wal_check` finds out what there is.
+//! SQLite takes what it can read of a write-ahead log for all there is, and goes on from there. So
+//! before an owner overwrites anything, the log's file is looked at frame by frame (`wal_check`), and
+//! the end of the log is compared with the note that the last owner left (`lock`). Changes nothing.
 
-use parking_lot::{Mutex, MutexGuard};
+use rusqlite::Connection;
 
 use super::{
     files::Files,
-    guards::Guards,
-    lock,
+    lock::Note,
     options::Durability,
+    read,
     wal_check::{self, WalState},
-    wal_index::{self, Committed},
 };
 use crate::error::{Error, ErrorKind, Result};
 
-static OPENING: Mutex<()> = Mutex::new(());
-
-/// Held from the first look at a store's files until its guards are: what `wal_index` looks at must
-/// not be open in this process.
-#[derive(Debug)]
-pub(super) struct Opening(#[expect(dead_code, reason = "held")] MutexGuard<'static, ()>);
-
-impl Opening {
-    /// Refuses a write-ahead log that lost commits, before an owner overwrites what can be seen still.
-    pub(super) fn as_owner(files: &Files, durability: Durability) -> Result<Self> {
-        let opening = Self(OPENING.lock());
-        let committed = committed(files);
-        refuse(files, check_length(files, committed)?, durability)?;
-        refuse(files, wal_check::check(files, committed)?, durability)?;
-        Ok(opening)
-    }
-
-    /// Refuses a write-ahead log that was cut, as its length tells.
-    pub(super) fn as_reader(files: &Files) -> Result<Self> {
-        let opening = Self(OPENING.lock());
-        let durability = lock::durability(files);
-        // While an owner writes, what is read first may be of another moment than what is read next.
-        if check_length(files, committed(files))? != WalState::Whole {
-            refuse(files, check_length(files, committed(files))?, durability)?;
-        }
-        Ok(opening)
-    }
-}
-
-/// What was committed to the write-ahead log, if it can be looked up without harm.
-fn committed(files: &Files) -> Option<Committed> {
-    if Guards::are_held(files) { None } else { wal_index::committed(files) }
-}
-
-fn check_length(files: &Files, committed: Option<Committed>) -> Result<WalState> {
-    committed.map_or(Ok(WalState::Whole), |committed| wal_check::check_length(files, committed))
-}
-
-/// With `Durability::Process` a power cut alone may leave a log damaged: then it is only told.
-fn refuse(files: &Files, state: WalState, durability: Durability) -> Result<()> {
-    let (db, wal, shm) = (files.db.display(), files.wal.display(), files.shm.display());
-    let way_out = match state {
-        WalState::Whole => return Ok(()),
+/// Refuses, for an owner, a write-ahead log that was damaged in front of commits that were synced.
+pub(super) fn check_wal(files: &Files, note: Note) -> Result<()> {
+    let state = wal_check::check(files)?;
+    match state {
+        WalState::Whole => Ok(()),
+        // Judged by the owner's note: mostly it was never acknowledged.
         WalState::Torn { .. } => {
-            tracing::warn!(%wal, "planbus: {state}");
-            return Ok(());
+            tracing::warn!(wal = %files.wal.display(), "planbus: {state}");
+            Ok(())
         }
-        WalState::Damaged { .. } | WalState::Cut { .. } if durability == Durability::Process => {
-            tracing::error!(%wal, "planbus: {state}");
-            return Ok(());
-        }
-        WalState::Damaged { .. } => {
-            format!("keep a copy of {wal} and let `sqlite3` checkpoint what is before the damage")
-        }
-        WalState::Cut { .. } => format!("remove {shm} to go on without them"),
-    };
-    let problem = format!("open the store {db}: {state}; restore a backup, or {way_out}");
+        WalState::Damaged { .. } => refuse(files, note, &state.to_string()),
+    }
+}
+
+/// Refuses, for an owner, a log that ends before what was acknowledged does.
+pub(super) fn check_end(files: &Files, note: Note, connection: &Connection) -> Result<()> {
+    missing(note, read::bounds(connection)?.head).map_or(Ok(()), |loss| refuse(files, note, &loss))
+}
+
+/// Tells a reader, who may well look at what is left. The note was read before the log was opened, so
+/// that a living owner can only be ahead of it.
+pub(super) fn tell_end(files: &Files, note: Note, connection: &Connection) -> Result<()> {
+    if let Some(loss) = missing(note, read::bounds(connection)?.head) {
+        tracing::error!(store = %files.db.display(), "planbus: {loss}");
+    }
+    Ok(())
+}
+
+/// What is missing of a log with this head.
+pub(super) fn missing(note: Note, head: u64) -> Option<String> {
+    let acknowledged = note.acknowledged;
+    (head < acknowledged).then(|| {
+        format!(
+            "the log ends with seq {head}, but its last owner had acknowledged events up to {acknowledged}"
+        )
+    })
+}
+
+/// With `Durability::Process` a power cut alone may lose commits: then it is only told.
+fn refuse(files: &Files, note: Note, loss: &str) -> Result<()> {
+    let (db, lock) = (files.db.display(), files.lock.display());
+    if note.durability == Durability::Process {
+        tracing::error!(store = %db, "planbus: {loss}");
+        return Ok(());
+    }
+    let problem = format!(
+        "open the store {db}: {loss}; move its files away and restore a backup, or keep a copy of them and \
+         remove {lock} and the -wal file's damage with `sqlite3 {db} 'pragma wal_checkpoint'` to go on with \
+         what is left"
+    );
     Err(Error::new(ErrorKind::Corrupt, problem))
 }

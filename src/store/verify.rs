@@ -8,6 +8,9 @@ use super::{
     EventStore,
     chain::{ChainHash, Link},
     files::Files,
+    lock::Note,
+    opening,
+    options::Durability,
     read, structure,
     wal_check::{self, WalState},
     walk::{Broken, Walk},
@@ -99,21 +102,30 @@ impl EventStore {
     }
 
     fn run_verification(&self, kept: Option<Link>) -> Result<Verification> {
+        // Read before the log's head: a living owner can only be ahead of its note.
+        let note = Note::read(&self.inner.files);
+        let head = self.inner.read(read::bounds)?.head;
         let mut walk = self.inner.read(|connection| Walk::start(connection, kept))?;
         while self.inner.read(|connection| walk.step(connection))? {}
         let mut found = self.inner.read(|connection| conclude(connection, walk, kept))?;
-        found.add_wal(&self.inner.files)?;
+        found.add_losses(&self.inner.files, note, head)?;
         Ok(found)
     }
 }
 
 impl Verification {
-    /// Adds what the write-ahead log's file says, as far as SQLite leaves it out.
-    pub(super) fn add_wal(&mut self, files: &Files) -> Result<()> {
-        match wal_check::check(files, None)? {
+    /// Adds what the last owner's note and the write-ahead log's file say, as far as SQLite leaves it
+    /// out. What an owner with `Durability::Process` left may be so after a power cut.
+    pub(super) fn add_losses(&mut self, files: &Files, note: Note, head: u64) -> Result<()> {
+        let mut losses: Vec<String> = opening::missing(note, head).into_iter().collect();
+        match wal_check::check(files)? {
             WalState::Whole => {}
             torn @ WalState::Torn { .. } => self.notes.push(torn.to_string()),
-            damaged => self.problems.push(damaged.to_string()),
+            damaged @ WalState::Damaged { .. } => losses.push(damaged.to_string()),
+        }
+        match note.durability {
+            Durability::Full => self.problems.append(&mut losses),
+            Durability::Process => self.notes.append(&mut losses),
         }
         Ok(())
     }

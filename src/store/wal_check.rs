@@ -12,7 +12,7 @@
 //! left has one, and the frames of earlier generations have another salt.
 //!
 //! A log that was cut, or whose last commit alone is damaged, looks like one that a crash tore. It is
-//! told apart by the `-shm` file that a killed owner left (`wal_index`), where that is still there.
+//! told apart by the note of the last owner (`lock`).
 //!
 //! Reads the file alone, never through SQLite, and never changes it.
 
@@ -23,18 +23,16 @@ use std::{
     path::Path,
 };
 
-use super::{
-    fault,
-    files::Files,
-    schema::PAGE_BYTES,
-    wal_index::{Committed, Sums, checksum},
-};
+use super::{fault, files::Files, schema::PAGE_BYTES};
 use crate::error::Result;
 
 const HEADER_BYTES: usize = 32;
 const FRAME_HEADER_BYTES: usize = 24;
 /// The magic number but for its last bit, which says in which byte order checksums are made.
 const MAGIC: u32 = 0x377f_0682;
+
+/// The two running sums of SQLite's checksum.
+type Sums = (u32, u32);
 
 /// What a write-ahead log's file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,11 +46,6 @@ pub(super) enum WalState {
     Damaged {
         frame: u64,
         commits: u64,
-    },
-    /// The file ends before what was committed does.
-    Cut {
-        frames: u64,
-        committed: u64,
     },
 }
 
@@ -70,51 +63,22 @@ impl fmt::Display for WalState {
                 "the write-ahead log is damaged at frame {frame}, and {commits} commits or more that follow \
                  it cannot be read"
             ),
-            Self::Cut { frames, committed } => write!(
-                f,
-                "the write-ahead log was cut: it holds {frames} of the {committed} frames that were committed"
-            ),
         }
     }
 }
 
 /// Looks at a write-ahead log. Where an owner may be writing to it, a frame that is being written
 /// looks broken: so whatever is not whole is looked at once more.
-pub(super) fn check(files: &Files, committed: Option<Committed>) -> Result<WalState> {
-    let look = || {
-        look(&files.wal, committed)
-            .map_err(|cause| fault::file("read the write-ahead log", &files.wal, cause))
-    };
+pub(super) fn check(files: &Files) -> Result<WalState> {
+    let look =
+        || look(&files.wal).map_err(|cause| fault::file("read the write-ahead log", &files.wal, cause));
     match look()? {
         WalState::Whole => Ok(WalState::Whole),
         first => Ok(if look()? == first { first } else { WalState::Whole }),
     }
 }
 
-/// Compares the length of the file with what was committed; that costs little.
-pub(super) fn check_length(files: &Files, committed: Committed) -> Result<WalState> {
-    let has_lost = has_lost(files, committed)
-        .map_err(|cause| fault::file("read the write-ahead log", &files.wal, cause))?;
-    let frame_bytes = FRAME_HEADER_BYTES as u64 + PAGE_BYTES;
-    let frames = files.wal_bytes().saturating_sub(HEADER_BYTES as u64) / frame_bytes;
-    Ok(match has_lost && frames < committed.frames {
-        true => WalState::Cut { frames, committed: committed.frames },
-        false => WalState::Whole,
-    })
-}
-
-/// Whether frames that the file does not hold are lost.
-fn has_lost(files: &Files, committed: Committed) -> io::Result<bool> {
-    let mut header = [0; HEADER_BYTES];
-    let has_header = match File::open(&files.wal) {
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => false,
-        opened => fill(&mut opened?, &mut header)?,
-    };
-    // Without any log the database stands for itself, once everything was copied into it.
-    Ok(if has_header { header[16..24] == committed.salt } else { !committed.is_copied })
-}
-
-fn look(wal: &Path, committed: Option<Committed>) -> io::Result<WalState> {
+fn look(wal: &Path) -> io::Result<WalState> {
     let file = match File::open(wal) {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(WalState::Whole),
         opened => opened?,
@@ -139,7 +103,7 @@ fn look(wal: &Path, committed: Option<Committed>) -> io::Result<WalState> {
     Ok(other
         .into_iter()
         .fold(scan, |best, other| if commits(&other) > commits(&best) { other } else { best })
-        .verdict(committed))
+        .verdict())
 }
 
 /// A walk over the frames.
@@ -206,14 +170,10 @@ impl Scan {
         self.commits_max = self.commits_max.max(self.commits);
     }
 
-    fn verdict(&self, committed: Option<Committed>) -> WalState {
-        let Some(frame) = self.broken_at else { return WalState::Whole };
-        let is_committed =
-            committed.is_some_and(|committed| Some(committed.salt) == self.salt && frame <= committed.frames);
-        match self.commits_max {
-            commits @ 2.. => WalState::Damaged { frame, commits },
-            commits if is_committed => WalState::Damaged { frame, commits: commits.max(1) },
-            1 => WalState::Torn { frame },
+    fn verdict(&self) -> WalState {
+        match (self.broken_at, self.commits_max) {
+            (Some(frame), commits @ 2..) => WalState::Damaged { frame, commits },
+            (Some(frame), 1) => WalState::Torn { frame },
             _ => WalState::Whole,
         }
     }
@@ -230,4 +190,18 @@ fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
         Err(cause) if cause.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
         done => done.map(|()| true),
     }
+}
+
+/// SQLite's checksum of whole pairs of words, from where another one ended.
+fn checksum((mut first, mut second): Sums, bytes: &[u8], is_big_endian: bool) -> Sums {
+    let (pairs, _) = bytes.as_chunks::<8>();
+    for &[a, b, c, d, e, f, g, h] in pairs {
+        let (left, right) = match is_big_endian {
+            true => (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])),
+            false => (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])),
+        };
+        first = first.wrapping_add(left).wrapping_add(second);
+        second = second.wrapping_add(right).wrapping_add(first);
+    }
+    (first, second)
 }

@@ -281,7 +281,7 @@ impl Writer {
     /// The connection, opened anew where a failure closed it.
     pub(super) fn reopen(&mut self) -> Result<()> {
         if self.connection.is_none() {
-            let connection = connect::writer(&self.files, &self.options)?;
+            let connection = connect::writer(&self.files, &self.options, |_| Ok(()))?;
             self.tip = read_tip(&connection)?;
             self.wal = WalWatch::start(&self.files);
             self.connection = Some(connection);
