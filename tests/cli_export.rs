@@ -179,6 +179,26 @@ fn a_file_is_there_as_a_whole_or_not_at_all_and_is_never_replaced_unasked() {
 }
 
 #[test]
+fn p9_no_file_of_the_store_and_nothing_but_a_file_is_ever_replaced() {
+    let dir = log();
+    let all = stdout(dir.path(), &["export", "--to", "-"]);
+    assert_eq!(all, stdout(dir.path(), &["export"]), "as for other programs, - is stdout");
+    for name in ["planbus.db", "./planbus.db-wal", "planbus.db-shm", "planbus.db-journal", "planbus.db.lock"]
+    {
+        fails(dir.path(), &["export", "--to", name, "--force"], 2, &["is a file of the store"]);
+        fails(dir.path(), &["backup", name], 2, &["must not be one of the store's own files"]);
+    }
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("elsewhere", dir.path().join("link")).expect("a link");
+        for name in ["link", "/dev/null"] {
+            fails(dir.path(), &["export", "--to", name, "--force"], 2, &["is no regular file"]);
+        }
+    }
+    assert_eq!(stdout(dir.path(), &["export"]), all);
+}
+
+#[test]
 fn a_full_disk_leaves_no_file() {
     let dir = big_log();
     let folder = dir.path().join("small");

@@ -74,8 +74,7 @@ impl EventStore {
     fn write_backup(&self, path: &Path) -> Result<BackupReport> {
         self.inner.check_open()?;
         let files = Files::resolve(path)?;
-        let own = &self.inner.files;
-        if [&own.db, &own.wal, &own.shm, &own.lock, &own.creating].contains(&&files.db) {
+        if self.inner.files.hold(&files.db) {
             return Err(Error::invalid("path", "must not be one of the store's own files"));
         }
         refuse_existing(&files, "a backup never replaces a file")?;

@@ -39,10 +39,18 @@ pub(super) fn file(doing: &str, path: &Path, cause: io::Error) -> Error {
 /// The kind of a failure of SQLite.
 pub(super) fn kind_of(cause: &rusqlite::Error) -> ErrorKind {
     use rusqlite::Error::{
-        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, SqlInputError, Utf8Error,
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, SqlInputError, SqliteFailure,
+        Utf8Error,
     };
     // Our SQL is fixed: where it does not compile, the tables are not those that planbus made.
-    if matches!(cause, SqlInputError { .. }) {
+    let is_foreign = match cause {
+        SqlInputError { .. } => true,
+        SqliteFailure(error, Some(told)) => {
+            error.extended_code == ffi::SQLITE_ERROR && told.starts_with("no such ")
+        }
+        _ => false,
+    };
+    if is_foreign {
         return ErrorKind::Corrupt;
     }
     let Some(error) = cause.sqlite_error() else {
@@ -120,5 +128,12 @@ mod tests {
         for (code, kind) in cases {
             assert_eq!(sqlite("test", failure(code)).kind(), kind, "code {code}");
         }
+    }
+
+    #[test]
+    fn sql_that_finds_no_table_is_told_as_damage() {
+        let missing = ffi::Error::new(ffi::SQLITE_ERROR);
+        let cause = rusqlite::Error::SqliteFailure(missing, Some("no such table: plan_events".to_owned()));
+        assert_eq!(sqlite("test", cause).kind(), ErrorKind::Corrupt);
     }
 }

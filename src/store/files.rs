@@ -64,6 +64,14 @@ impl Files {
         })
     }
 
+    /// Whether SQLite or planbus keep the store in this file, or look for it there.
+    pub(super) fn hold(&self, path: &Path) -> bool {
+        let mut journal = OsString::from(&self.db);
+        journal.push("-journal");
+        path == Path::new(&journal)
+            || [&self.db, &self.wal, &self.shm, &self.lock, &self.creating].into_iter().any(|own| own == path)
+    }
+
     /// What stands at the database's path; anything but a regular file is refused.
     pub(super) fn find(&self) -> Result<Found> {
         let metadata = match fs::symlink_metadata(&self.db) {

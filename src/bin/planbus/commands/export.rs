@@ -85,7 +85,7 @@ pub(crate) fn run(options: &ExportOptions, global: &Global, out: &mut Output) ->
         after: options.after,
     };
     let mut events = Selection::new(&store, &choice)?;
-    let mut target = Target::open(options.to.as_deref(), options.force, out)?;
+    let mut target = Target::open(options.to.as_deref(), options.force, store.path(), out)?;
     if let Some(head) = options.format.head() {
         target.line(options.format, &head)?;
     }

@@ -26,9 +26,18 @@ pub(crate) enum Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// The file, or stdout without one. A file that is there already is kept unless forced.
-    pub(crate) fn open(file: Option<&Path>, force: bool, out: &'a mut Output) -> Result<Self, Failure> {
-        match file {
+    /// The file, or stdout without one and for `-`. A file that is there already is kept unless
+    /// forced, and those of the store at `store` always.
+    pub(crate) fn open(
+        file: Option<&Path>,
+        force: bool,
+        store: &Path,
+        out: &'a mut Output,
+    ) -> Result<Self, Failure> {
+        match file.filter(|path| path.as_os_str() != "-") {
+            Some(path) if is_of_store(path, store) => {
+                Err(Failure::new(Exit::Usage, format!("write {}: is a file of the store", path.display())))
+            }
             Some(path) => Ok(Self::File(NewFile::create(path, force)?)),
             None => Ok(Self::Stdout(out)),
         }
@@ -76,9 +85,6 @@ impl Drop for Temporary {
 impl NewFile {
     fn create(path: &Path, force: bool) -> Result<Self, Failure> {
         let failed = |error: &io::Error| unwritable(path, error);
-        if path.is_dir() {
-            return Err(Failure::new(Exit::Usage, format!("write {}: is a directory", path.display())));
-        }
         check_free(path, force)?;
         let name = path.file_name().ok_or_else(|| {
             Failure::new(Exit::Usage, format!("write {}: is no name of a file", path.display()))
@@ -131,12 +137,31 @@ fn sync_name(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Only a file is ever replaced: what a link, a pipe or a device stands for would be lost.
 fn check_free(path: &Path, force: bool) -> Result<(), Failure> {
-    match !force && path.symlink_metadata().is_ok() {
-        true => Err(Failure::new(Exit::Usage, format!("write {}: is there already", path.display()))
-            .hint("--force replaces it")),
-        false => Ok(()),
+    let told = |what: &str| Failure::new(Exit::Usage, format!("write {}: {what}", path.display()));
+    match path.symlink_metadata() {
+        Ok(found) if found.is_dir() => Err(told("is a directory")),
+        Ok(found) if !found.is_file() => Err(told("is no regular file; without --to, lines go to stdout")),
+        Ok(_) if !force => Err(told("is there already").hint("--force replaces it")),
+        _ => Ok(()),
     }
+}
+
+/// Whether SQLite or planbus keep the store at `store` in this file, or look for it there.
+fn is_of_store(path: &Path, store: &Path) -> bool {
+    const SUFFIXES: [&str; 6] = ["", "-wal", "-shm", "-journal", ".lock", ".creating"];
+    let folder = |path: &Path| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        fs::canonicalize(folder.unwrap_or(Path::new("."))).ok()
+    };
+    let (Some(name), Some(own)) = (path.file_name(), store.file_name()) else { return false };
+    let is_own = |suffix: &str| {
+        let mut own = own.to_owned();
+        own.push(suffix);
+        name == own
+    };
+    SUFFIXES.into_iter().any(is_own) && folder(path) == folder(store)
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Failure {
