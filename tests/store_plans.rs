@@ -5,6 +5,8 @@
 
 mod store_support;
 
+use std::time::Duration;
+
 use planbus::*;
 use rusqlite::Connection;
 use serde_json::json;
@@ -166,4 +168,26 @@ fn plans_of_a_rare_status_are_found_behind_pages_of_others_without_reading_their
     assert_eq!(names(&store, PlanQuery::new().status(PlanStatus::Running)), ["plan-8"]);
     let error = store.plans(PlanQuery::new().limit(1_000)).expect_err("reads the damaged one");
     assert_eq!(error.kind(), ErrorKind::Corrupt);
+}
+
+#[test]
+fn a_plan_took_what_its_end_says_else_what_lies_between_start_and_end() {
+    let dir = Dir::new();
+    let store = EventStore::open(dir.db()).expect("opens");
+    let at = |event: Event, time: &str| event.with_timestamp(time.parse::<Timestamp>().expect("a time"));
+    let mut told = PlanFailed::new("its process was gone");
+    told.duration_us = Some(1_500);
+    for event in [
+        at(Event::new("told", PlanStarted::new("a goal")), "2026-03-01T09:00:00Z"),
+        at(Event::new("untold", PlanStarted::new("a goal")), "2026-03-01T09:00:00Z"),
+        at(Event::new("open", PlanStarted::new("a goal")), "2026-03-01T09:00:00Z"),
+        at(Event::new("told", told), "2026-03-02T09:00:00Z"),
+        at(Event::raw("untold", "PlanCompleted", r#"{"duration_us":"long"}"#), "2026-03-01T09:00:02Z"),
+    ] {
+        store.save(&event).expect("commits");
+    }
+    let duration = |plan: &str| store.plan(plan).expect("reads").expect("is there").duration;
+    assert_eq!(duration("told"), Some(Duration::from_micros(1_500)), "found dead a day later");
+    assert_eq!(duration("untold"), Some(Duration::from_secs(2)));
+    assert_eq!(duration("open"), None);
 }

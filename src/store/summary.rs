@@ -3,7 +3,7 @@
 //! Payloads of any shape are borne; only what is no JSON is an error. Never looks at another plan's
 //! events but to see whether there are any.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use rusqlite::{Connection, OptionalExtension};
 use serde::Deserialize;
@@ -89,6 +89,8 @@ pub struct PlanSummary {
     pub started_at: Timestamp,
     /// The time of its completion or failure.
     pub ended_at: Option<Timestamp>,
+    /// How long it took, as its end says, else from its start to its end; `None` until it has ended.
+    pub duration: Option<Duration>,
     /// How many events the log holds of it.
     pub events: u64,
     /// How many tools it called.
@@ -132,6 +134,8 @@ struct Said<'a> {
     #[serde(borrow)]
     reason: Option<&'a RawValue>,
     #[serde(borrow)]
+    duration_us: Option<&'a RawValue>,
+    #[serde(borrow)]
     ok: Option<&'a RawValue>,
     #[serde(borrow)]
     subplan: Option<&'a RawValue>,
@@ -149,7 +153,8 @@ fn shown(value: Option<&RawValue>) -> Option<String> {
 /// Reads a plan's events, a page at a time, and sums them up; `None` when there are none.
 pub(super) fn read(store: &Inner, tenant: &Tenant, plan: &PlanId) -> Result<Option<Found>> {
     const SQL: &str = "SELECT id, event_type, timestamp, source, correlation_id,
-            CASE WHEN event_type IN ('PlanStarted', 'PlanFailed', 'ToolCompleted', 'SubplanSpawned') THEN payload END
+            CASE WHEN event_type IN
+                ('PlanStarted', 'PlanCompleted', 'PlanFailed', 'ToolCompleted', 'SubplanSpawned') THEN payload END
         FROM plan_events WHERE tenant = ?1 AND plan_id = ?2 AND id > ?3 ORDER BY id LIMIT ?4";
     let mut found: Option<Found> = None;
     let mut after = 0;
@@ -224,6 +229,7 @@ fn add(found: &mut Option<Found>, plan: &PlanId, row: &rusqlite::Row<'_>) -> Res
             source: source.clone(),
             started_at: timestamp,
             ended_at: None,
+            duration: None,
             events: 0,
             tool_calls: 0,
             failed_tool_calls: 0,
@@ -245,13 +251,16 @@ fn add(found: &mut Option<Found>, plan: &PlanId, row: &rusqlite::Row<'_>) -> Res
     let summary = &mut found.summary;
     summary.events += 1;
     summary.last_seq = unsigned(seq);
+    let told = said.duration_us.and_then(|micros| micros.get().parse().ok()).map(Duration::from_micros);
     let end = |summary: &mut PlanSummary, status, error| {
         (summary.status, summary.ended_at, summary.error) = (status, Some(timestamp), error);
+        summary.duration = told.or(Some(timestamp.duration_since(summary.started_at)));
     };
     match event_type {
         "PlanStarted" => {
             // A plan that is started again goes on; its first start says what it is.
             (summary.status, summary.ended_at, summary.error) = (PlanStatus::Running, None, None);
+            summary.duration = None;
             if found.anchor == Some(seq) {
                 summary.goal = shown(said.goal);
                 let parent = text(said.parent).and_then(|parent| PlanId::try_from(parent).ok());

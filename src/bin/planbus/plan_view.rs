@@ -15,7 +15,7 @@ use crate::{
 
 /// A plan as a JSON object.
 pub(crate) fn to_json(plan: &PlanSummary, tenant: &Tenant) -> Value {
-    let duration_us = plan.ended_at.map(|end| end.duration_since(plan.started_at).as_micros());
+    let duration_us = plan.duration.map(|duration| duration.as_micros());
     json!({
         "plan_id": plan.plan_id, "tenant": tenant, "parent": plan.parent, "status": plan.status.as_str(),
         "goal": plan.goal, "source": plan.source, "started_at": plan.started_at, "ended_at": plan.ended_at,
@@ -36,7 +36,7 @@ pub(crate) fn tree_to_json(tree: &PlanTree, tenant: &Tenant) -> Value {
 
 /// How long a plan took, or has taken so far.
 pub(crate) fn lasted(plan: &PlanSummary) -> Duration {
-    plan.ended_at.unwrap_or_else(Timestamp::now).duration_since(plan.started_at)
+    plan.duration.unwrap_or_else(|| Timestamp::now().duration_since(plan.started_at))
 }
 
 /// Plans of a tree with their depth, each before its subplans.
