@@ -88,7 +88,8 @@ pub struct Saved {
 /// [`close`](Self::close), or when its last clone and the last tail on it are dropped.
 ///
 /// Queries look at one tenant, `default` unless [`for_tenant`](Self::for_tenant) says which;
-/// [`read_after`](Self::read_after) and tails look at the whole log.
+/// [`read_after`](Self::read_after) and tails look at the whole log, and what is about the store
+/// itself looks at the whole store.
 ///
 /// ```
 /// use planbus::{Event, EventStore, ToolCalled};
@@ -152,7 +153,14 @@ impl EventStore {
         Ok(Self { inner: Arc::new(inner), tenant: Tenant::default(), unfinished: None })
     }
 
-    /// The same store, with queries that look at another tenant.
+    /// The same store, with queries that look at another tenant: [`get`](Self::get),
+    /// [`list_by_plan`](Self::list_by_plan), [`query`](Self::query), [`plan`](Self::plan),
+    /// [`plans`](Self::plans) and [`plan_tree`](Self::plan_tree).
+    ///
+    /// All others still look at the whole store: [`unfinished`](Self::unfinished),
+    /// [`cursors`](Self::cursors), [`stats`](Self::stats), [`prune`](Self::prune) and
+    /// [`verify`](Self::verify), say, see and change what belongs to every tenant. This narrows a
+    /// question; it is no fence between tenants.
     ///
     /// # Errors
     /// `InvalidInput` when the tenant does not keep its grammar.
