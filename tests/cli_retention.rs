@@ -80,6 +80,13 @@ fn prune_without_a_rule_or_with_a_wrong_one_is_2() {
     fails(at, &["prune", "--keep", "0"], 2, &["--keep"]);
     fails(at, &["prune", "--older-than", "yesterday"], 2, &["--older-than", "30d"]);
     fails(at, &["prune", "--keep", "1", "--force", "a b"], 2, &["planbus: force: must match"]);
+    let store = EventStore::open(db(&place)).expect("opens");
+    store.save_cursor("mirror", 0).expect("saves");
+    store.close().expect("closes");
+    for more in [&["--force", "mirror", "--force", "TYPO"][..], &["--force", "TYPO", "--dry-run"]] {
+        let told = ["planbus: force: TYPO has no cursor; there are mirror"];
+        fails(at, &[&["prune", "--keep", "1"], more].concat(), 2, &told);
+    }
     fails(at, &["prune", "--keep", "1", "-o", "tree"], 2, &["prune has no tree"]);
 }
 
@@ -130,9 +137,19 @@ fn p9_a_listing_and_a_follower_that_were_overtaken_are_told_and_fail() {
     assert_eq!(stdout(place.path(), &["events", "-o", "json"]).lines().count(), 10, "what is there");
 }
 
+/// How often Ctrl-C may come too late.
+const TRIES_MAX: usize = 5;
+
 #[test]
 fn ctrl_c_ends_a_prune_between_two_steps_and_says_how_far_it_came() {
-    let place = filled(60_000);
+    let was_interrupted = (0..TRIES_MAX).any(|_| interrupt_a_prune());
+    assert!(was_interrupted, "{TRIES_MAX} times it went on to its end");
+}
+
+/// Sends Ctrl-C after the first step; whether it came in time.
+fn interrupt_a_prune() -> bool {
+    const EVENTS: u64 = 80_000;
+    let place = filled(EVENTS);
     let mut command = planbus(place.path());
     command.args(["prune", "--keep", "1", "-o", "json", "-vv"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("planbus starts");
@@ -148,14 +165,15 @@ fn ctrl_c_ends_a_prune_between_two_steps_and_says_how_far_it_came() {
     let output = child.wait_with_output().expect("its end");
     let report: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
     let removed = report["removed"].as_u64().expect("a number");
-    if output.status.success() {
-        assert_eq!(removed, 59_999, "it was faster than the signal");
-    } else {
-        assert_eq!(output.status.code(), Some(130), "{rest}");
-        assert!(rest.contains("interrupted: ") && rest.contains("run it again to go on"), "{rest}");
-        assert!(removed.is_multiple_of(20_000) && removed < 59_999, "{report}");
-    }
     let left = EventStore::open_read_only(db(&place)).expect("opens").stats().expect("reads");
     assert_eq!(left.first_seq, Some(removed + 1));
+    if output.status.success() {
+        assert_eq!(removed, EVENTS - 1);
+        return false;
+    }
+    assert_eq!(output.status.code(), Some(130), "{rest}");
+    assert!(rest.contains("interrupted: ") && rest.contains("run it again to go on"), "{rest}");
+    assert!(removed.is_multiple_of(20_000) && removed < EVENTS - 1, "{report}");
     assert!(run(place.path(), &["prune", "--keep", "1"]).status.success());
+    true
 }

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use chain_support::held;
+use chain_support::{held, rechain};
 use planbus::*;
 use rusqlite::Connection;
 use store_support::*;
@@ -37,13 +37,14 @@ fn kind<T: std::fmt::Debug>(result: Result<T>) -> ErrorKind {
     result.expect_err("refused").kind()
 }
 
-/// Says that events were recorded so long before now; the chain does not hold then.
+/// Says that events were recorded so long before now.
 fn age(dir: &Dir, seqs: std::ops::RangeInclusive<u64>, age: Duration) {
     let micros = Timestamp::now().as_micros() - i64::try_from(age.as_micros()).expect("fits");
     let at = Timestamp::from_micros(micros).expect("a time").to_string();
     let editor = Connection::open(dir.db()).expect("opens");
     let sql = "UPDATE plan_events SET recorded_at = ?1 WHERE id BETWEEN ?2 AND ?3";
     editor.execute(sql, (at, *seqs.start() as i64, *seqs.end() as i64)).expect("edits");
+    rechain(&dir.db());
 }
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -98,6 +99,8 @@ fn a_wrong_rule_is_refused_by_the_name_of_its_field() {
         (Retention::keep_last(0), "keep_last: must be at least 1, got 0"),
         (Retention::older_than(HOUR).limit(0), "limit: must be at least 1, got 0"),
         (Retention::keep_last(1).force("a b"), "force: must match"),
+        (Retention::keep_last(1).force("mirror"), "force: mirror has no cursor; the store has none"),
+        (Retention::keep_last(1).force("mirror").dry_run(), "force: mirror has no cursor"),
     ] {
         let error = store(&bus).prune(rule).expect_err("refused");
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
@@ -172,6 +175,26 @@ fn p9_nothing_that_a_cursor_has_not_reached_is_pruned_unless_it_is_named() {
     assert_eq!(kind(store.save_cursor("fast", u64::MAX)), ErrorKind::InvalidInput);
     assert_eq!(kind(store.save_cursor("", 2_995)), ErrorKind::InvalidInput);
     held(store);
+}
+
+#[test]
+fn p9_a_forced_reader_without_a_cursor_is_a_mistake_that_removes_nothing() {
+    let dir = Dir::new();
+    let bus = filled(&dir, 100);
+    let store = store(&bus);
+    store.save_cursor("mirror", 50).expect("saves");
+    let told = |names: &[&str]| {
+        let rule = names.iter().fold(Retention::keep_last(1), |rule, name| rule.force(*name));
+        let error = store.prune(rule).expect_err("refused");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        error.to_string()
+    };
+    assert_eq!(told(&["miror"]), "force: miror has no cursor; there are mirror");
+    assert_eq!(told(&["mirror", "miror"]), "force: miror has no cursor; there are mirror");
+    assert_eq!(held(store), (1, 100));
+    (10..40).for_each(|number| store.save_cursor(&format!("reader-{number}"), 50).expect("saves"));
+    assert!(told(&["miror"]).ends_with("reader-27, reader-28, and more"), "{}", told(&["miror"]));
+    assert_eq!(held(store), (1, 100));
 }
 
 #[test]

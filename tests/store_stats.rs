@@ -2,6 +2,7 @@
 
 #![cfg(feature = "sqlite")]
 
+mod chain_support;
 mod store_support;
 
 use std::time::Duration;
@@ -41,6 +42,7 @@ fn rates_count_what_was_recorded_within_a_minute_an_hour_and_a_day() {
         editor.execute(sql, (at.to_string(), *seqs.start(), *seqs.end())).expect("edits");
     }
     drop(editor);
+    chain_support::rechain(&dir.db());
     let store = EventStore::open(dir.db()).expect("opens");
     let seen = stats(&store);
     assert_eq!((seen.last_minute, seen.last_hour, seen.last_day, seen.events), (40, 70, 90, 100));

@@ -6,6 +6,8 @@
 //! when it is missing and measured as it is when it is there.
 
 mod ask;
+#[path = "../../tests/chain_support/mod.rs"]
+mod chain_support;
 mod log;
 mod publish;
 

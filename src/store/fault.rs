@@ -97,6 +97,14 @@ pub(super) fn cannot_open(cause: &rusqlite::Error) -> bool {
         .is_some_and(|error| matches!(error.code, ErrorCode::CannotOpen | ErrorCode::ReadOnly))
 }
 
+/// A row of the log that stands where planbus puts none.
+pub(super) fn impossible_seq(seq: i64) -> Error {
+    let problem = format!(
+        "plan_events row {seq}: no event can have this seq, somebody put the row in; run `planbus verify`"
+    );
+    Error::new(ErrorKind::Corrupt, problem)
+}
+
 /// A row of the log that does not say what a row must.
 pub(super) fn corrupt_row(seq: i64, column: &str, problem: &str) -> Error {
     Error::new(ErrorKind::Corrupt, format!("plan_events row {seq}, column {column}: {problem}"))

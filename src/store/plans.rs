@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::{
     fault,
     inner::Inner,
-    read::PAGE_ROWS,
+    read::{self, PAGE_ROWS},
     summary::{self, PlanStatus, PlanSummary},
 };
 use crate::{
@@ -77,6 +77,8 @@ impl PlanQuery {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
+        // A row with a seq that no event can have would be passed over below.
+        store.read(read::bounds)?;
         let mut plans = Vec::new();
         let mut before = self.before.map_or(i64::MAX, |seq| i64::try_from(seq).unwrap_or(i64::MAX));
         loop {

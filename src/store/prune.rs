@@ -2,27 +2,29 @@
 //!
 //! Each step stores the chain of the last row that it removes in the same transaction, so that the
 //! chain of what is left can be verified from there, wherever a crash ends it. Never removes the
-//! newest event, nor one that a reader's cursor has not reached unless that reader was named.
+//! newest event, nor one that a reader's cursor has not reached unless that reader was named, nor a
+//! row that is not as planbus wrote it.
 
 use rusqlite::{Connection, params};
 
 use super::{
-    EventStore,
-    chain::Link,
-    change,
+    EventStore, change,
     cursors::{self, Cursor},
-    fault,
     inner::Inner,
-    read::{self, Bounds},
+    read,
     retention::Retention,
     schema,
+    walk::Walk,
 };
-use crate::{error::Result, event::Timestamp};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    event::Timestamp,
+};
 
 /// The most rows that one transaction removes: publishers wait for one at most.
 const PRUNE_STEP_ROWS: usize = 1_000;
-/// A step ends early with the row that brings its payloads to this many bytes.
-const PRUNE_STEP_BYTES: u64 = 8 << 20;
+/// A step ends early with the row that brings it to this many bytes.
+const PRUNE_STEP_BYTES: usize = 8 << 20;
 /// How many free pages one transaction gives back.
 const VACUUM_STEP_PAGES: u64 = 500;
 
@@ -57,6 +59,11 @@ impl EventStore {
     /// cursor that is overtaken is told `Pruned` when it reads on. An event that was removed is no
     /// longer known: publishing it again stores it again, under a new seq.
     ///
+    /// Each step verifies the chain of the rows that it is about to remove, and stops before one
+    /// that was changed, removed or put in by somebody else: without it nobody could prove that any
+    /// more. Such a log is evidence to keep, or to be replaced by a backup; there is no way around.
+    /// A dry run does not look.
+    ///
     /// ```
     /// # use planbus::{Event, EventStore, PlanStarted, Retention};
     /// # let dir = tempfile::tempdir()?;
@@ -68,14 +75,15 @@ impl EventStore {
     /// ```
     ///
     /// # Errors
-    /// `InvalidInput` names a field of the rule that was given wrong; else as
-    /// [`save`](Self::save). What was removed before an error stays removed, and the log is whole:
+    /// `InvalidInput` names a field of the rule that was given wrong, or a forced reader without a
+    /// cursor: then nothing was removed. `Unsound` names the first row that is to go and is not as
+    /// planbus wrote it; `Corrupt` one that no log can hold. Else as [`save`](Self::save). What was removed before an error stays removed, and the log is whole:
     /// pruning again goes on.
     pub fn prune(&self, retention: Retention) -> Result<PruneReport> {
         retention.check()?;
         let cutoff = retention.cutoff(Timestamp::now());
         // Decided once: a log that grows meanwhile does not draw the work out.
-        let target = self.inner.read(|connection| target(connection, cutoff, retention.kept()))?;
+        let target = self.inner.read(|connection| target(connection, cutoff, &retention))?;
         if retention.is_dry_run() {
             return self.inner.read(|connection| foretell(connection, target, &retention));
         }
@@ -93,10 +101,12 @@ impl EventStore {
 }
 
 /// The last seq that a rule lets go, 0 for none.
-fn target(connection: &Connection, cutoff: Option<Timestamp>, kept: u64) -> Result<u64> {
+fn target(connection: &Connection, cutoff: Option<Timestamp>, retention: &Retention) -> Result<u64> {
     let snapshot = connection.unchecked_transaction().map_err(change::failed(DOING))?;
     let bounds = read::bounds(&snapshot)?;
-    let by_count = bounds.head.saturating_sub(kept.max(1));
+    retention.check_forced(&cursors::all(&snapshot)?)?;
+    // From the last event that is there: where somebody cut off the end, what is left counts.
+    let by_count = bounds.last.saturating_sub(retention.kept().max(1));
     Ok(match cutoff {
         Some(cutoff) => by_count.min(read::first_since(&snapshot, bounds, cutoff)? - 1),
         None => by_count,
@@ -120,7 +130,7 @@ fn foretell(connection: &Connection, target: u64, retention: &Retention) -> Resu
     Ok(PruneReport {
         removed,
         last_removed: (removed > 0).then_some(last),
-        first_seq: (bounds.floor <= bounds.head).then_some(last + 1),
+        first_seq: (bounds.floor <= bounds.last).then_some(last + 1),
         held_by: held_by.filter(|_| target >= bounds.floor),
         freed_bytes: 0,
         is_complete: last >= reach,
@@ -138,11 +148,11 @@ fn remove_all(store: &Inner, target: u64, retention: &Retention) -> Result<Prune
             let (reach, held_by) = reach(connection, target, retention)?;
             report.held_by = held_by.filter(|_| target >= before.floor);
             report.is_complete = reach < before.floor;
-            let last = reach.min(before.head.saturating_sub(1)).min((before.floor - 1).saturating_add(left));
-            let removed = remove_step(connection, before, last)?;
+            let last = reach.min(before.last.saturating_sub(1)).min((before.floor - 1).saturating_add(left));
+            let removed = if last < before.floor { 0 } else { remove_step(connection, last)? };
             Ok((removed, read::bounds(connection)?))
         })?;
-        report.first_seq = (bounds.floor <= bounds.head).then_some(bounds.floor);
+        report.first_seq = (bounds.floor <= bounds.last).then_some(bounds.floor);
         if removed == 0 {
             return Ok(report);
         }
@@ -152,45 +162,26 @@ fn remove_all(store: &Inner, target: u64, retention: &Retention) -> Result<Prune
 }
 
 /// Removes the first rows of the log, up to `last` at most; how many.
-fn remove_step(connection: &Connection, bounds: Bounds, last: u64) -> Result<u64> {
+///
+/// They go only when their chain holds: the anchor that replaces them would otherwise vouch for rows
+/// that somebody changed, and nobody could tell any more.
+fn remove_step(connection: &Connection, last: u64) -> Result<u64> {
     let failed = change::failed(DOING);
-    let Some(to) = step_end(connection, bounds.floor, last)? else { return Ok(0) };
-    let chain: Vec<u8> = connection
-        .prepare_cached("SELECT chain FROM plan_events WHERE id = ?1")
-        .and_then(|mut statement| statement.query_row([to], |row| row.get(0)))
-        .map_err(failed)?;
-    let anchor = Link::try_from(chain).map_err(|_| fault::corrupt_row(to, "chain", "is not 32 bytes"))?;
+    let walk = Walk::of_first(connection, last, PRUNE_STEP_ROWS as i64, PRUNE_STEP_BYTES)?;
+    if let Some(broken) = walk.broken {
+        let problem = format!("{DOING}: {broken}; what is not as planbus wrote it is not removed");
+        return Err(Error::new(ErrorKind::Unsound, problem));
+    }
     let mut note = connection
         .prepare_cached("INSERT OR REPLACE INTO store_meta(key, value) VALUES (?1, ?2)")
         .map_err(failed)?;
-    note.execute(params!["chain_anchor", anchor]).map_err(failed)?;
-    note.execute(params!["chain_anchor_seq", to]).map_err(failed)?;
+    note.execute(params!["chain_anchor", walk.link]).map_err(failed)?;
+    note.execute(params!["chain_anchor_seq", walk.seq]).map_err(failed)?;
     let removed = connection
         .prepare_cached("DELETE FROM plan_events WHERE id <= ?1")
-        .and_then(|mut statement| statement.execute([to]))
+        .and_then(|mut statement| statement.execute([walk.seq]))
         .map_err(failed)?;
     Ok(removed as u64)
-}
-
-/// The last row of a step that begins with `first`: its rows and their payloads have limits.
-fn step_end(connection: &Connection, first: u64, last: u64) -> Result<Option<i64>> {
-    let failed = change::failed(DOING);
-    let mut statement = connection
-        .prepare_cached(
-            "SELECT id, octet_length(payload) FROM plan_events WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3",
-        )
-        .map_err(failed)?;
-    let mut rows = statement
-        .query(params![first.cast_signed(), last.cast_signed(), PRUNE_STEP_ROWS as i64])
-        .map_err(failed)?;
-    let (mut end, mut bytes) = (None, 0);
-    while bytes < PRUNE_STEP_BYTES
-        && let Some(row) = rows.next().map_err(failed)?
-    {
-        end = Some(row.get(0).map_err(failed)?);
-        bytes += read::unsigned(row.get(1).map_err(failed)?);
-    }
-    Ok(end)
 }
 
 /// Gives the free pages back to the file system; how many bytes.

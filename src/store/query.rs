@@ -3,6 +3,8 @@
 //! Values reach SQLite only as bound parameters; the text of a statement is put together from
 //! fixed parts.
 
+use std::ops::Range;
+
 use rusqlite::types::Value;
 
 use super::{
@@ -194,10 +196,10 @@ impl EventQuery {
         if let Some(after) = self.after {
             read::check_reach(bounds, after)?;
         }
-        let mut range = Range::of(bounds, self.after, self.before);
+        let mut remaining = Remaining::of(bounds, self.after, self.before);
         let mut events = Vec::new();
         while events.len() < self.limit
-            && let Some(window) = range.next_window(self.plan.is_some(), self.newest_first)
+            && let Some(window) = remaining.next_window(self.plan.is_some(), self.newest_first)
         {
             let limit = (self.limit - events.len()).min(PAGE_ROWS);
             // What was pruned before the first event was found is as if it had never been there;
@@ -205,14 +207,16 @@ impl EventQuery {
             let reach = match self.after {
                 Some(after) if self.newest_first => after,
                 None if self.newest_first || events.is_empty() => u64::MAX,
-                _ => window.0.saturating_sub(1),
+                _ => window.start.saturating_sub(1),
             };
             let (page, is_cut) = store.read(|connection| statement.page(connection, window, reach, limit))?;
             if (is_cut || page.len() == limit)
                 && let Some(seq) = page.last().and_then(Event::seq)
             {
                 // The window may hold more behind the page.
-                range.put_back(window, seq, self.newest_first);
+                remaining.resume_behind(seq, self.newest_first);
+            } else if page.is_empty() {
+                store.read(|connection| remaining.skip_hole(connection, self.newest_first))?;
             }
             events.extend(page);
         }
@@ -255,43 +259,52 @@ impl EventQuery {
     }
 }
 
-/// The seqs that are still to be searched, both ends included.
-struct Range {
+/// The seqs that are still to be searched, without the end.
+struct Remaining {
     from: u64,
-    to: u64,
+    end: u64,
 }
 
-impl Range {
+impl Remaining {
     fn of(bounds: Bounds, after: Option<u64>, before: Option<u64>) -> Self {
         let from = after.map_or(0, |seq| seq.saturating_add(1)).max(bounds.floor);
-        Self { from, to: before.map_or(bounds.head, |seq| seq.saturating_sub(1)).min(bounds.head) }
+        let end = bounds.last + 1;
+        Self { from, end: before.map_or(end, |before| before.min(end)) }
     }
 
     /// Takes the next window; where a plan's index narrows the search, all of it at once.
-    fn next_window(&mut self, is_plan: bool, newest_first: bool) -> Option<(u64, u64)> {
-        if self.from > self.to {
+    fn next_window(&mut self, is_plan: bool, newest_first: bool) -> Option<Range<u64>> {
+        if self.from >= self.end {
             return None;
         }
         let width = if is_plan { u64::MAX } else { WINDOW_SEQS };
         if newest_first {
-            let from = self.from.max(self.to.saturating_sub(width - 1));
-            let window = (from, self.to);
-            self.to = from.saturating_sub(1);
+            let from = self.from.max(self.end.saturating_sub(width));
+            let window = from..self.end;
+            self.end = from;
             Some(window)
         } else {
-            let to = self.to.min(self.from.saturating_add(width - 1));
-            let window = (self.from, to);
-            self.from = to + 1;
+            let end = self.end.min(self.from.saturating_add(width));
+            let window = self.from..end;
+            self.from = end;
             Some(window)
         }
     }
 
-    fn put_back(&mut self, (from, to): (u64, u64), last: u64, newest_first: bool) {
-        if newest_first {
-            (self.from, self.to) = (self.from.min(from), last.saturating_sub(1));
-        } else {
-            (self.from, self.to) = (last + 1, self.to.max(to));
+    /// The search goes on behind this seq.
+    fn resume_behind(&mut self, seq: u64, newest_first: bool) {
+        if newest_first { self.end = seq } else { self.from = seq + 1 }
+    }
+
+    /// Goes on with the next seq that is held: where somebody put in a row far from the others, a
+    /// search would not come to the end of the windows between them.
+    fn skip_hole(&mut self, connection: &rusqlite::Connection, newest_first: bool) -> Result<()> {
+        match (read::first_held(connection, self.from..self.end, newest_first)?, newest_first) {
+            (Some(seq), true) => self.end = seq + 1,
+            (Some(seq), false) => self.from = seq,
+            (None, _) => self.from = self.end,
         }
+        Ok(())
     }
 }
 
@@ -323,14 +336,14 @@ impl Statement {
     }
 
     fn end(&mut self, newest_first: bool) {
-        self.sql.push_str(" AND id BETWEEN ? AND ?");
+        self.sql.push_str(" AND id >= ? AND id < ?");
         self.sql.push_str(if newest_first { " ORDER BY id DESC LIMIT ?" } else { " ORDER BY id LIMIT ?" });
     }
 
     fn page(
         &self,
         connection: &rusqlite::Connection,
-        (from, to): (u64, u64),
+        window: Range<u64>,
         reach: u64,
         limit: usize,
     ) -> Result<(Vec<Event>, bool)> {
@@ -338,7 +351,7 @@ impl Statement {
         let snapshot = connection.unchecked_transaction().map_err(failed)?;
         read::check_reach(read::bounds(&snapshot)?, reach)?;
         let statement = snapshot.prepare_cached(&self.sql).map_err(failed)?;
-        let window = [from.cast_signed(), to.cast_signed(), limit as i64].map(Value::Integer);
+        let window = [window.start.cast_signed(), window.end.cast_signed(), limit as i64].map(Value::Integer);
         read::collect(statement, rusqlite::params_from_iter(self.values.iter().cloned().chain(window)))
     }
 }
@@ -362,7 +375,7 @@ mod tests {
         store.prune(Retention::keep_last(19)).expect("prunes");
         let statement = EventQuery::new().statement(&store.tenant);
         let page = |from, reach| {
-            let page = store.inner.read(|connection| statement.page(connection, (from, 30), reach, 100));
+            let page = store.inner.read(|connection| statement.page(connection, from..31, reach, 100));
             page.map(|(events, _)| events.len())
         };
         assert_eq!(page(11, 10).expect_err("told").kind(), ErrorKind::Pruned);

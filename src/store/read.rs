@@ -17,12 +17,18 @@ pub(super) const PAGE_ROWS: usize = 1_000;
 /// A page ends early with the row that brings its payloads to this many bytes.
 const PAGE_BYTES: usize = 8 << 20;
 
-/// The seqs that the log holds.
+/// The largest seq that an event can have: there is always one after it.
+pub(super) const SEQ_MAX: i64 = i64::MAX - 1;
+
+/// The seqs that the log holds, from `floor` to `last`; the first is at least 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bounds {
     /// The first seq that is held; one more than the head when none is.
     pub(super) floor: u64,
-    /// The last seq that was given, 0 for none.
+    /// The last seq that is held; the head when none is.
+    pub(super) last: u64,
+    /// The last seq that was given, 0 for none. More than `last` where somebody cut off the end:
+    /// its seqs are never given again.
     pub(super) head: u64,
 }
 
@@ -38,17 +44,47 @@ pub(super) struct Page {
 pub(super) const BOUNDS: &str = "SELECT (SELECT min(id) FROM plan_events), (SELECT max(id) FROM plan_events),
     (SELECT seq FROM sqlite_sequence WHERE name = 'plan_events')";
 
+/// What the log holds, unless it holds a row that no event can be: whoever read on beside it would
+/// miss it, or count by it.
 pub(super) fn bounds(connection: &Connection) -> Result<Bounds> {
     let failed = |cause| fault::sqlite("read the bounds of the log", cause);
     let mut statement = connection.prepare_cached(BOUNDS).map_err(failed)?;
     let (first, last, given): (Option<i64>, Option<i64>, Option<i64>) =
         statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).map_err(failed)?;
-    // More given than held: somebody cut off the end. Its seqs are never given again.
-    let head = unsigned(last.max(given).unwrap_or(0));
-    Ok(Bounds { floor: first.map_or(head + 1, unsigned), head })
+    let given = unsigned(given.unwrap_or(0).min(SEQ_MAX));
+    match (first, last) {
+        (Some(first), Some(last)) => {
+            let (floor, last) = (event_seq(first)?, event_seq(last)?);
+            Ok(Bounds { floor, last, head: last.max(given) })
+        }
+        _ => Ok(Bounds { floor: given + 1, last: given, head: given }),
+    }
 }
 
-/// The first seq that was recorded at this time or later; one more than the head for none. Halves
+/// The seq of an event, from the id of its row.
+pub(super) fn event_seq(id: i64) -> Result<u64> {
+    if (1..=SEQ_MAX).contains(&id) { Ok(id.cast_unsigned()) } else { Err(fault::impossible_seq(id)) }
+}
+
+/// The first seq of a range that is held, or with `newest_first` the last.
+pub(super) fn first_held(
+    connection: &Connection,
+    seqs: std::ops::Range<u64>,
+    newest_first: bool,
+) -> Result<Option<u64>> {
+    let failed = |cause| fault::sqlite("look for the next event of the log", cause);
+    let sql = if newest_first {
+        "SELECT max(id) FROM plan_events WHERE id >= ?1 AND id < ?2"
+    } else {
+        "SELECT min(id) FROM plan_events WHERE id >= ?1 AND id < ?2"
+    };
+    let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+    let seqs = (signed(seqs.start), signed(seqs.end));
+    let found: Option<i64> = statement.query_row(seqs, |row| row.get(0)).map_err(failed)?;
+    found.map(event_seq).transpose()
+}
+
+/// The first seq that was recorded at this time or later; one more than the last for none. Halves
 /// the log again and again, which `recorded_at` allows because it never decreases.
 pub(super) fn first_since(connection: &Connection, bounds: Bounds, time: Timestamp) -> Result<u64> {
     const DOING: &str = "look for a time in the log";
@@ -57,7 +93,7 @@ pub(super) fn first_since(connection: &Connection, bounds: Bounds, time: Timesta
         .prepare_cached("SELECT recorded_at FROM plan_events WHERE id >= ?1 ORDER BY id LIMIT 1")
         .map_err(failed)?;
     let time = time.to_string();
-    let (mut from, mut to) = (bounds.floor, bounds.head + 1);
+    let (mut from, mut to) = (bounds.floor, bounds.last + 1);
     while from < to {
         let middle = from + (to - from) / 2;
         let is_earlier = statement
@@ -84,8 +120,9 @@ pub(super) fn locate(connection: &Connection, id: EventId) -> Result<Option<(u64
     let mut statement = connection
         .prepare_cached("SELECT id, tenant FROM plan_events WHERE event_id = ?1")
         .map_err(failed)?;
-    let found = statement.query_row([id.to_string()], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)));
-    Ok(found.optional().map_err(failed)?.map(|(seq, tenant)| (unsigned(seq), tenant)))
+    let found = statement.query_row([id.to_string()], |row| Ok((row.get(0)?, row.get(1)?)));
+    let found: Option<(i64, String)> = found.optional().map_err(failed)?;
+    found.map(|(id, tenant)| Ok((event_seq(id)?, tenant))).transpose()
 }
 
 /// Up to `limit` rows after a seq, of one plan or of all; says so when rows are missing there.
@@ -153,8 +190,9 @@ pub(super) fn plan_events(
 ) -> Result<(Vec<Event>, Option<u64>)> {
     let snapshot =
         connection.unchecked_transaction().map_err(|cause| fault::sqlite("read the log", cause))?;
+    let bounds = bounds(&snapshot)?;
     if after > 0 {
-        check_reach(bounds(&snapshot)?, after)?;
+        check_reach(bounds, after)?;
     }
     let page = plan_page(&snapshot, tenant, plan, after, PAGE_ROWS, u64::MAX)?;
     let next = (page.examined != u64::MAX).then_some(page.examined);

@@ -4,10 +4,14 @@
 
 use std::time::Duration;
 
+use super::cursors::Cursor;
 use crate::{
     error::{Error, Result},
     event::{Timestamp, check_name},
 };
+
+/// How many readers the error of a wrong name lists.
+const READERS_LISTED_MAX: usize = 20;
 
 /// Which events may leave the log, always from its beginning on, for
 /// [`EventStore::prune`](crate::EventStore::prune).
@@ -56,7 +60,7 @@ impl Retention {
     }
 
     /// Goes past the cursor of this reader, which is told `Pruned` when it reads on; called again,
-    /// past further ones.
+    /// past further ones. A reader that has no cursor is refused: its name is most likely wrong.
     pub fn force(mut self, reader: impl Into<String>) -> Self {
         let reader = reader.into();
         if let Err(fault) = check_name("force", &reader) {
@@ -96,6 +100,20 @@ impl Retention {
     /// The first option that was given wrong.
     pub(super) fn check(&self) -> Result<()> {
         self.fault.clone().map_or(Ok(()), Err)
+    }
+
+    /// The first reader to go past that has no cursor is a mistake.
+    pub(super) fn check_forced(&self, cursors: &[Cursor]) -> Result<()> {
+        let has_cursor = |reader: &String| cursors.iter().any(|cursor| cursor.reader == *reader);
+        let Some(unknown) = self.forced.iter().find(|reader| !has_cursor(reader)) else { return Ok(()) };
+        let mut readers: Vec<&str> = cursors.iter().map(|cursor| cursor.reader.as_str()).collect();
+        readers.dedup();
+        let listed = match readers.get(..READERS_LISTED_MAX) {
+            _ if readers.is_empty() => "the store has none".to_owned(),
+            Some(first) if readers.len() > first.len() => format!("there are {}, and more", first.join(", ")),
+            _ => format!("there are {}", readers.join(", ")),
+        };
+        Err(Error::invalid("force", format!("{unknown} has no cursor; {listed}")))
     }
 
     /// The time before which events may go; `None` where their age does not matter. An age from

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rusqlite::{Row, types::FromSql};
 use serde_json::value::RawValue;
 
-use super::{chain::Canonical, fault};
+use super::{chain::Canonical, fault, read};
 use crate::{
     error::{Error, Result},
     event::{AgentId, CorrelationId, Envelope, Event, EventId, EventType, PlanId, Rare, Tenant, Timestamp},
@@ -126,7 +126,7 @@ pub(super) fn decode(row: &Row<'_>) -> Result<Event> {
         })
     });
     let envelope = Envelope {
-        seq: Some(u64::try_from(seq).map_err(|_| fault::corrupt_row(seq, "id", "is negative"))?),
+        seq: Some(read::event_seq(seq)?),
         event_id: column.parsed::<EventId>(1, "event_id")?,
         event_type: column.parsed::<EventType>(2, "event_type")?,
         plan_id: column.parsed::<PlanId>(3, "plan_id")?,

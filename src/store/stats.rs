@@ -3,7 +3,7 @@
 //! All of them are looked up, none is counted row by row, so that they cost the same in a log of
 //! any length. Counting by type, which must read the log, does so in windows.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, ops::Range, path::PathBuf, time::Duration};
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -37,7 +37,7 @@ pub struct StoreStats {
     pub store_id: String,
     /// The version of the store's tables.
     pub schema_version: u32,
-    /// How many events the log holds.
+    /// How many events the log holds, as its first and its last seq say.
     pub events: u64,
     /// The first seq that the log holds.
     pub first_seq: Option<u64>,
@@ -45,9 +45,9 @@ pub struct StoreStats {
     pub last_seq: u64,
     /// When the first event that the log holds was recorded.
     pub first_recorded_at: Option<Timestamp>,
-    /// When the last event was recorded.
+    /// When the last event that the log holds was recorded.
     pub last_recorded_at: Option<Timestamp>,
-    /// The chain of the last event, 64 hexadecimal digits. Kept elsewhere, it shows later whether
+    /// The chain of the last event that the log holds, 64 hexadecimal digits. Kept elsewhere, it shows later whether
     /// the log up to here is still the same.
     pub head_chain: Option<String>,
     /// How many events were recorded in the last minute.
@@ -92,11 +92,14 @@ impl EventStore {
     /// As [`get`](Self::get).
     pub fn count_by_type(&self) -> Result<BTreeMap<String, u64>> {
         let bounds = self.inner.read(read::bounds)?;
-        let (mut counts, mut from) = (BTreeMap::new(), bounds.floor);
-        while from <= bounds.head {
-            let to = bounds.head.min(from.saturating_add(WINDOW_SEQS - 1));
-            self.inner.read(|connection| count_window(connection, from, to, &mut counts))?;
-            from = to + 1;
+        let (mut counts, mut from, end) = (BTreeMap::new(), bounds.floor, bounds.last + 1);
+        // Looked for, not counted up: where somebody put in a row far from the others, nothing is
+        // between them.
+        while let Some(first) =
+            self.inner.read(|connection| read::first_held(connection, from..end, false))?
+        {
+            from = end.min(first.saturating_add(WINDOW_SEQS));
+            self.inner.read(|connection| count_window(connection, first..from, &mut counts))?;
         }
         Ok(counts)
     }
@@ -110,12 +113,12 @@ fn read_all(store: &Inner, connection: &Connection) -> Result<StoreStats> {
     let number = |name: &str| schema::pragma(&snapshot, name).map(read::unsigned).map_err(failed);
     let bounds = read::bounds(&snapshot)?;
     let now = Timestamp::now();
-    let (first, last) = (end(&snapshot, bounds.floor)?, end(&snapshot, bounds.head)?);
+    let (first, last) = (end(&snapshot, bounds.floor)?, end(&snapshot, bounds.last)?);
     Ok(StoreStats {
         path: store.files.db.clone(),
         store_id: store.store_id.clone(),
         schema_version: u32::try_from(number("user_version")?).unwrap_or(0),
-        events: (bounds.head + 1).saturating_sub(bounds.floor),
+        events: (bounds.last + 1).saturating_sub(bounds.floor),
         first_seq: first.is_some().then_some(bounds.floor),
         last_seq: bounds.head,
         first_recorded_at: first.map(|(time, _)| time),
@@ -154,20 +157,15 @@ fn end(connection: &Connection, seq: u64) -> Result<Option<(Timestamp, String)>>
 
 fn recorded_within(connection: &Connection, bounds: Bounds, now: Timestamp, time: Duration) -> Result<u64> {
     let since = Timestamp::from_micros(now.as_micros() - time.as_micros() as i64)?;
-    Ok(bounds.head + 1 - read::first_since(connection, bounds, since)?)
+    Ok(bounds.last + 1 - read::first_since(connection, bounds, since)?)
 }
 
-fn count_window(
-    connection: &Connection,
-    from: u64,
-    to: u64,
-    counts: &mut BTreeMap<String, u64>,
-) -> Result<()> {
+fn count_window(connection: &Connection, seqs: Range<u64>, counts: &mut BTreeMap<String, u64>) -> Result<()> {
     let failed = |cause| fault::sqlite("count the events", cause);
     let mut statement = connection
-        .prepare_cached("SELECT event_type, count(*) FROM plan_events WHERE id BETWEEN ?1 AND ?2 GROUP BY 1")
+        .prepare_cached("SELECT event_type, count(*) FROM plan_events WHERE id >= ?1 AND id < ?2 GROUP BY 1")
         .map_err(failed)?;
-    let mut rows = statement.query((from.cast_signed(), to.cast_signed())).map_err(failed)?;
+    let mut rows = statement.query((seqs.start.cast_signed(), seqs.end.cast_signed())).map_err(failed)?;
     while let Some(row) = rows.next().map_err(failed)? {
         let (event_type, count): (String, i64) = (row.get(0).map_err(failed)?, row.get(1).map_err(failed)?);
         *counts.entry(event_type).or_default() += read::unsigned(count);

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::{
     fault,
     inner::Inner,
-    read::{PAGE_ROWS, unsigned},
+    read::{self, PAGE_ROWS},
 };
 use crate::{
     error::{Error, Result},
@@ -161,6 +161,10 @@ pub(super) fn read(store: &Inner, tenant: &Tenant, plan: &PlanId) -> Result<Opti
     loop {
         let count = store.read(|connection| {
             let failed = |cause| fault::sqlite("sum up a plan", cause);
+            if after == 0 {
+                // Below 1 a row of the plan would be passed over.
+                read::bounds(connection)?;
+            }
             let mut statement = connection.prepare_cached(SQL).map_err(failed)?;
             let page = (tenant.as_str(), plan.as_str(), after, PAGE_ROWS as i64);
             let mut rows = statement.query(page).map_err(failed)?;
@@ -205,6 +209,7 @@ fn other_plan(
 fn add(found: &mut Option<Found>, plan: &PlanId, row: &rusqlite::Row<'_>) -> Result<i64> {
     let failed = |cause| fault::sqlite("sum up a plan", cause);
     let seq: i64 = row.get(0).map_err(failed)?;
+    let at = read::event_seq(seq)?;
     let wrong =
         |column: &'static str| move |error: Error| fault::corrupt_row(seq, column, &error.to_string());
     let not_text = |column: &'static str| move |_| fault::corrupt_row(seq, column, "is no text");
@@ -236,8 +241,8 @@ fn add(found: &mut Option<Found>, plan: &PlanId, row: &rusqlite::Row<'_>) -> Res
             decisions: 0,
             subplans: 0,
             error: None,
-            first_seq: unsigned(seq),
-            last_seq: unsigned(seq),
+            first_seq: at,
+            last_seq: at,
         },
         children: Vec::new(),
         anchor: None,
@@ -246,11 +251,11 @@ fn add(found: &mut Option<Found>, plan: &PlanId, row: &rusqlite::Row<'_>) -> Res
     if matches!(event_type, "PlanStarted" | "PlanCompleted" | "PlanFailed") && found.anchor.is_none() {
         found.anchor = Some(seq);
         found.correlation = correlation.map(str::to_owned);
-        found.summary.first_seq = unsigned(seq);
+        found.summary.first_seq = at;
     }
     let summary = &mut found.summary;
     summary.events += 1;
-    summary.last_seq = unsigned(seq);
+    summary.last_seq = at;
     let told = said.duration_us.and_then(|micros| micros.get().parse().ok()).map(Duration::from_micros);
     let end = |summary: &mut PlanSummary, status, error| {
         (summary.status, summary.ended_at, summary.error) = (status, Some(timestamp), error);

@@ -110,10 +110,27 @@ pub(super) struct Walk {
 impl Walk {
     /// Stands before the first row.
     pub(super) fn start(connection: &Connection, wanted: Option<Link>) -> Result<Self> {
+        let snapshot = connection
+            .unchecked_transaction()
+            .map_err(|cause| fault::sqlite("read the bounds of the log", cause))?;
+        Self::at_anchor(&snapshot, wanted)
+    }
+
+    /// Has judged the first rows of the log, up to the seq `last` and within the limits, in the
+    /// transaction that the caller has begun. The row that brings them to `bytes` is the last.
+    pub(super) fn of_first(connection: &Connection, last: u64, rows: i64, bytes: usize) -> Result<Self> {
+        let mut walk = Self::at_anchor(connection, None)?;
+        walk.end = walk.end.min(i64::try_from(last).unwrap_or(i64::MAX));
+        if walk.broken.is_none() {
+            walk.page(connection, rows, bytes)?;
+        }
+        Ok(walk)
+    }
+
+    fn at_anchor(connection: &Connection, wanted: Option<Link>) -> Result<Self> {
         let failed = |cause| fault::sqlite("read the bounds of the log", cause);
-        let snapshot = connection.unchecked_transaction().map_err(failed)?;
-        let anchor = Anchor::read(&snapshot)?;
-        let (first, last, given): (Option<i64>, Option<i64>, Option<i64>) = snapshot
+        let anchor = Anchor::read(connection)?;
+        let (first, last, given): (Option<i64>, Option<i64>, Option<i64>) = connection
             .query_row(read::BOUNDS, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .map_err(failed)?;
         let given = given.unwrap_or(0);
@@ -178,26 +195,29 @@ impl Walk {
             return Ok(false);
         }
         let after = self.seq;
-        self.page(connection).map_err(|error| error.within(format!("verify the log after seq {after}")))?;
+        // One snapshot for the rows and, where one is missing, for the anchor.
+        let judged = connection
+            .unchecked_transaction()
+            .map_err(|cause| fault::sqlite("read the log", cause))
+            .and_then(|snapshot| self.page(&snapshot, PAGE_ROWS, PAGE_BYTES));
+        judged.map_err(|error| error.within(format!("verify the log after seq {after}")))?;
         Ok(true)
     }
 
-    fn page(&mut self, connection: &Connection) -> Result<()> {
+    fn page(&mut self, snapshot: &Connection, max_rows: i64, max_bytes: usize) -> Result<()> {
         const SQL: &str = concat!(
             "SELECT ",
             row::columns!(),
             ", chain FROM plan_events WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3"
         );
         let failed = |cause| fault::sqlite("read the log", cause);
-        // One snapshot for the rows and, where one is missing, for the anchor.
-        let snapshot = connection.unchecked_transaction().map_err(failed)?;
         let mut statement = snapshot.prepare_cached(SQL).map_err(failed)?;
-        let mut rows = statement.query((self.seq, self.end, PAGE_ROWS)).map_err(failed)?;
+        let mut rows = statement.query((self.seq, self.end, max_rows)).map_err(failed)?;
         let (mut judged, mut bytes) = (0, 0);
         while let Some(row) = rows.next().map_err(failed)? {
             let next = self.seq + 1;
             if row.get::<_, i64>(0).map_err(failed)? != next {
-                return self.hole(&snapshot);
+                return self.hole(snapshot);
             }
             let Some(link) = self.judge(row).map_err(failed)? else {
                 self.broken = Some(Broken { seq: next, damage: Damage::Changed });
@@ -207,11 +227,11 @@ impl Walk {
             self.events += 1;
             judged += 1;
             bytes += self.fields.len();
-            if bytes >= PAGE_BYTES {
+            if bytes >= max_bytes {
                 return Ok(());
             }
         }
-        if judged < PAGE_ROWS && self.seq < self.end { self.hole(&snapshot) } else { Ok(()) }
+        if judged < max_rows && self.seq < self.end { self.hole(snapshot) } else { Ok(()) }
     }
 
     /// The next row is not there: somebody removed it, unless retention has overtaken the walk.

@@ -14,6 +14,7 @@ use super::{
     files::Files,
     guards::WalWatch,
     options::StoreOptions,
+    read,
     row::{self, NewRow},
     schema,
 };
@@ -197,7 +198,7 @@ impl Writer {
     }
 
     fn insert(&mut self, row: &NewRow, now: &Moment) -> Result<Placed, Refused> {
-        let seq = self.tip.seq + 1;
+        let seq = next_seq(self.tip.seq).map_err(Refused::Request)?;
         let payload = row.payload.get();
         let link = row.canonical.link(&self.tip.chain, seq, &now.text, payload);
         let event = &row.event;
@@ -338,15 +339,13 @@ fn read_tip(connection: &Connection) -> Result<Tip> {
         .optional()
         .map_err(failed)?
         .unwrap_or(0);
-    if given == i64::MAX {
-        return Err(Error::new(ErrorKind::Corrupt, "read the end of the log: no seq is left"));
-    }
     let last = connection
         .query_row("SELECT id, chain, recorded_at FROM plan_events ORDER BY id DESC LIMIT 1", [], |row| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, String>(2)?))
         })
         .optional()
         .map_err(failed)?;
+    next_seq(last.as_ref().map_or(given, |(seq, ..)| given.max(*seq)))?;
     let Some((seq, chain, recorded_at)) = last else {
         warn_of_cut(given, 0);
         return Ok(Tip {
@@ -361,6 +360,12 @@ fn read_tip(connection: &Connection) -> Result<Tip> {
         .parse()
         .map_err(|error: Error| fault::corrupt_row(seq, "recorded_at", &error.to_string()))?;
     Ok(Tip { seq: seq.max(given), chain, recorded_at })
+}
+
+/// The seq after this one; none is left where somebody put in a row, or a number, at the very end.
+fn next_seq(last: i64) -> Result<i64> {
+    let next = last.checked_add(1).filter(|next| *next <= read::SEQ_MAX);
+    next.ok_or_else(|| Error::new(ErrorKind::Corrupt, format!("the log has no seq left after {last}")))
 }
 
 fn warn_of_cut(given: i64, last: i64) {

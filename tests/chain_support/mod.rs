@@ -4,7 +4,7 @@
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 use planbus::{Event, EventStore};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, types::ValueRef};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, types::ValueRef};
 use sha2::{Digest, Sha256};
 
 /// The canonical bytes of a column.
@@ -51,14 +51,45 @@ pub(crate) fn first_broken(path: &std::path::Path) -> Option<i64> {
         if id != expected {
             return Some(expected);
         }
-        let mut hash = Sha256::new().chain_update(&previous);
-        (0..columns).for_each(|column| field(&mut hash, row.get_ref(column).expect("a column")));
+        let link = link(&previous, row, columns);
         previous = row.get(columns).expect("a chain");
-        if hash.finalize()[..] != previous[..] {
+        if link != previous {
             return Some(id);
         }
     }
     None
+}
+
+/// The chain that the content of a row gives.
+fn link(previous: &[u8], row: &Row<'_>, columns: usize) -> Vec<u8> {
+    let mut hash = Sha256::new().chain_update(previous);
+    (0..columns).for_each(|column| field(&mut hash, row.get_ref(column).expect("a column")));
+    hash.finalize().to_vec()
+}
+
+/// Gives every row the chain that its content gives, as if planbus had written what somebody edited.
+pub(crate) fn rechain(path: &std::path::Path) {
+    let mut log = Connection::open(path).expect("opens");
+    let edit = log.transaction().expect("begins");
+    let mut previous: Vec<u8> = edit
+        .query_row("SELECT value FROM store_meta WHERE key = 'chain_anchor'", [], |row| row.get(0))
+        .expect("is there");
+    {
+        let mut next =
+            edit.prepare("SELECT * FROM plan_events WHERE id > ?1 ORDER BY id LIMIT 1").expect("prepares");
+        let columns = next.column_count() - 1;
+        let mut change = edit.prepare("UPDATE plan_events SET chain = ?1 WHERE id = ?2").expect("prepares");
+        let mut id = 0;
+        while let Some(found) = next
+            .query_row([id], |row| Ok((row.get::<_, i64>(0)?, link(&previous, row, columns))))
+            .optional()
+            .expect("reads")
+        {
+            (id, previous) = found;
+            change.execute((&previous, id)).expect("edits");
+        }
+    }
+    edit.commit().expect("commits");
 }
 
 /// The seqs that the log holds, which must be dense, and its chain whole from the anchor on.

@@ -1,7 +1,8 @@
 //! `planbus prune`: removes old events from the log's beginning, for a store that nobody has open.
 //!
 //! Never creates a store, and asks nothing: what a rule would remove shows with `--dry-run`. Ctrl-C
-//! ends it between two steps, and what was removed by then stays removed.
+//! ends it between two steps, and what was removed by then stays removed; so does a row that is not
+//! as planbus wrote it, which is not removed.
 
 use std::{
     io::{self, Write},
@@ -10,7 +11,7 @@ use std::{
 };
 
 use clap::{ArgGroup, Args};
-use planbus::{Cursor, ErrorKind, EventStore, PruneReport, Retention};
+use planbus::{Cursor, Error, ErrorKind, EventStore, PruneReport, Retention};
 use serde_json::json;
 
 use super::{open, unopened};
@@ -45,7 +46,7 @@ pub(crate) struct PruneOptions {
     #[arg(long)]
     dry_run: bool,
 
-    /// Go past the cursor of this reader; may be repeated
+    /// Go past the cursor of this reader, which must have one; may be repeated
     #[arg(long, value_name = "READER")]
     force: Vec<String>,
 }
@@ -73,7 +74,8 @@ pub(crate) fn run(options: &PruneOptions, global: &Global, out: &mut Output) -> 
     let mut done = PruneReport::default();
     let shows = !global.quiet && terminal::can_redraw();
     while !done.is_complete && !stop.load(Ordering::Relaxed) {
-        let mut step = store.prune(rule(options)?.limit(STEP_EVENTS))?;
+        let mut step =
+            store.prune(rule(options)?.limit(STEP_EVENTS)).map_err(|error| stopped(&error, &done))?;
         step.removed += done.removed;
         step.freed_bytes += done.freed_bytes;
         step.last_removed = step.last_removed.or(done.last_removed);
@@ -94,6 +96,19 @@ pub(crate) fn run(options: &PruneOptions, global: &Global, out: &mut Output) -> 
     }
     let told = format!("interrupted: {} were removed; run it again to go on", counted(done.removed, "event"));
     Err(Failure::new(Exit::Interrupted, told))
+}
+
+/// Why it went no further; what was removed until then stays removed.
+fn stopped(error: &Error, done: &PruneReport) -> Failure {
+    let failure = Failure::from(error.clone());
+    let failure = match error.kind() {
+        ErrorKind::Unsound => failure.hint("keep the file as evidence, or restore a backup"),
+        _ => failure,
+    };
+    match done.last_removed {
+        Some(last) => failure.hint(&format!("what was removed before ends at seq {last}")),
+        None => failure,
+    }
 }
 
 fn rule(options: &PruneOptions) -> Result<Retention, Failure> {
