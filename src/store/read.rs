@@ -17,9 +17,6 @@ pub(super) const PAGE_ROWS: usize = 1_000;
 /// A page ends early with the row that brings its payloads to this many bytes.
 const PAGE_BYTES: usize = 8 << 20;
 
-/// The largest seq that an event can have: there is always one after it.
-pub(super) const SEQ_MAX: i64 = i64::MAX - 1;
-
 /// The seqs that the log holds, from `floor` to `last`; the first is at least 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bounds {
@@ -51,19 +48,14 @@ pub(super) fn bounds(connection: &Connection) -> Result<Bounds> {
     let mut statement = connection.prepare_cached(BOUNDS).map_err(failed)?;
     let (first, last, given): (Option<i64>, Option<i64>, Option<i64>) =
         statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).map_err(failed)?;
-    let given = unsigned(given.unwrap_or(0).min(SEQ_MAX));
+    let given = unsigned(given.unwrap_or(0).min(row::SEQ_MAX));
     match (first, last) {
         (Some(first), Some(last)) => {
-            let (floor, last) = (event_seq(first)?, event_seq(last)?);
+            let (floor, last) = (row::event_seq(first)?, row::event_seq(last)?);
             Ok(Bounds { floor, last, head: last.max(given) })
         }
         _ => Ok(Bounds { floor: given + 1, last: given, head: given }),
     }
-}
-
-/// The seq of an event, from the id of its row.
-pub(super) fn event_seq(id: i64) -> Result<u64> {
-    if (1..=SEQ_MAX).contains(&id) { Ok(id.cast_unsigned()) } else { Err(fault::impossible_seq(id)) }
 }
 
 /// The first seq of a range that is held, or with `newest_first` the last.
@@ -81,7 +73,7 @@ pub(super) fn first_held(
     let mut statement = connection.prepare_cached(sql).map_err(failed)?;
     let seqs = (signed(seqs.start), signed(seqs.end));
     let found: Option<i64> = statement.query_row(seqs, |row| row.get(0)).map_err(failed)?;
-    found.map(event_seq).transpose()
+    found.map(row::event_seq).transpose()
 }
 
 /// The first seq that was recorded at this time or later; one more than the last for none. Halves
@@ -122,7 +114,7 @@ pub(super) fn locate(connection: &Connection, id: EventId) -> Result<Option<(u64
         .map_err(failed)?;
     let found = statement.query_row([id.to_string()], |row| Ok((row.get(0)?, row.get(1)?)));
     let found: Option<(i64, String)> = found.optional().map_err(failed)?;
-    found.map(|(id, tenant)| Ok((event_seq(id)?, tenant))).transpose()
+    found.map(|(id, tenant)| Ok((row::event_seq(id)?, tenant))).transpose()
 }
 
 /// Up to `limit` rows after a seq, of one plan or of all; says so when rows are missing there.

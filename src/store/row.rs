@@ -8,11 +8,14 @@ use std::sync::Arc;
 use rusqlite::{Row, types::FromSql};
 use serde_json::value::RawValue;
 
-use super::{chain::Canonical, fault, read};
+use super::{chain::Canonical, fault};
 use crate::{
     error::{Error, Result},
     event::{AgentId, CorrelationId, Envelope, Event, EventId, EventType, PlanId, Rare, Tenant, Timestamp},
 };
+
+/// The largest seq that an event can have: there is always one after it.
+pub(super) const SEQ_MAX: i64 = i64::MAX - 1;
 
 /// The columns that [`decode`] reads, in its order.
 macro_rules! columns {
@@ -111,6 +114,11 @@ fn list<T: serde::Serialize>(items: &[T]) -> Result<Option<String>> {
     }
 }
 
+/// The seq of an event, from the id of its row.
+pub(super) fn event_seq(id: i64) -> Result<u64> {
+    if (1..=SEQ_MAX).contains(&id) { Ok(id.cast_unsigned()) } else { Err(fault::impossible_seq(id)) }
+}
+
 /// Reads an event from a row of [`columns`].
 pub(super) fn decode(row: &Row<'_>) -> Result<Event> {
     let seq: i64 = row.get(0).map_err(|cause| fault::sqlite("read the log", cause))?;
@@ -126,7 +134,7 @@ pub(super) fn decode(row: &Row<'_>) -> Result<Event> {
         })
     });
     let envelope = Envelope {
-        seq: Some(read::event_seq(seq)?),
+        seq: Some(event_seq(seq)?),
         event_id: column.parsed::<EventId>(1, "event_id")?,
         event_type: column.parsed::<EventType>(2, "event_type")?,
         plan_id: column.parsed::<PlanId>(3, "plan_id")?,

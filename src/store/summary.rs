@@ -13,6 +13,7 @@ use super::{
     fault,
     inner::Inner,
     read::{self, PAGE_ROWS},
+    row,
 };
 use crate::{
     error::{Error, Result},
@@ -209,7 +210,7 @@ fn other_plan(
 fn add(found: &mut Option<Found>, plan: &PlanId, row: &rusqlite::Row<'_>) -> Result<i64> {
     let failed = |cause| fault::sqlite("sum up a plan", cause);
     let seq: i64 = row.get(0).map_err(failed)?;
-    let at = read::event_seq(seq)?;
+    let at = row::event_seq(seq)?;
     let wrong =
         |column: &'static str| move |error: Error| fault::corrupt_row(seq, column, &error.to_string());
     let not_text = |column: &'static str| move |_| fault::corrupt_row(seq, column, "is no text");

@@ -14,7 +14,6 @@ use super::{
     files::Files,
     guards::WalWatch,
     options::StoreOptions,
-    read,
     row::{self, NewRow},
     schema,
 };
@@ -364,7 +363,7 @@ fn read_tip(connection: &Connection) -> Result<Tip> {
 
 /// The seq after this one; none is left where somebody put in a row, or a number, at the very end.
 fn next_seq(last: i64) -> Result<i64> {
-    let next = last.checked_add(1).filter(|next| *next <= read::SEQ_MAX);
+    let next = last.checked_add(1).filter(|next| *next <= row::SEQ_MAX);
     next.ok_or_else(|| Error::new(ErrorKind::Corrupt, format!("the log has no seq left after {last}")))
 }
 
