@@ -108,6 +108,9 @@ fn publish_oddities(bus: &EventBus) {
         raw("odd", "ToolCompleted", json!({"call_id": "c9", "tool": "bash", "ok": true})),
         raw("odd", "ToolCalled", json!({"tool": "bash"})),
         raw("odd", "PlanFailed", json!({"reason": "interrupted"})),
+        // It failed twice, and says why in words of its own.
+        raw("mute", "PlanFailed", json!({"error": "the first time"})),
+        raw("mute", "PlanFailed", json!({"exit_status": "exit_cost"})),
         raw("lives", "PlanStarted", json!({"goal": {"steps": 2}})),
         raw("lives", "ToolCalled", json!({"call_id": "c1", "tool": "broken"})),
         // Plans that spawn each other.
@@ -186,8 +189,12 @@ fn check(dir: &Dir, events: &[Event], hole: i64) {
 
     let answer = ask("What failed this week, and why?", &[]);
     assert_eq!(
-        columns(&answer, "plan_id source goal error failed_tool_calls"),
-        ["odd|swe-agent|null|interrupted|0", "plan-7|planner|find the leak|the budget is used up|1"]
+        columns(&answer, "plan_id source goal why failed_tool_calls"),
+        [
+            r#"mute|swe-agent|null|{"exit_status":"exit_cost"}|0"#,
+            "odd|swe-agent|null|interrupted|0",
+            "plan-7|planner|find the leak|the budget is used up|1"
+        ]
     );
     let answer = ask("Which plans are still running?", &[]);
     assert_eq!(columns(&answer, "plan_id events newest"), ["lives|2|ToolCalled"]);
@@ -240,7 +247,7 @@ fn check(dir: &Dir, events: &[Event], hole: i64) {
     let answer = ask("What did each agent do?", &[]);
     assert_eq!(
         columns(&answer, "agent plans decisions tool_calls failed_plans"),
-        ["swe-agent|4|1|7|1", "coder|4|1|1|0", "planner|1|1|2|1"]
+        ["swe-agent|5|1|7|3", "coder|4|1|1|0", "planner|1|1|2|1"]
     );
 
     let failed = events.iter().rfind(|event| event.event_type() == &EventType::ToolCompleted).expect("one");

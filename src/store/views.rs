@@ -88,7 +88,8 @@ WHERE plan.event_type IN ('PlanStarted', 'PlanCompleted', 'PlanFailed')
             AND earlier.tenant = plan.tenant AND earlier.plan_id = plan.plan_id AND earlier.id < plan.id)
 "#;
 
-/// One row a call, with the first completion behind it in its plan that names the same call id.
+/// One row a call, with its answer. A completion answers the last call before it in its plan that
+/// has its call id, so a call has none where a call with the same id comes first.
 const TOOL_CALLS: &str = r#"
 SELECT call.tenant, call.plan_id,
     CASE WHEN json_valid(call.payload) THEN call.payload ->> '$.call_id' END AS call_id,
@@ -112,13 +113,13 @@ SELECT call.tenant, call.plan_id,
     coalesce(done.payload ->> '$.error', done.payload ->> '$.reason') AS error,
     call.id AS called_seq, done.id AS completed_seq
 FROM plan_events AS call
-LEFT JOIN plan_events AS done ON done.id = (
-    SELECT answer.id FROM plan_events AS answer
-    WHERE answer.tenant = call.tenant AND answer.plan_id = call.plan_id AND answer.id > call.id
-        AND answer.event_type = 'ToolCompleted'
-        AND CASE WHEN json_valid(answer.payload) THEN answer.payload ->> '$.call_id' END
+LEFT JOIN plan_events AS done ON done.event_type = 'ToolCompleted' AND done.id = (
+    SELECT next.id FROM plan_events AS next
+    WHERE next.tenant = call.tenant AND next.plan_id = call.plan_id AND next.id > call.id
+        AND next.event_type IN ('ToolCalled', 'ToolCompleted')
+        AND CASE WHEN json_valid(next.payload) THEN next.payload ->> '$.call_id' END
             = CASE WHEN json_valid(call.payload) THEN call.payload ->> '$.call_id' END
-    ORDER BY answer.id LIMIT 1)
+    ORDER BY next.id LIMIT 1)
 WHERE call.event_type = 'ToolCalled'
 "#;
 

@@ -36,6 +36,12 @@ impl<'a> Fields<'a> {
         serde_json::from_str(self.0.get(name)?.get()).ok()
     }
 
+    /// A field that names something, which some runtimes do with numbers; told from any other value.
+    pub(crate) fn id(&self, name: &str) -> Option<String> {
+        let value: Value = serde_json::from_str(self.0.get(name)?.get()).ok()?;
+        (!value.is_null()).then(|| value.to_string())
+    }
+
     pub(crate) fn flag(&self, name: &str) -> Option<bool> {
         serde_json::from_str(self.0.get(name)?.get()).ok()
     }

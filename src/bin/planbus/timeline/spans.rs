@@ -199,13 +199,14 @@ impl PlanSpans {
                 let mut span = Span::begin(event, self.depth, Kind::Tool, &tool(&fields));
                 span.detail =
                     short(&fields.value(fields::ARGUMENTS).as_ref().map(describe::value).unwrap_or_default());
-                if let Some(id) = fields.text("call_id") {
+                if let Some(id) = fields.id("call_id") {
+                    // In place of a call before it with this id, which nothing answers any more.
                     self.open_calls.insert(id, self.spans.len());
                 }
                 self.spans.push(span);
             }
             EventType::ToolCompleted => {
-                let call = fields.text("call_id").and_then(|id| self.open_calls.remove(&id));
+                let call = fields.id("call_id").and_then(|id| self.open_calls.remove(&id));
                 let name = tool(&fields);
                 self.answer(call, event, Kind::Tool, &name, &fields);
             }

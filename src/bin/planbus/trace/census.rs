@@ -21,7 +21,10 @@ pub(crate) struct Census {
     by_type: HashMap<EventType, u64>,
     /// Whether each plan has ended.
     plans: HashMap<u64, bool>,
+    /// Calls that may still be answered.
     unanswered: HashSet<u64>,
+    /// How many calls another one with the same id came behind before an answer did.
+    overtaken: u64,
     hasher: RandomState,
 }
 
@@ -46,7 +49,11 @@ impl Census {
         match event_type {
             EventType::PlanStarted => *has_ended = false,
             EventType::PlanCompleted | EventType::PlanFailed => *has_ended = true,
-            EventType::ToolCalled => self.unanswered.extend(self.call(plan, event)),
+            EventType::ToolCalled => {
+                if let Some(call) = self.call(plan, event) {
+                    self.overtaken += u64::from(!self.unanswered.insert(call));
+                }
+            }
             EventType::ToolCompleted => {
                 if let Some(call) = self.call(plan, event) {
                     self.unanswered.remove(&call);
@@ -80,7 +87,7 @@ impl Census {
     }
 
     pub(crate) fn calls_without_answer(&self) -> u64 {
-        self.unanswered.len() as u64
+        self.overtaken + self.unanswered.len() as u64
     }
 }
 
@@ -101,10 +108,12 @@ mod tests {
         count("b", EventType::ToolCalled, r#"{"call_id":"1"}"#);
         count("b", EventType::ToolCompleted, r#"{"call_id":"2","ok":null}"#);
         count("a", EventType::ToolCompleted, r#"{"ok":true,"call_id":"1"}"#);
+        count("a", EventType::ToolCalled, r#"{"call_id":"2"}"#);
+        count("a", EventType::ToolCompleted, r#"{"call_id":"2"}"#);
         count("c", EventType::PlanFailed, "{}");
-        assert_eq!((census.new, census.known, census.events(), census.bad), (6, 2, 8, 0));
+        assert_eq!((census.new, census.known, census.events(), census.bad), (8, 2, 10, 0));
         assert_eq!((census.plans(), census.plans_without_end(), census.calls_without_answer()), (3, 2, 2));
         let types: Vec<(&str, u64)> = census.by_type().into_iter().collect();
-        assert_eq!(types, [("PlanFailed", 1), ("PlanStarted", 1), ("ToolCalled", 4), ("ToolCompleted", 2)]);
+        assert_eq!(types, [("PlanFailed", 1), ("PlanStarted", 1), ("ToolCalled", 5), ("ToolCompleted", 3)]);
     }
 }
