@@ -37,7 +37,8 @@ pub(crate) fn bytes(value: u64) -> String {
     format!("{scaled:.1} {}", UNITS[unit])
 }
 
-/// A duration in three digits or so: `840 us`, `12.4 ms`, `3.21 s`, `2m 05s`, `3h 12m`.
+/// A duration in three digits or so: `840 us`, `12.4 ms`, `3.21 s`, `2m 05s`, `3h 12m`,
+/// and from two days on `264d 3h`.
 pub(crate) fn duration(value: Duration) -> String {
     let micros = value.as_micros();
     let seconds = value.as_secs();
@@ -47,6 +48,30 @@ pub(crate) fn duration(value: Duration) -> String {
         100_000..1_000_000 => format!("{} ms", micros / 1_000),
         1_000_000..60_000_000 => format!("{:.2} s", (micros / 10_000) as f64 / 100.0),
         60_000_000..3_600_000_000 => format!("{}m {:02}s", seconds / 60, seconds % 60),
-        _ => format!("{}h {:02}m", seconds / 3_600, seconds / 60 % 60),
+        3_600_000_000..172_800_000_000 => format!("{}h {:02}m", seconds / 3_600, seconds / 60 % 60),
+        _ => format!("{}d {}h", seconds / 86_400, seconds / 3_600 % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_told_in_units_of_its_size() {
+        for (micros, told) in [
+            (0, "0 us"),
+            (999, "999 us"),
+            (12_400, "12.4 ms"),
+            (999_999, "999 ms"),
+            (59_999_999, "59.99 s"),
+            (125_000_000, "2m 05s"),
+            (3_600_000_000, "1h 00m"),
+            (172_799_999_999, "47h 59m"),
+            (172_800_000_000, "2d 0h"),
+            (22_823_160_000_000, "264d 3h"),
+        ] {
+            assert_eq!(duration(Duration::from_micros(micros)), told);
+        }
     }
 }
