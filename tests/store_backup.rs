@@ -109,12 +109,37 @@ fn a_backup_replaces_no_file_and_never_one_of_the_stores_own() {
         assert!(error.to_string().contains(name), "{error}");
         assert_eq!(fs::read(dir.path().join(name)).ok(), before, "{name}");
     }
-    let busy = fs::File::create(dir.path().join("busy.db.partial")).expect("creates");
-    busy.try_lock().expect("locks");
-    assert_eq!(store.backup(dir.path().join("busy.db")).expect_err("refused").kind(), ErrorKind::Locked);
-    drop(busy);
-    store.backup(dir.path().join("busy.db")).expect("what was left there is overwritten");
-    assert_eq!(check_whole(&dir.path().join("busy.db")), 3);
+    fs::write(dir.path().join("monday.db.partial"), "somebody's").expect("writes");
+    store.backup(dir.path().join("monday.db")).expect("backs up");
+    assert_eq!(check_whole(&dir.path().join("monday.db")), 3);
+    assert_eq!(fs::read(dir.path().join("monday.db.partial")).expect("is there"), b"somebody's");
+    assert_eq!(partials(dir.path()), ["monday.db.partial"], "nothing is left beside a backup");
+}
+
+/// The names of backups that never got theirs.
+fn partials(directory: &Path) -> Vec<String> {
+    names(directory).into_iter().filter(|name| name.ends_with(".partial")).collect()
+}
+
+#[test]
+fn of_two_backups_to_one_file_the_first_that_is_ready_stays() {
+    let dir = Dir::new();
+    filled(&dir, 300);
+    let store = EventStore::open(dir.db()).expect("opens");
+    let path = dir.path().join("monday.db");
+    for _ in 0..5 {
+        let done: Vec<_> = std::thread::scope(|scope| {
+            let backups: Vec<_> = (0..4).map(|_| scope.spawn(|| store.backup(&path))).collect();
+            backups.into_iter().map(|backup| backup.join().expect("no panic")).collect()
+        });
+        assert_eq!(done.iter().filter(|done| done.is_ok()).count(), 1, "{done:?}");
+        for error in done.into_iter().filter_map(Result::err) {
+            assert!(matches!(error.kind(), ErrorKind::Locked | ErrorKind::InvalidInput), "{error}");
+        }
+        assert_eq!(check_whole(&path), 300);
+        assert_eq!(partials(dir.path()), [""; 0]);
+        fs::remove_file(&path).expect("removes");
+    }
 }
 
 #[test]
@@ -253,7 +278,7 @@ fn kill_9_in_the_middle_of_a_backup_or_restore_leaves_nothing_or_the_whole() {
             "pwrite64:90",
             "fsync,fdatasync:1",
             "fsync,fdatasync:2",
-            "rename,renameat,renameat2:1",
+            "link,linkat,rename,renameat,renameat2:1",
             "pwrite64:60000",
         ] {
             let (calls, when) = call.split_once(':').expect("a number");
@@ -279,10 +304,11 @@ fn kill_9_in_the_middle_of_a_backup_or_restore_leaves_nothing_or_the_whole() {
                 }
                 assert_eq!(check_whole(&final_name), 300);
                 let left = names(&target);
-                assert!(
-                    !left.iter().any(|name| name.contains("partial") || name.contains("creating")),
-                    "{left:?}"
-                );
+                assert!(!left.iter().any(|name| name.contains("creating")), "{left:?}");
+                // A killed backup's copy stays under a name that nobody else gets.
+                let partials = partials(&target);
+                assert!(partials.len() <= usize::from(name == "backs_up"), "{left:?}");
+                assert!(partials.iter().all(|name| name.starts_with("backup.db.0")), "{left:?}");
             }
             fs::remove_dir_all(&target).expect("removes");
         }

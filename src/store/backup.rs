@@ -5,8 +5,8 @@
 //! temporary name: what bears the final name is complete and on the disk. Never replaces a file.
 
 use std::{
-    fs::{self, File},
-    io,
+    ffi::OsString,
+    fs::{self, OpenOptions},
     path::{Path, PathBuf},
 };
 
@@ -19,12 +19,15 @@ use super::{
     EventStore, connect, create, fault,
     files::{Files, Found},
     inner::Inner,
-    lock::{self, Note, OwnerLock},
+    lock::{Note, OwnerLock},
     options::Durability,
     read, schema,
     verify::{self, Verification},
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    event::EventId,
+};
 
 /// How many pages are copied at one time.
 const STEP_PAGES: i32 = 1_000;
@@ -45,7 +48,8 @@ impl EventStore {
     /// Writes a copy of the whole store to a new file, as the log is now, while others publish.
     ///
     /// The copy is one file that only its user may read. It is verified, and on the disk, before it
-    /// gets its name. Publishing goes on meanwhile; the write-ahead log is not reused until the copy
+    /// gets its name; until then it is `<path>.<ULID>.partial`, a new one each time. A process that is
+    /// killed in between leaves that file, which may be removed. Publishing goes on meanwhile; the write-ahead log is not reused until the copy
     /// is made, so it grows by what is published then.
     ///
     /// ```
@@ -63,8 +67,8 @@ impl EventStore {
     /// ```
     ///
     /// # Errors
-    /// `InvalidInput` when there is something at `path`; `Locked` when another backup is being
-    /// written there; `Corrupt` when the store is so damaged that it cannot be read to its end;
+    /// `InvalidInput` when there is something at `path`; `Locked` when something came there while the
+    /// copy was made; `Corrupt` when the store is so damaged that it cannot be read to its end;
     /// `DiskFull`, `ReadOnly`, `Storage`. No error leaves a file at `path`.
     pub fn backup(&self, path: impl AsRef<Path>) -> Result<BackupReport> {
         let doing = format!("back up to {}", path.as_ref().display());
@@ -78,22 +82,16 @@ impl EventStore {
             return Err(Error::invalid("path", "must not be one of the store's own files"));
         }
         refuse_existing(&files, "a backup never replaces a file")?;
-        // Locked, so that what a killed backup left is told from one that runs.
-        let Some(file) = lock::claim(&files.partial)? else {
-            return Err(Error::new(ErrorKind::Locked, "another backup is being written there"));
-        };
-        let copied = make_empty(&file)
-            .map_err(|cause| fault::file("empty", &files.partial, cause))
-            .and_then(|()| copy(&self.inner, &files.partial))
-            .and_then(|verification| {
-                create::put_in_place(&files.partial, &files)?;
-                Ok(verification)
-            });
-        let verification = copied.inspect_err(|_| {
-            // The failure is what matters; the next backup to this file overwrites what is left.
-            let _ = fs::remove_file(&files.partial);
-        })?;
-        let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+        let partial = partial(&files);
+        create::private_file(&partial)?;
+        let copied = copy(&self.inner, &partial).and_then(|verification| {
+            put_in_place(&partial, &files)?;
+            Ok(verification)
+        });
+        // Gone already where it was renamed. A failure to remove it is not what matters.
+        let _ = fs::remove_file(&partial);
+        let verification = copied?;
+        let bytes = fs::metadata(&files.db).map_or(0, |metadata| metadata.len());
         Ok(BackupReport { path: files.db, bytes, verification })
     }
 
@@ -151,11 +149,22 @@ fn refuse_existing(files: &Files, advice: &str) -> Result<()> {
     }
 }
 
-/// Takes a file over that may have been left by a killed backup, or put there by anybody.
-fn make_empty(file: &File) -> io::Result<()> {
-    #[cfg(unix)]
-    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-    file.set_len(0)
+/// A name that is nobody's, not even another backup's to the same file.
+fn partial(files: &Files) -> PathBuf {
+    let mut name = OsString::from(&files.db);
+    name.push(format!(".{}.partial", EventId::generate()));
+    name.into()
+}
+
+/// Gives a backup its name. It is linked there, which no two backups can do, where the file system
+/// has links; else renamed as a new store is.
+fn put_in_place(partial: &Path, files: &Files) -> Result<()> {
+    let failed = |cause| fault::file("put in place", &files.db, cause);
+    OpenOptions::new().write(true).open(partial).and_then(|file| file.sync_all()).map_err(failed)?;
+    match fs::hard_link(partial, &files.db) {
+        Ok(()) => create::sync_directory(&files.directory).map_err(failed),
+        Err(_) => create::put_in_place(partial, files),
+    }
 }
 
 /// Copies a store into an empty file, and checks the copy.

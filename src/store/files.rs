@@ -20,8 +20,6 @@ pub(super) struct Files {
     pub(super) lock: PathBuf,
     /// The database while it is being created.
     pub(super) creating: PathBuf,
-    /// A backup while it is being written.
-    pub(super) partial: PathBuf,
     pub(super) directory: PathBuf,
 }
 
@@ -59,7 +57,6 @@ impl Files {
             shm: beside("-shm"),
             lock: beside(".lock"),
             creating: beside(".creating"),
-            partial: beside(".partial"),
             directory,
         })
     }

@@ -1,14 +1,15 @@
 //! Where an export goes: to stdout, or to a file that is there as a whole or not at all.
 //!
-//! A file is written under a temporary name beside its own, synced and renamed. Nobody but the user
-//! may read it, as nobody may read the store.
+//! A file is written under a temporary name beside its own, a new one each time, synced and renamed.
+//! Nobody but the user may read it, as nobody may read the store.
 
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
-    process,
 };
+
+use planbus::EventId;
 
 use super::form::Format;
 use crate::{
@@ -91,7 +92,7 @@ impl NewFile {
         })?;
         let mut hidden = std::ffi::OsString::from(".");
         hidden.push(name);
-        hidden.push(format!(".{}.tmp", process::id()));
+        hidden.push(format!(".{}.tmp", EventId::generate()));
         let temporary = path.with_file_name(hidden);
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
