@@ -327,3 +327,29 @@ fn what_is_not_sound_is_backed_up_as_evidence_with_6_and_never_restored() {
     fails(at, &["restore", "evidence.db", "--db", "new.db"], 6, &["restore evidence.db: row 17 was changed"]);
     assert!(at.join("evidence.db").exists() && !at.join("new.db").exists());
 }
+
+#[test]
+fn a_terminal_is_told_what_is_done_with_how_many_events_and_a_pipe_is_not() {
+    let place = log();
+    let program = env!("CARGO_BIN_EXE_planbus");
+    let on_terminal = |arguments: &str| {
+        let mut script = Command::new("script");
+        script.args(["-qec", &format!("'{program}' {arguments}"), "/dev/null"]).current_dir(place.path());
+        script.env_remove("PLANBUS_DB").env("TERM", "xterm").stdin(Stdio::null());
+        script.output().ok().map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    for (arguments, told) in [
+        ("verify", "checking 40 events ...\r\u{1b}[K"),
+        ("backup monday.db", "copying and checking 40 events ...\r\u{1b}[K"),
+        ("restore monday.db --db new.db", "copying and checking 40 events ...\r\u{1b}[K"),
+        ("verify --quiet", ""),
+    ] {
+        let Some(shown) = on_terminal(arguments) else {
+            println!("skipped: there is no `script` here");
+            return;
+        };
+        assert!(shown.starts_with(told) && shown.contains("sound events"), "{arguments}: {shown:?}");
+        assert_eq!(shown.contains("..."), !told.is_empty(), "{arguments}: {shown:?}");
+    }
+    assert!(run(place.path(), &["verify"]).stderr.is_empty());
+}

@@ -1,12 +1,16 @@
-//! One line on stderr that says how far a long command is, while it runs and a person looks.
+//! One line on stderr that says what a long command does, and how far it is where that is known,
+//! while it runs and a person looks.
 //!
 //! Draws nothing where stderr is no terminal. It hides no cursor: whatever ends the program leaves
 //! the terminal as it was.
 
 use std::{
-    env, io,
+    env,
+    io::{self, Write},
     time::{Duration, Instant},
 };
+
+use planbus::EventStore;
 
 use crate::{
     agent_runtime::units::{bytes, counted, duration, number},
@@ -69,6 +73,32 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.clear();
+    }
+}
+
+/// Says that something is done with all events of a store, until it is dropped.
+pub(crate) struct Notice {
+    is_shown: bool,
+}
+
+impl Notice {
+    /// Best effort: a store too damaged to say how many events it holds is worked on all the same.
+    pub(crate) fn of(doing: &str, store: &EventStore, global: &Global) -> Self {
+        let shows = !global.quiet && terminal::can_redraw();
+        let events = if shows { store.stats().ok().map(|stats| stats.events) } else { None };
+        if let Some(events) = events {
+            // A terminal that is gone needs no notice.
+            let _ = write!(io::stderr(), "{doing} {} ...", counted(events, "event"));
+        }
+        Self { is_shown: events.is_some() }
+    }
+}
+
+impl Drop for Notice {
+    fn drop(&mut self) {
+        if self.is_shown {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
     cli::{Form, Global},
     failure::Failure,
     output::Output,
+    progress::Notice,
     text::escape,
 };
 
@@ -29,7 +30,10 @@ pub(crate) struct BackupOptions {
 /// Runs the command.
 pub(crate) fn run(options: &BackupOptions, global: &Global, out: &mut Output) -> Result<(), Failure> {
     let form = out.form_without_tree("backup")?;
-    let report = open(global)?.backup(&options.file)?;
+    let store = open(global)?;
+    let notice = Notice::of("copying and checking", &store, global);
+    let report = store.backup(&options.file)?;
+    drop(notice);
     match form {
         Form::Json => {
             let mut json = to_json(&report.verification);

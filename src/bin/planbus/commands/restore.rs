@@ -12,6 +12,7 @@ use crate::{
     cli::{Form, Global},
     failure::Failure,
     output::Output,
+    progress::Notice,
     text::escape,
 };
 
@@ -26,7 +27,11 @@ pub(crate) struct RestoreOptions {
 /// Runs the command.
 pub(crate) fn run(options: &RestoreOptions, global: &Global, out: &mut Output) -> Result<(), Failure> {
     let form = out.form_without_tree("restore")?;
+    // What is wrong with the backup is for the restore itself to say.
+    let source = EventStore::open_read_only(&options.from).ok();
+    let notice = source.map(|source| Notice::of("copying and checking", &source, global));
     let restored = EventStore::restore(&options.from, &global.db)?;
+    drop(notice);
     match form {
         Form::Json => out.json(&to_json(&restored).to_string()),
         Form::Table | Form::Tree => {

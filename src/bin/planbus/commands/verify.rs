@@ -14,6 +14,7 @@ use crate::{
     cli::{Form, Global},
     failure::{Exit, Failure},
     output::Output,
+    progress::Notice,
     style::Style,
     text::escape,
 };
@@ -30,10 +31,12 @@ pub(crate) struct VerifyOptions {
 pub(crate) fn run(options: &VerifyOptions, global: &Global, out: &mut Output) -> Result<(), Failure> {
     let form = out.form_without_tree("verify")?;
     let store = open(global)?;
+    let notice = Notice::of("checking", &store, global);
     let found = match options.head {
         Some(head) => store.verify_against(head)?,
         None => store.verify()?,
     };
+    drop(notice);
     match form {
         Form::Json => out.json(&to_json(&found).to_string())?,
         Form::Table | Form::Tree => write_table(&found, out)?,
