@@ -30,13 +30,15 @@ use crate::{
     style::Style,
     table::{Cell, Column, Table, cell},
     text::escape,
-    trace::{self, Census, Chunk, Input, Item, Pace, Parsed, Speed},
+    trace::{self, Census, Chunk, FileCount, Input, Item, Pace, Parsed, Speed},
 };
 
 /// The most events of one commit.
 const BATCH_EVENTS: usize = 1_000;
 /// A batch is committed with the line that brings it to this many bytes.
 const BATCH_BYTES: usize = 4 << 20;
+/// How many of the files the summary lists.
+const FILES_SHOWN_MAX: usize = 20;
 /// How long a batch that is not full waits for more lines.
 const SETTLE: Duration = Duration::from_millis(5);
 /// How long a wait lasts before Ctrl-C is looked at again.
@@ -70,7 +72,7 @@ pub(crate) fn run(options: &ImportOptions, global: &Global, out: &mut Output) ->
     let store = open_as_owner(EventStore::options(), global)?;
     let mut import = Import {
         bus: EventBus::builder().store(store.clone()).build()?,
-        names: inputs.iter().map(|input| escape(&input.name).into_owned()).collect(),
+        files: inputs.iter().map(|input| FileCount::of(input.name.clone())).collect(),
         keep_going: options.keep_going,
         stop,
         pace: Pace::new(options.speed),
@@ -82,11 +84,11 @@ pub(crate) fn run(options: &ImportOptions, global: &Global, out: &mut Output) ->
         progress: Progress::new(global, total),
     };
     let done = import.run(inputs, global);
-    let (elapsed, census) = (import.progress.elapsed(), &import.census);
+    let (elapsed, census, files) = (import.progress.elapsed(), &import.census, &import.files);
     import.progress.clear();
     match form {
-        Form::Json => out.json(&to_json(census, import.names.len(), elapsed).to_string())?,
-        Form::Table | Form::Tree => write_summary(census, import.names.len(), elapsed, global, out)?,
+        Form::Json => out.json(&to_json(census, files, elapsed).to_string())?,
+        Form::Table | Form::Tree => write_summary(census, files, elapsed, global, out)?,
     }
     import.bus.close();
     done.and(store.close().map_err(Failure::from))
@@ -95,8 +97,8 @@ pub(crate) fn run(options: &ImportOptions, global: &Global, out: &mut Output) ->
 /// An import that runs.
 struct Import {
     bus: EventBus,
-    /// The inputs as messages call them.
-    names: Vec<String>,
+    /// What each of the inputs brought.
+    files: Vec<FileCount>,
     keep_going: bool,
     stop: Arc<AtomicBool>,
     pace: Pace,
@@ -119,7 +121,11 @@ impl Import {
                 Ok(Ok(Chunk { items, .. })) => items.into_iter().try_for_each(|item| self.take(item))?,
                 Ok(Err((input, error))) => {
                     self.commit()?;
-                    return Err(Failure::of(Exit::Failed, &format!("read {}", self.names[input]), &error));
+                    return Err(Failure::of(
+                        Exit::Failed,
+                        &format!("read {}", self.files[input].name),
+                        &error,
+                    ));
                 }
                 Err(RecvTimeoutError::Timeout) => self.commit()?,
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -203,6 +209,13 @@ impl Import {
                 for ((item, parsed), published) in lines.iter().zip(published) {
                     self.read = item.offset;
                     self.census.count(&parsed.event, published.duplicate);
+                    if self.files[item.input].count(published.duplicate) {
+                        let plan = parsed.event.plan_id();
+                        self.tell(item, &format!(
+                            "is in the log already, while lines before it are new: plan {plan} has another run \
+                             there, or the middle of the file was changed since its last import"
+                        ));
+                    }
                 }
                 Ok(())
             }
@@ -221,16 +234,23 @@ impl Import {
     /// Tells of a bad line, and ends the import there unless it is to keep going.
     fn refuse(&mut self, item: &Item, problem: &str) -> Result<(), Failure> {
         self.census.bad += 1;
+        self.files[item.input].bad += 1;
         self.read = item.offset;
-        self.progress.clear();
-        // Without a stderr there is nobody to tell.
-        let _ = writeln!(io::stderr(), "{}:{}: {}", self.names[item.input], item.line, escape(problem));
+        self.tell(item, problem);
         if self.keep_going {
             return Ok(());
         }
         let failure =
             Failure::new(Exit::Unsound, "import: ended at a bad line; what stands before it is in the log");
         Err(failure.hint("--keep-going passes over bad lines"))
+    }
+
+    /// Says something about a line.
+    fn tell(&mut self, item: &Item, what: &str) {
+        self.progress.clear();
+        let told = format!("{}:{}: {what}", self.files[item.input].name, item.line);
+        // Without a stderr there is nobody to tell.
+        let _ = writeln!(io::stderr(), "{}", escape(&told));
     }
 }
 
@@ -239,24 +259,30 @@ fn is_of_a_line(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::TooLarge | ErrorKind::Conflict)
 }
 
-fn to_json(census: &Census, files: usize, elapsed: Duration) -> serde_json::Value {
+fn to_json(census: &Census, files: &[FileCount], elapsed: Duration) -> serde_json::Value {
+    let by_file = files
+        .iter()
+        .map(|file| json!({"file": file.name, "new": file.new, "known": file.known, "bad": file.bad}));
     json!({
-        "files": files, "events": census.events(), "new": census.new, "known": census.known, "bad": census.bad,
+        "files": files.len(), "events": census.events(), "new": census.new, "known": census.known, "bad": census.bad,
         "plans": census.plans(), "plans_without_end": census.plans_without_end(),
         "calls_without_answer": census.calls_without_answer(), "duration_us": elapsed.as_micros() as u64,
         "events_per_second": rate(census.events(), elapsed), "events_by_type": census.by_type(),
+        "by_file": by_file.collect::<Vec<_>>(),
     })
 }
 
 fn write_summary(
     census: &Census,
-    files: usize,
+    files: &[FileCount],
     elapsed: Duration,
     global: &Global,
     out: &mut Output,
 ) -> Result<(), Failure> {
     let db = escape(&global.db.to_string_lossy()).into_owned();
-    out.line(&out.paint(Style::Heading, &format!("Import of {} into {db}", counted(files as u64, "file"))))?;
+    out.line(
+        &out.paint(Style::Heading, &format!("Import of {} into {db}", counted(files.len() as u64, "file"))),
+    )?;
     out.line(&format!(
         "  {}: {} new, {} known; {}",
         counted(census.events(), "event"),
@@ -272,6 +298,9 @@ fn write_summary(
     ))?;
     let speed = number(rate(census.events(), elapsed));
     out.line(&format!("  {}, {speed} events a second", duration(elapsed)))?;
+    if files.len() > 1 {
+        write_files(files, out)?;
+    }
     if census.events() == 0 {
         return Ok(());
     }
@@ -279,8 +308,32 @@ fn write_summary(
     types.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let rows: Vec<Vec<Cell>> =
         types.into_iter().map(|(name, count)| vec![cell(number(count)), cell(name)]).collect();
-    let mut table = Table::new(&[("EVENTS", Column::Right), ("TYPE", Column::Left)]);
-    table.fit(&rows, out);
+    write_table(&[("EVENTS", Column::Right), ("TYPE", Column::Left)], &rows, out)
+}
+
+/// What each file brought: where runs are taken for one another, it shows here.
+fn write_files(files: &[FileCount], out: &mut Output) -> Result<(), Failure> {
+    let row = |file: &FileCount| {
+        let mut row: Vec<Cell> = [file.new, file.known, file.bad].map(|count| cell(number(count))).into();
+        row.push(cell(&*file.name));
+        row
+    };
+    let rows: Vec<Vec<Cell>> = files.iter().take(FILES_SHOWN_MAX).map(row).collect();
+    let counts = ["NEW", "KNOWN", "BAD"].map(|head| (head, Column::Right));
+    write_table(&[&counts[..], &[("FILE", Column::Left)]].concat(), &rows, out)?;
+    match files.len() - rows.len() {
+        0 => Ok(()),
+        more => out.line(&format!("and {more} more; -o json lists all")),
+    }
+}
+
+fn write_table(
+    heads: &[(&'static str, Column)],
+    rows: &[Vec<Cell>],
+    out: &mut Output,
+) -> Result<(), Failure> {
+    let mut table = Table::new(heads);
+    table.fit(rows, out);
     out.line("")?;
     table.write_head(out)?;
     rows.iter().try_for_each(|row| table.write(row, out))

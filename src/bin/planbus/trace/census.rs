@@ -28,6 +28,31 @@ pub(crate) struct Census {
     hasher: RandomState,
 }
 
+/// What one file brought.
+#[derive(Debug, Default)]
+pub(crate) struct FileCount {
+    /// As messages call it.
+    pub(crate) name: String,
+    pub(crate) new: u64,
+    pub(crate) known: u64,
+    pub(crate) bad: u64,
+    has_rejoined: bool,
+}
+
+impl FileCount {
+    pub(crate) fn of(name: String) -> Self {
+        Self { name, ..Self::default() }
+    }
+
+    /// Counts a line that is in the log now. Whether it is the first that was known behind one that
+    /// was new: a file that was imported before, and grew since, has none.
+    pub(crate) fn count(&mut self, was_known: bool) -> bool {
+        *if was_known { &mut self.known } else { &mut self.new } += 1;
+        let rejoins = was_known && self.new > 0;
+        rejoins && !std::mem::replace(&mut self.has_rejoined, true)
+    }
+}
+
 /// The name of a call, as far as a payload has one.
 #[derive(Deserialize)]
 struct Call<'a> {
@@ -94,6 +119,16 @@ impl Census {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_known_line_behind_a_new_one_is_told_once_a_file() {
+        let told = |known: &[bool]| {
+            let mut file = FileCount::of("run.jsonl".to_owned());
+            known.iter().map(|known| file.count(*known)).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&[true, true, false, false]), [false; 4], "it has grown");
+        assert_eq!(told(&[true, false, true, false, true]), [false, false, true, false, false]);
+    }
 
     #[test]
     fn plans_without_an_end_and_calls_without_an_answer_are_counted_by_plan() {

@@ -13,7 +13,7 @@ mod source;
 use planbus::Error;
 
 pub(crate) use self::{
-    census::Census,
+    census::{Census, FileCount},
     pace::{Pace, Speed},
     source::{Chunk, Input, Item, Parsed, read},
 };
