@@ -6,13 +6,13 @@ mod cli_support;
 
 use std::{fs, path::Path};
 
-use cli_support::{Place, fails, run, stdout};
+use cli_support::{Place, fails, planbus, run, stdout};
 use planbus::{Event, EventStore, PlanStarted};
 
 const READERS: [&[&str]; 5] =
     [&["events"], &["events", "--follow"], &["plans"], &["show", "plan-1"], &["stats"]];
 
-fn with(arguments: &[&'static str], more: &[&'static str]) -> Vec<&'static str> {
+fn with<'a>(arguments: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
     [arguments, more].concat()
 }
 
@@ -52,6 +52,54 @@ fn wrong_usage_is_2_and_names_the_argument() {
     fails(at, &["plans", "-o", "xml"], 2, &["table", "json", "tree"]);
     fails(at, &["stats", "-o", "tree"], 2, &["planbus: stats has no tree; use -o table or -o json"]);
     fails(at, &["show"], 2, &["PLAN"]);
+}
+
+#[test]
+fn a_count_that_is_none_is_2_and_says_what_it_must_be() {
+    let place = with_store();
+    let at = place.path();
+    for (arguments, words) in [
+        (&["events", "--last", "x"][..], &["--last", "must be a whole number, got x"][..]),
+        (&["events", "--last", "+1"], &["--last", "must be a whole number, got +1"]),
+        (&["events", "--last", "1000001"], &["--last", "must be at most 1000000"]),
+        (&["events", "--after", "1.5"], &["--after", "must be a whole number, got 1.5"]),
+        (&["plans", "--last", ""], &["--last", "must be a whole number"]),
+        (&["plans", "--last", "0"], &["--last", "must be at least 1"]),
+        (&["prune", "--keep", "x"], &["--keep", "must be a whole number, got x"]),
+        (&["prune", "--keep", "99999999999999999999"], &["--keep", "must be at most"]),
+    ] {
+        fails(at, arguments, 2, words);
+    }
+}
+
+#[test]
+fn a_tenant_is_refused_where_a_command_works_on_the_whole_log() {
+    let place = with_store();
+    let (at, before) = (place.path(), fs::read(place.path().join("planbus.db")).expect("the store"));
+    for arguments in [
+        &["prune", "--keep", "1"][..],
+        &["stats"],
+        &["verify"],
+        &["backup", "copy.db"],
+        &["restore", "planbus.db", "--db", "again.db"],
+    ] {
+        let told =
+            format!("planbus: --tenant: {} works on the whole log, all tenants together", arguments[0]);
+        fails(at, &with(&["--tenant", "acme"], arguments), 2, &[&told]);
+        fails(at, &with(arguments, &["--tenant", "default"]), 2, &[&told]);
+    }
+    assert_eq!(names(at), ["planbus.db", "planbus.db.lock", "tree"]);
+    assert_eq!(fs::read(at.join("planbus.db")).expect("the store"), before);
+    assert!(stdout(at, &["plans", "--tenant", "default"]).contains("plan-1"));
+}
+
+#[test]
+fn an_empty_variable_names_no_store() {
+    let place = with_store();
+    for (value, is_found) in [("", true), ("planbus.db", true), ("no.db", false)] {
+        let output = planbus(place.path()).arg("plans").env("PLANBUS_DB", value).output().expect("planbus");
+        assert_eq!(output.status.success(), is_found, "{value:?}: {output:?}");
+    }
 }
 
 #[test]

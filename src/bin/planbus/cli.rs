@@ -2,9 +2,11 @@
 //!
 //! Values are checked here once: what the commands get is valid. No command's work stands here.
 
-use std::path::PathBuf;
+use std::{env, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{
+    Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint, builder::Resettable,
+};
 use planbus::{AgentId, CorrelationId, PlanId, PlanStatus, Tenant, Timestamp, TypePattern};
 
 use crate::{
@@ -12,8 +14,13 @@ use crate::{
         backup::BackupOptions, export::ExportOptions, import::ImportOptions, prune::PruneOptions,
         restore::RestoreOptions, stats::StatsOptions, verify::VerifyOptions,
     },
+    failure::{Exit, Failure},
+    text::escape,
     when,
 };
+
+/// Names the store where `--db` does not.
+const DB_VARIABLE: &str = "PLANBUS_DB";
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -36,12 +43,46 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+impl Cli {
+    /// The arguments of this process; ends it where they are wrong.
+    pub(crate) fn of_process() -> Self {
+        let mut command = Self::command();
+        // An empty variable counts as unset; clap takes it for a store without a name.
+        if env::var_os(DB_VARIABLE).is_some_and(|value| value.is_empty()) {
+            command = command.mut_arg("db", |db| db.env(Resettable::Reset));
+        }
+        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    }
+
+    /// Refuses a tenant where it would be ignored.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let command = match self.command {
+            Command::Backup(_) => "backup",
+            Command::Prune(_) => "prune",
+            Command::Restore(_) => "restore",
+            Command::Stats(_) => "stats",
+            Command::Verify(_) => "verify",
+            Command::Demo(_)
+            | Command::Events(_)
+            | Command::Export(_)
+            | Command::Import(_)
+            | Command::Plans(_)
+            | Command::Show(_) => return Ok(()),
+        };
+        if self.global.tenant.is_none() {
+            return Ok(());
+        }
+        let told = format!("--tenant: {command} works on the whole log, all tenants together");
+        Err(Failure::new(Exit::Usage, told))
+    }
+}
+
 /// What every command takes.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
     /// The store
-    #[arg(long, value_name = "FILE", global = true, env = "PLANBUS_DB", default_value = "planbus.db",
+    #[arg(long, value_name = "FILE", global = true, env = DB_VARIABLE, default_value = "planbus.db",
         value_hint = ValueHint::FilePath)]
     pub(crate) db: PathBuf,
 
@@ -49,9 +90,9 @@ pub(crate) struct Global {
     #[arg(short, long, value_name = "FORM", global = true, value_enum, hide_default_value = true)]
     pub(crate) output: Option<Form>,
 
-    /// Whose plans
-    #[arg(long, value_name = "NAME", global = true, default_value = "default")]
-    pub(crate) tenant: Tenant,
+    /// Whose plans; not for commands that work on the whole log [default: default]
+    #[arg(long, value_name = "NAME", global = true)]
+    tenant: Option<Tenant>,
 
     /// No progress and no notes on stderr, only errors
     #[arg(short, long, global = true)]
@@ -60,6 +101,13 @@ pub(crate) struct Global {
     /// Diagnostics on stderr; -vv and -vvv for more (RUST_LOG works too)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+}
+
+impl Global {
+    /// Whose plans, for a command that works for one tenant.
+    pub(crate) fn tenant(&self) -> Tenant {
+        self.tenant.clone().unwrap_or_default()
+    }
 }
 
 /// How to print.
@@ -159,8 +207,8 @@ pub(crate) struct EventsOptions {
     pub(crate) until: Option<Timestamp>,
 
     /// Only the last N that match; 0 with --follow: only new ones
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
-    pub(crate) last: Option<u32>,
+    #[arg(long, value_name = "N", value_parser = whole_number::<0, 1_000_000>)]
+    pub(crate) last: Option<u64>,
 
     /// Only events with this text in payload, type or source, taken literally
     #[arg(long, value_name = "TEXT", value_parser = search_text)]
@@ -175,7 +223,7 @@ pub(crate) struct EventsOptions {
     pub(crate) correlation: Option<CorrelationId>,
 
     /// Only events after this place in the log; to read on where another run ended
-    #[arg(long, value_name = "SEQ")]
+    #[arg(long, value_name = "SEQ", value_parser = whole_number::<0, { u64::MAX }>)]
     pub(crate) after: Option<u64>,
 
     /// Go on with new events as they are committed, also by other processes; Ctrl-C ends it
@@ -191,8 +239,8 @@ pub(crate) struct PlansOptions {
     pub(crate) status: Option<PlanStatus>,
 
     /// Only the N newest
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) last: Option<u32>,
+    #[arg(long, value_name = "N", value_parser = whole_number::<1, { u64::MAX }>)]
+    pub(crate) last: Option<u64>,
 
     /// Only plans that no other plan spawned
     #[arg(long)]
@@ -213,6 +261,17 @@ pub(crate) struct ShowOptions {
     /// `-o json` gives one object a span.
     #[arg(long)]
     pub(crate) timeline: bool,
+}
+
+/// Reads a whole number from `MIN` to `MAX`.
+pub(crate) fn whole_number<const MIN: u64, const MAX: u64>(text: &str) -> Result<u64, String> {
+    let is_whole = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse() {
+        Ok(number) if is_whole && (MIN..=MAX).contains(&number) => Ok(number),
+        _ if !is_whole => Err(format!("must be a whole number, got {}", escape(text))),
+        Ok(number) if number < MIN => Err(format!("must be at least {MIN}")),
+        _ => Err(format!("must be at most {MAX}")),
+    }
 }
 
 fn search_text(text: &str) -> Result<String, &'static str> {

@@ -30,8 +30,6 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser;
-
 use self::{
     cli::{Cli, Command},
     failure::Failure,
@@ -39,10 +37,10 @@ use self::{
 };
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::of_process();
     start_tracing(cli.global.verbose);
     let mut out = Output::new(&cli.global);
-    let done = match &cli.command {
+    let done = cli.check().and_then(|()| match &cli.command {
         Command::Backup(options) => commands::backup::run(options, &cli.global, &mut out),
         Command::Demo(options) => commands::demo::run(options, &cli.global, &mut out),
         Command::Events(options) => commands::events::run(options, &cli.global, &mut out),
@@ -54,7 +52,7 @@ fn main() -> ExitCode {
         Command::Show(options) => commands::show::run(options, &cli.global, &mut out),
         Command::Stats(options) => commands::stats::run(options, &cli.global, &mut out),
         Command::Verify(options) => commands::verify::run(options, &cli.global, &mut out),
-    };
+    });
     match done.and_then(|()| out.flush()) {
         // Whoever reads us has seen enough: that is no error.
         Ok(()) | Err(Failure::ClosedPipe) => ExitCode::SUCCESS,

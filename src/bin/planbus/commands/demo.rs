@@ -9,7 +9,7 @@ use std::{
     path::Path,
 };
 
-use planbus::{EventBus, EventStore, PlanId, Unfinished};
+use planbus::{EventBus, EventStore, PlanId, Tenant, Unfinished};
 use serde_json::json;
 
 use super::{open_as_owner, show};
@@ -33,7 +33,7 @@ use crate::{
 pub(crate) fn run(options: &DemoOptions, global: &Global, out: &mut Output) -> Result<(), Failure> {
     // The directory first: where it is wrong, no store is made.
     let survey =
-        Survey::of(&options.path, global.tenant.clone()).map_err(|error| unusable(&options.path, &error))?;
+        Survey::of(&options.path, global.tenant()).map_err(|error| unusable(&options.path, &error))?;
     let stop = interrupt::flag()?;
     // Nobody goes on with a survey that was killed.
     let store = open_as_owner(EventStore::options().unfinished(Unfinished::Fail), global)?;
@@ -127,7 +127,7 @@ fn write_json(
 ) -> Result<(), Failure> {
     let mut object = report.totals.to_json();
     object["plan_id"] = json!(survey.plan_id());
-    object["tenant"] = json!(global.tenant);
+    object["tenant"] = json!(global.tenant());
     object["path"] = json!(survey.root().to_string_lossy());
     object["db"] = json!(global.db.to_string_lossy());
     object["duration_us"] = json!(u64::try_from(report.duration.as_micros()).unwrap_or(u64::MAX));
@@ -152,8 +152,9 @@ impl Look {
         if global.db != Path::new("planbus.db") {
             program = format!("{program} --db {}", word(&global.db.to_string_lossy()));
         }
-        if global.tenant != planbus::Tenant::default() {
-            program = format!("{program} --tenant {}", global.tenant);
+        let tenant = global.tenant();
+        if tenant != Tenant::default() {
+            program = format!("{program} --tenant {tenant}");
         }
         Self { program, db: word(&global.db.to_string_lossy()), plan: word(plan.as_str()) }
     }

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How many events are shown on a terminal unless the user says.
-const LAST_DEFAULT: u32 = 50;
+const LAST_DEFAULT: u64 = 50;
 /// How many events are read at once.
 const PAGE_EVENTS: usize = 1_000;
 /// How long a wait for new events lasts before Ctrl-C is looked at again.
@@ -124,7 +124,7 @@ fn follow(
     printer: &mut Printer,
     out: &mut Output,
 ) -> Result<(), Failure> {
-    let mut filter = Filter::all().tenant(&global.tenant);
+    let mut filter = Filter::all().tenant(&global.tenant());
     if !options.types.is_empty() {
         filter = filter.types(options.types.iter().cloned());
     }

@@ -114,7 +114,7 @@ struct Import {
 
 impl Import {
     fn run(&mut self, inputs: Vec<Input>, global: &Global) -> Result<(), Failure> {
-        let chunks = trace::read(inputs, global.tenant.clone())?;
+        let chunks = trace::read(inputs, global.tenant())?;
         loop {
             let wait = if self.batch.is_empty() { WAIT } else { SETTLE };
             match chunks.recv_timeout(wait) {

@@ -39,7 +39,7 @@ pub(crate) struct PruneOptions {
     older_than: Option<Duration>,
 
     /// Keep the last N events of the log, whatever their age
-    #[arg(long, value_name = "N", group = "rule", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", group = "rule", value_parser = crate::cli::whole_number::<1, { u64::MAX }>)]
     keep: Option<u64>,
 
     /// Show what would be removed, and remove nothing

@@ -44,7 +44,7 @@ pub(crate) fn run(options: &ShowOptions, global: &Global, out: &mut Output) -> R
         Form::Table => write_table(&store.plan_tree(&options.plan)?, out),
         Form::Json => {
             let tree = store.plan_tree(&options.plan)?;
-            out.json(&plan_view::tree_to_json(&tree, &global.tenant).to_string())
+            out.json(&plan_view::tree_to_json(&tree, &global.tenant()).to_string())
         }
     }
 }
