@@ -105,7 +105,7 @@ fn trees_show_subplans_below_their_plan_with_decisions_and_failures() {
     assert!(tree.contains("✓ notes") && tree.contains("└─ ✗ collect"), "{tree}");
     assert!(tree.contains("1 tool call, 1 failed  nothing to collect"), "{tree}");
     assert!(tree.contains("Failed tools\n  collect  git: no repository  path=."), "{tree}");
-    assert!(tree.contains("Decisions\n  .  split in two: too long"), "{tree}");
+    assert!(tree.contains("Decisions\n  notes  split in two: too long"), "{tree}");
     assert!(stdout(place.path(), &["plans", "-o", "tree"]).contains("└─ ✗ collect"));
     let events = stdout(place.path(), &["events", "-o", "tree"]);
     assert!(events.lines().any(|line| line.contains("ToolCalled          collect  ")), "{events}");

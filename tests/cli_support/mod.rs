@@ -50,6 +50,25 @@ pub(crate) fn fails(directory: &Path, arguments: &[&str], code: i32, words: &[&s
     }
 }
 
+/// What a terminal of so many columns gets, stderr too, without colours; `None` where there is no
+/// `script`. The program must succeed.
+#[cfg(unix)]
+pub(crate) fn on_terminal(directory: &Path, columns: usize, arguments: &[&str]) -> Option<String> {
+    let words: Vec<String> = arguments.iter().map(|word| format!("'{word}'")).collect();
+    let program = env!("CARGO_BIN_EXE_planbus");
+    let inner = format!("stty rows 30 cols {columns} && exec '{program}' {}", words.join(" "));
+    let mut script = Command::new("script");
+    script.args(["-qec", &inner, "/dev/null"]).current_dir(directory).stdin(Stdio::null());
+    script.env_remove("PLANBUS_DB").env_remove("RUST_LOG").env("TERM", "xterm").env("NO_COLOR", "1");
+    let Ok(output) = script.output() else {
+        println!("skipped: there is no `script` here");
+        return None;
+    };
+    let text = String::from_utf8(output.stdout).expect("UTF-8").replace("\r\n", "\n");
+    assert!(output.status.success(), "{text}");
+    Some(text)
+}
+
 /// Sends a signal to one process.
 pub(crate) fn signal(name: &str, pid: u32) {
     let status = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().expect("sh");

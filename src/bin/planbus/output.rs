@@ -62,6 +62,20 @@ impl Output {
         Ok(())
     }
 
+    /// Writes a text that stands behind `head`, on so many lines as the terminal needs. The head has
+    /// this width without its colours.
+    pub(crate) fn wrapped(&mut self, head: &str, width: usize, text: &str) -> Result<(), Failure> {
+        let room = self.columns.map_or(usize::MAX, |columns| columns.saturating_sub(width));
+        for (at, line) in text::wrap(text, room).iter().enumerate() {
+            if at == 0 {
+                self.line(&format!("{head}{line}"))?;
+            } else {
+                self.line(&format!("{:width$}{line}", ""))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes text as it is, for programs alone.
     pub(crate) fn text(&mut self, parts: &[&str]) -> Result<(), Failure> {
         parts.iter().try_for_each(|part| self.writer.write_all(part.as_bytes()))?;

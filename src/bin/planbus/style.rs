@@ -78,7 +78,7 @@ impl Painter {
     /// The text in its colour.
     pub(crate) fn paint(self, style: Style, text: &str) -> String {
         match style.code() {
-            Some(code) if self.is_on => format!("\x1b[{code}m{text}\x1b[0m"),
+            Some(code) if self.is_on && !text.is_empty() => format!("\x1b[{code}m{text}\x1b[0m"),
             _ => text.to_owned(),
         }
     }

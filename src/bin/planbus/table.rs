@@ -67,17 +67,16 @@ impl Table {
         self.write(&heads, out)
     }
 
-    /// Writes one row; the last column takes what is left of the line.
+    /// Writes one row; the last column takes what is left of the line, and none goes beyond it.
     pub(crate) fn write(&self, row: &[Cell], out: &mut Output) -> Result<(), Failure> {
         let mut line = String::new();
-        let mut used = 0;
+        let mut room = out.columns().unwrap_or(usize::MAX);
         for (at, (style, text)) in row.iter().enumerate() {
             let is_last = at + 1 == row.len();
-            let mut shown = self.shown(at, text, out);
-            if is_last && let Some(columns) = out.columns() {
-                shown = cut(&shown, columns.saturating_sub(used)).into_owned();
-            }
-            let space = self.widths[at].saturating_sub(text::width(&shown));
+            let shown = self.shown(at, text, out);
+            let shown = cut(&shown, room);
+            let width = text::width(&shown);
+            let space = self.widths[at].min(room).saturating_sub(width);
             let painted = out.paint(*style, &shown);
             match self.heads[at].1 {
                 Column::Right => line.extend([&" ".repeat(space), painted.as_str()]),
@@ -87,7 +86,7 @@ impl Table {
             if !is_last {
                 line.push_str(GAP);
             }
-            used += text::width(&shown) + space + GAP.len();
+            room = room.saturating_sub(width + space + GAP.len());
         }
         out.line(line.trim_end())
     }

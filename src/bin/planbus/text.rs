@@ -77,6 +77,26 @@ pub(crate) fn cut_start(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(format!("…{}", &text[start.map_or(0, |(at, c)| at + c.len_utf8())..]))
 }
 
+/// A text in lines of at most `columns`, broken between words; a word that is longer has its own.
+pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut used = 0;
+    for word in text.split(' ') {
+        let width = width(word);
+        match lines.last_mut() {
+            Some(line) if used + 1 + width <= columns => {
+                line.extend([" ", word]);
+                used += 1 + width;
+            }
+            _ => {
+                lines.push(word.to_owned());
+                used = width;
+            }
+        }
+    }
+    lines
+}
+
 /// A text as one word of a shell's command line.
 pub(crate) fn shell_word(text: &str) -> Cow<'_, str> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,~".contains(c);
@@ -106,6 +126,13 @@ mod tests {
             assert!(width(&cut("ab漢字cd漢", columns)) <= columns);
             assert!(width(&cut_start("ab漢字cd漢", columns)) <= columns);
         }
+    }
+
+    #[test]
+    fn a_text_is_broken_between_words_alone() {
+        assert_eq!(wrap("one two three four", 9), ["one two", "three", "four"]);
+        assert_eq!(wrap("a much-too-long word", 6), ["a", "much-too-long", "word"]);
+        assert_eq!((wrap("one two", 7), wrap("", 0)), (vec!["one two".to_owned()], vec![String::new()]));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
     path::Path,
 };
 
-use planbus::{EventBus, EventStore, PlanId, Tenant, Unfinished};
+use planbus::{EventBus, EventQuery, EventStore, EventType, PlanId, Tenant, Unfinished};
 use serde_json::json;
 
 use super::{open_as_owner, show};
@@ -57,7 +57,13 @@ pub(crate) fn run(options: &DemoOptions, global: &Global, out: &mut Output) -> R
         let failure = Failure::from(halt);
         if is_interrupted { failure.hint(&format!("how far it came: {}", look.show())) } else { failure }
     })?;
-    let log = Stretch { events: bus.stats().published, first: before + 1, last: store.head()? };
+    let decided = EventQuery::new().types([EventType::DecisionMade]).after(before).limit(1);
+    let log = Stretch {
+        events: bus.stats().published,
+        first: before + 1,
+        last: store.head()?,
+        has_decisions: !store.query(decided)?.is_empty(),
+    };
     match out.form(Form::Table) {
         Form::Json => write_json(&survey, &report, &log, global, out)?,
         Form::Tree => show::write_tree(&store, survey.plan_id(), out)?,
@@ -73,6 +79,7 @@ struct Stretch {
     events: u64,
     first: u64,
     last: u64,
+    has_decisions: bool,
 }
 
 fn unusable(path: &Path, error: &io::Error) -> Failure {
@@ -102,17 +109,18 @@ fn write_summary(
     let rate = log.events as f64 / report.duration.as_secs_f64().max(1e-6);
     out.line("")?;
     out.line(&out.paint(Style::Heading, "Log"))?;
-    out.line(&format!(
-        "  {} stored in {}, seq {} to {}, {} a second, each durable before the next step",
+    let stored = format!(
+        "{} stored in {}, seq {} to {}, {} a second, each durable before the next step",
         units::counted(log.events, "event"),
         escape(&global.db.to_string_lossy()),
         log.first,
         log.last,
         units::number(rate as u64),
-    ))?;
+    );
+    out.wrapped("  ", 2, &stored)?;
     out.line("")?;
     out.line(&out.paint(Style::Heading, "Look further"))?;
-    for command in look.all(report.totals.failed_tools > 0) {
+    for command in look.all(report.totals.failed_tools > 0, log.has_decisions) {
         out.line(&format!("  {command}"))?;
     }
     Ok(())
@@ -163,19 +171,19 @@ impl Look {
         format!("{} show {}", self.program, self.plan)
     }
 
-    fn all(&self, has_failures: bool) -> Vec<String> {
+    fn all(&self, has_failures: bool, has_decisions: bool) -> Vec<String> {
         let Self { program, db, plan } = self;
         let query = if has_failures {
             "select plan_id, tool, arguments, error from tool_calls where outcome = 'failed'"
         } else {
             "select tool, outcome, count(*), sum(duration_us) from tool_calls group by 1, 2"
         };
-        vec![
-            self.show(),
-            format!("{} --timeline", self.show()),
-            format!("{program} events --correlation {plan} --type DecisionMade"),
-            format!("{program} plans --roots"),
-            format!("sqlite3 -box {db} \"{query}\""),
-        ]
+        let mut commands = vec![self.show(), format!("{} --timeline", self.show())];
+        if has_decisions {
+            commands.push(format!("{program} events --correlation {plan} --type DecisionMade"));
+        }
+        commands.push(format!("{program} plans --roots"));
+        commands.push(format!("sqlite3 -box {db} \"{query}\""));
+        commands
     }
 }

@@ -13,7 +13,7 @@ use planbus::{
     Event, EventBus, EventQuery, EventStore, EventType, Filter, PlanId, PlanStarted, Start, Timestamp,
 };
 
-use super::open;
+use super::{check_times, note_nothing, open};
 use crate::{
     cli::{EventsOptions, Form, Global},
     describe,
@@ -38,6 +38,7 @@ const INDENT_MAX: usize = 24;
 
 /// Runs the command.
 pub(crate) fn run(options: &EventsOptions, global: &Global, out: &mut Output) -> Result<(), Failure> {
+    check_times(options.since, options.until)?;
     let store = open(global)?;
     let stop = options.follow.then(interrupt::flag).transpose()?;
     // What is committed from here on belongs to the tail.
@@ -69,7 +70,13 @@ pub(crate) fn run(options: &EventsOptions, global: &Global, out: &mut Output) ->
     printer.begin(out)?;
     match stop {
         Some(stop) => follow(options, global, store.clone(), Start::After(head), &stop, &mut printer, out),
-        None => Ok(()),
+        None => {
+            if printer.printed == 0 && options.last != Some(0) {
+                out.flush()?;
+                note_nothing("event", global);
+            }
+            Ok(())
+        }
     }
 }
 
@@ -176,6 +183,9 @@ struct Printer {
     form: Form,
     table: Table,
     is_begun: bool,
+    printed: u64,
+    /// The year for which no row needs to name it.
+    year: String,
     store: EventStore,
     /// How deep each plan is nested, as far as it was asked.
     depths: HashMap<PlanId, usize>,
@@ -185,13 +195,14 @@ impl Printer {
     fn new(form: Form, store: &EventStore) -> Self {
         let heads = [
             ("SEQ", Column::Right),
-            ("TIME (UTC)", Column::Left),
+            ("TIME (UTC)", Column::Right),
             ("TYPE", Column::Left),
             ("PLAN", Column::End(PLAN_SHARE)),
             ("WHAT", Column::Left),
         ];
         let table = Table::new(&heads).at_least(&[6, 18, 16, 0, 0]);
-        Self { form, table, is_begun: false, store: store.clone(), depths: HashMap::new() }
+        let year = year(&Timestamp::now().to_string()).to_owned();
+        Self { form, table, is_begun: false, printed: 0, year, store: store.clone(), depths: HashMap::new() }
     }
 
     /// Writes the table's head, once, and as wide as the first rows need.
@@ -210,10 +221,12 @@ impl Printer {
         let rows = events.iter().map(|event| self.row(event)).collect::<Result<Vec<_>, _>>()?;
         self.table.fit(&rows, out);
         self.begin(out)?;
+        self.printed += rows.len() as u64;
         rows.iter().try_for_each(|row| self.table.write(row, out))
     }
 
     fn write(&mut self, event: &Event, out: &mut Output) -> Result<(), Failure> {
+        self.printed += 1;
         match self.form {
             Form::Json => out.json(&event.to_json()?),
             Form::Table | Form::Tree => {
@@ -242,11 +255,19 @@ impl Printer {
         };
         Ok(vec![
             (Style::Faint, event.seq().map(|seq| seq.to_string()).unwrap_or_default()),
-            (Style::Faint, short_time(event.timestamp())),
+            (Style::Faint, self.short_time(event.timestamp())),
             (style, event_type.to_string()),
             cell(plan),
             cell(describe::event(event)),
         ])
+    }
+
+    /// The time without the year, unless it is another than this one, and without the microseconds:
+    /// both are in the JSON.
+    fn short_time(&self, time: Timestamp) -> String {
+        let text = time.to_string();
+        let begin = if year(&text) == self.year { 5 } else { 0 };
+        format!("{} {}", text.get(begin..10).unwrap_or_default(), text.get(11..23).unwrap_or_default())
     }
 
     /// How many plans are above the event's, as far as the log knows.
@@ -285,8 +306,7 @@ impl Printer {
 /// A completed tool call.
 type Completed<'a> = std::borrow::Cow<'a, planbus::ToolCompleted>;
 
-/// Month, day and time of day: the year and the microseconds are in the JSON.
-fn short_time(time: Timestamp) -> String {
-    let text = time.to_string();
-    format!("{} {}", text.get(5..10).unwrap_or_default(), text.get(11..23).unwrap_or_default())
+/// The year of a time as it is printed.
+fn year(time: &str) -> &str {
+    time.get(..4).unwrap_or_default()
 }

@@ -17,7 +17,7 @@ use planbus::{
 
 use super::{open, show};
 use crate::{
-    agent_runtime::units::{counted, number},
+    agent_runtime::units::counted,
     cli::Global,
     export::{Choice, Format, Selection, Target},
     failure::{Exit, Failure},
@@ -72,6 +72,7 @@ pub(crate) fn run(options: &ExportOptions, global: &Global, out: &mut Output) ->
     if global.output.is_some() {
         return Err(Failure::new(Exit::Usage, "export has forms of its own; use --format instead of -o"));
     }
+    super::check_times(options.since, options.until)?;
     let store = open(global)?;
     let tree = check(options, &store)?;
     // A file that was begun is removed; of lines on stdout those that are out are out.
@@ -147,7 +148,7 @@ impl std::fmt::Display for Exported {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} exported", counted(self.events, "event"))?;
         match self.seqs {
-            Some((first, last)) => write!(f, ", seq {} to {}", number(first), number(last)),
+            Some((first, last)) => write!(f, ", seq {first} to {last}"),
             None => Ok(()),
         }
     }

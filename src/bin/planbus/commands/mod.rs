@@ -12,11 +12,14 @@ pub(crate) mod show;
 pub(crate) mod stats;
 pub(crate) mod verify;
 
-use planbus::{Error, ErrorKind, EventStore, StoreOptions};
+use std::io::{self, Write};
+
+use planbus::{Error, ErrorKind, EventStore, StoreOptions, Timestamp};
 
 use crate::{
     cli::Global,
     failure::{Exit, Failure},
+    terminal,
 };
 
 /// Opens the store for reading, for the tenant that was asked for. Creates nothing, and works
@@ -42,6 +45,24 @@ fn open_as_owner(options: StoreOptions, global: &Global) -> Result<EventStore, F
         let failure = unopened(&error);
         if is_locked { failure.hint("wait for it, or use another store with --db FILE") } else { failure }
     })
+}
+
+/// Refuses a stretch of time in which nothing can be.
+fn check_times(since: Option<Timestamp>, until: Option<Timestamp>) -> Result<(), Failure> {
+    match (since, until) {
+        (Some(since), Some(until)) if since >= until => {
+            Err(Failure::new(Exit::Usage, format!("--since {since}: must be before --until {until}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Tells a person who looks at an empty table that it is meant so.
+fn note_nothing(what: &str, global: &Global) {
+    if terminal::is_stdout() && !global.quiet {
+        // Where nobody can read it, nobody is told.
+        let _ = writeln!(io::stderr(), "no {what} matches");
+    }
 }
 
 fn unopened(error: &Error) -> Failure {

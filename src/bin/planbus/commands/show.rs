@@ -133,11 +133,7 @@ fn write_list(
     out.line(&out.paint(Style::Heading, head))?;
     for (plan, what) in listed.iter().take(LISTED_MAX) {
         let id = plan.as_str();
-        let id = id.strip_prefix(root).and_then(|id| id.strip_prefix('/')).unwrap_or(if id == root {
-            "."
-        } else {
-            id
-        });
+        let id = id.strip_prefix(root).and_then(|id| id.strip_prefix('/')).unwrap_or(id);
         let columns = if out.columns().is_some() { PLAN_COLUMNS } else { usize::MAX };
         let id = cut_start(&escape(id), columns).into_owned();
         let what = escape(what);

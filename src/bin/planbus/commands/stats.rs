@@ -19,6 +19,9 @@ use crate::{
     text::escape,
 };
 
+/// The width of a fact's name: beside it, a head fits a terminal of 80 columns.
+const FACT_COLUMNS: usize = 13;
+
 /// The options of `stats`.
 #[derive(Args, Debug)]
 pub(crate) struct StatsOptions {
@@ -49,7 +52,7 @@ fn to_json(stats: &StoreStats, by_type: Option<&BTreeMap<String, u64>>) -> Value
         "path": stats.path.to_string_lossy(), "store_id": stats.store_id, "schema_version": stats.schema_version,
         "events": stats.events, "first_seq": stats.first_seq, "last_seq": stats.last_seq,
         "first_recorded_at": stats.first_recorded_at, "last_recorded_at": stats.last_recorded_at,
-        "head_chain": stats.head_chain,
+        "head": stats.head_chain,
         "last_minute": stats.last_minute, "last_hour": stats.last_hour, "last_day": stats.last_day,
         "cursors": stats.cursors.iter().map(cursor).collect::<Value>(),
         "db_bytes": stats.db_bytes, "page_bytes": stats.page_bytes, "pages": stats.pages,
@@ -73,9 +76,10 @@ fn write_facts(stats: &StoreStats, out: &mut Output) -> Result<(), Failure> {
         _ => "none".to_owned(),
     };
     let pages = |count: u64| bytes(count * stats.page_bytes);
-    let mut wal = bytes(stats.wal_bytes);
+    let mut wal = format!("{} file", bytes(stats.wal_bytes));
     if let (Some(used), Some(copied)) = (stats.wal_pages, stats.wal_copied_pages) {
-        wal.push_str(&format!(" ({} used, {} of them copied)", pages(used), pages(copied)));
+        let (used, copied) = (pages(used), pages(copied));
+        wal.push_str(&format!(", {used} of it in use, of which {copied} are copied into the database"));
     }
     let facts = [
         ("store", stats.path.to_string_lossy().into_owned()),
@@ -93,19 +97,20 @@ fn write_facts(stats: &StoreStats, out: &mut Output) -> Result<(), Failure> {
         ("last minute", number(stats.last_minute)),
         ("last hour", number(stats.last_hour)),
         ("last 24 hours", number(stats.last_day)),
-        ("chain", stats.head_chain.clone().unwrap_or_else(|| "none".to_owned())),
+        ("head", stats.head_chain.clone().unwrap_or_else(|| "none".to_owned())),
         ("database", format!("{} ({} free)", bytes(stats.db_bytes), pages(stats.free_pages))),
-        ("write-ahead log", wal),
+        ("write-ahead", wal),
     ];
     for (name, value) in facts {
-        out.line(&format!("{}  {}", out.paint(Style::Faint, &format!("{name:<15}")), escape(&value)))?;
+        let head = out.paint(Style::Faint, &format!("{name:<FACT_COLUMNS$}"));
+        out.wrapped(&format!("{head}  "), FACT_COLUMNS + 2, &escape(&value))?;
     }
     Ok(())
 }
 
 fn write_cursors(stats: &StoreStats, out: &mut Output) -> Result<(), Failure> {
     let row = |cursor: &Cursor| -> Vec<Cell> {
-        let numbers = [cursor.seq, lag(stats, cursor)].map(|value| cell(number(value)));
+        let numbers = [cursor.seq.to_string(), number(lag(stats, cursor))].map(cell);
         [&numbers[..], &[cell(&cursor.reader), cell(&cursor.stream)]].concat()
     };
     let heads =
