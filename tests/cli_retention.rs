@@ -56,6 +56,7 @@ fn prune_says_what_it_removed_what_is_left_and_which_cursor_held_it() {
     assert_eq!(dry, expected);
     assert_eq!(events_of(&db(&place)).len(), 3_000, "nothing was removed");
     let done = prune(&place, &["--keep", "2500", "--older-than", "0s"]);
+    assert!(!place.path().join("planbus.db-wal").exists(), "what was given back is not taken elsewhere");
     assert_eq!((&done["removed"], &done["first_seq"]), (&json!(500), &json!(501)));
     assert!(done["freed_bytes"].as_u64() > Some(100_000), "{done}");
     assert_eq!(prune(&place, &["--keep", "1", "--older-than", "1h"])["removed"], 0);

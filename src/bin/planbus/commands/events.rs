@@ -131,7 +131,7 @@ fn follow(
     printer: &mut Printer,
     out: &mut Output,
 ) -> Result<(), Failure> {
-    let mut filter = Filter::all().tenant(&global.tenant());
+    let mut filter = Filter::all().tenant(global.tenant());
     if !options.types.is_empty() {
         filter = filter.types(options.types.iter().cloned());
     }

@@ -25,7 +25,7 @@ use crate::{
 /// Opens the store for reading, for the tenant that was asked for. Creates nothing, and works
 /// beside the owner.
 fn open(global: &Global) -> Result<EventStore, Failure> {
-    let opened = EventStore::open_read_only(&global.db).and_then(|store| store.for_tenant(&global.tenant()));
+    let opened = EventStore::open_read_only(&global.db).and_then(|store| store.for_tenant(global.tenant()));
     opened.map_err(|error| {
         let is_missing = error.kind() == ErrorKind::NotFound;
         let failure = unopened(&error);
@@ -39,7 +39,7 @@ fn open(global: &Global) -> Result<EventStore, Failure> {
 
 /// Opens the store as its owner, and creates it where there is none.
 fn open_as_owner(options: StoreOptions, global: &Global) -> Result<EventStore, Failure> {
-    let opened = options.open(&global.db).and_then(|store| store.for_tenant(&global.tenant()));
+    let opened = options.open(&global.db).and_then(|store| store.for_tenant(global.tenant()));
     opened.map_err(|error| {
         let is_locked = error.kind() == ErrorKind::Locked;
         let failure = unopened(&error);

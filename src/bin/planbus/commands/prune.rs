@@ -60,7 +60,8 @@ pub(crate) fn run(options: &PruneOptions, global: &Global, out: &mut Output) -> 
     if options.dry_run {
         return write(&foretold, form, out);
     }
-    store.close()?;
+    // Not only closed: as long as it is there, SQLite takes the store for one that is still in use.
+    drop(store);
     let stop = interrupt::flag()?;
     let store = EventStore::open(&global.db).map_err(|error| {
         let is_locked = error.kind() == ErrorKind::Locked;
