@@ -6,6 +6,7 @@
 mod cli;
 mod commands;
 mod describe;
+mod diagnostics;
 mod export;
 mod failure;
 mod fields;
@@ -38,7 +39,7 @@ use self::{
 
 fn main() -> ExitCode {
     let cli = Cli::of_process();
-    start_tracing(cli.global.verbose);
+    diagnostics::start(cli.global.verbose);
     let mut out = Output::new(&cli.global);
     let done = cli.check().and_then(|()| match &cli.command {
         Command::Backup(options) => commands::backup::run(options, &cli.global, &mut out),
@@ -63,22 +64,4 @@ fn main() -> ExitCode {
             ExitCode::from(exit as u8)
         }
     }
-}
-
-/// Sends the library's own diagnostics to stderr: errors alone, unless `-v` or `RUST_LOG` ask for
-/// more.
-fn start_tracing(verbose: u8) {
-    use tracing_subscriber::{EnvFilter, filter::LevelFilter};
-    let level = match verbose {
-        0 => LevelFilter::ERROR,
-        1 => LevelFilter::INFO,
-        2 => LevelFilter::DEBUG,
-        _ => LevelFilter::TRACE,
-    };
-    let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(style::allowed(terminal::is_stderr()))
-        .init();
 }
