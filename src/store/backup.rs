@@ -173,7 +173,7 @@ fn copy(source: &Inner, to: &Path) -> Result<Verification> {
     source.read(|connection| copy_pages(connection, to))?;
     let copied = connect::immutable(to).map_err(|cause| fault::sqlite("read the copy", cause))?;
     let mut verification = verify::verify_file(&copied)?;
-    verification.add_losses(&source.files, note, read::bounds(&copied)?.head)?;
+    verification.add_losses(&source.files, note, read::end(&copied)?)?;
     Ok(verification)
 }
 

@@ -126,7 +126,7 @@ impl OwnerLock {
 }
 
 /// Opens a file, which is created where it is missing, and locks it; `None` when somebody else has.
-pub(super) fn claim(path: &Path) -> Result<Option<File>> {
+fn claim(path: &Path) -> Result<Option<File>> {
     for _ in 0..ATTEMPTS_MAX {
         let file = open(path)?;
         match file.try_lock() {

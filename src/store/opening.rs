@@ -31,13 +31,13 @@ pub(super) fn check_wal(files: &Files, note: Note) -> Result<()> {
 
 /// Refuses, for an owner, a log that ends before what was acknowledged does.
 pub(super) fn check_end(files: &Files, note: Note, connection: &Connection) -> Result<()> {
-    missing(note, read::bounds(connection)?.head).map_or(Ok(()), |loss| refuse(files, note, &loss))
+    missing(note, read::end(connection)?).map_or(Ok(()), |loss| refuse(files, note, &loss))
 }
 
 /// Tells a reader, who may well look at what is left. The note was read before the log was opened, so
 /// that a living owner can only be ahead of it.
 pub(super) fn tell_end(files: &Files, note: Note, connection: &Connection) -> Result<()> {
-    if let Some(loss) = missing(note, read::bounds(connection)?.head) {
+    if let Some(loss) = missing(note, read::end(connection)?) {
         tracing::error!(store = %files.db.display(), "planbus: {loss}");
     }
     Ok(())

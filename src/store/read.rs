@@ -58,6 +58,15 @@ pub(super) fn bounds(connection: &Connection) -> Result<Bounds> {
     }
 }
 
+/// The last seq that is held or was ever given, whatever else the log holds.
+pub(super) fn end(connection: &Connection) -> Result<u64> {
+    let failed = |cause| fault::sqlite("read the end of the log", cause);
+    let mut statement = connection.prepare_cached(BOUNDS).map_err(failed)?;
+    let (last, given): (Option<i64>, Option<i64>) =
+        statement.query_row([], |row| Ok((row.get(1)?, row.get(2)?))).map_err(failed)?;
+    Ok(unsigned(last.max(given).unwrap_or(0)))
+}
+
 /// The first seq of a range that is held, or with `newest_first` the last.
 pub(super) fn first_held(
     connection: &Connection,

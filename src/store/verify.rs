@@ -104,7 +104,7 @@ impl EventStore {
     fn run_verification(&self, kept: Option<Link>) -> Result<Verification> {
         // Read before the log's head: a living owner can only be ahead of its note.
         let note = Note::read(&self.inner.files);
-        let head = self.inner.read(read::bounds)?.head;
+        let head = self.inner.read(read::end)?;
         let mut walk = self.inner.read(|connection| Walk::start(connection, kept))?;
         while self.inner.read(|connection| walk.step(connection))? {}
         let mut found = self.inner.read(|connection| conclude(connection, walk, kept))?;
