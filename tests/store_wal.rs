@@ -84,5 +84,6 @@ fn readers_whose_pages_overlap_without_a_pause_do_not_keep_the_log_growing() {
         longest
     });
     let written = (EVENTS * EVENT_BYTES) as u64 / 4_096;
-    assert!(longest > 0 && longest < written / 2, "{longest} pages of {written} that were written");
+    // Kept from being copied, it comes to more than twice that: indexes and inner pages are written too.
+    assert!(longest > 0 && longest < written, "{longest} pages of {written} that were written");
 }

@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 const CONNECTIONS_MAX: usize = 8;
 
 /// How long a pause waits for those who are reading.
-const PAUSE_MAX: Duration = Duration::from_millis(20);
+const PAUSE_MAX: Duration = Duration::from_millis(50);
 
 /// The pool.
 #[derive(Debug)]
