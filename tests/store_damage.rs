@@ -243,6 +243,12 @@ fn p1_an_owner_refuses_a_write_ahead_log_that_is_damaged_before_acknowledged_com
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{error:?}");
         assert!(error.to_string().contains(&format!("damaged at frame {number},")), "{error}");
         assert!(fs::read(&wal).expect("reads") == damaged, "not a byte was changed");
+        let way_on = rusqlite::Connection::open(dir.db()).expect("opens");
+        way_on.query_row("PRAGMA wal_checkpoint", [], |_| Ok(())).expect("copies what is whole");
+        drop(way_on);
+        EventStore::open(dir.db()).expect("the way on that the message names");
+        fs::write(dir.db(), &original.db).expect("writes");
+        fs::write(&wal, &damaged).expect("writes");
         let process = EventStore::options().durability(Durability::Process);
         process.open(dir.db()).expect("a power cut may leave that, where commits are not synced");
         fs::remove_file(&wal).ok();

@@ -25,13 +25,17 @@ pub(super) fn check_wal(files: &Files, note: Note) -> Result<()> {
             tracing::warn!(wal = %files.wal.display(), "planbus: {state}");
             Ok(())
         }
-        WalState::Damaged { .. } => refuse(files, note, &state.to_string()),
+        WalState::Damaged { .. } => {
+            let cut = format!("run `sqlite3 {} 'pragma wal_checkpoint'`", files.db.display());
+            refuse(files, note, &state.to_string(), &cut)
+        }
     }
 }
 
 /// Refuses, for an owner, a log that ends before what was acknowledged does.
 pub(super) fn check_end(files: &Files, note: Note, connection: &Connection) -> Result<()> {
-    missing(note, read::end(connection)?).map_or(Ok(()), |loss| refuse(files, note, &loss))
+    let forget = format!("remove {}", files.lock.display());
+    missing(note, read::end(connection)?).map_or(Ok(()), |loss| refuse(files, note, &loss, &forget))
 }
 
 /// Tells a reader, who may well look at what is left. The note was read before the log was opened, so
@@ -54,16 +58,15 @@ pub(super) fn missing(note: Note, head: u64) -> Option<String> {
 }
 
 /// With `Durability::Process` a power cut alone may lose commits: then it is only told.
-fn refuse(files: &Files, note: Note, loss: &str) -> Result<()> {
-    let (db, lock) = (files.db.display(), files.lock.display());
+fn refuse(files: &Files, note: Note, loss: &str, way_on: &str) -> Result<()> {
+    let db = files.db.display();
     if note.durability == Durability::Process {
         tracing::error!(store = %db, "planbus: {loss}");
         return Ok(());
     }
     let problem = format!(
         "open the store {db}: {loss}; move its files away and restore a backup, or keep a copy of them and \
-         remove {lock} and the -wal file's damage with `sqlite3 {db} 'pragma wal_checkpoint'` to go on with \
-         what is left"
+         {way_on} to go on with what is left"
     );
     Err(Error::new(ErrorKind::Corrupt, problem))
 }
