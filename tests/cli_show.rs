@@ -5,9 +5,7 @@
 
 mod cli_support;
 
-use std::process::{Command, Stdio};
-
-use cli_support::{Place, stdout};
+use cli_support::{Place, on_terminal_with, stdout};
 use planbus::*;
 use serde_json::{Value, json};
 
@@ -74,21 +72,7 @@ fn spans(place: &Place, plan: &str) -> Vec<Value> {
 
 /// The timeline as a terminal of so many columns gets it; `None` where there is no `script`.
 fn on_terminal(place: &Place, plan: &str, columns: usize, no_color: bool) -> Option<String> {
-    let program = env!("CARGO_BIN_EXE_planbus");
-    let inner = format!("stty rows 30 cols {columns} && exec '{program}' show '{plan}' --timeline");
-    let mut script = Command::new("script");
-    script.args(["-qec", &inner, "/dev/null"]).current_dir(place.path()).stdin(Stdio::null());
-    script.env_remove("PLANBUS_DB").env_remove("NO_COLOR").env("TERM", "xterm");
-    if no_color {
-        script.env("NO_COLOR", "1");
-    }
-    let Ok(output) = script.output() else {
-        println!("skipped: there is no `script` here");
-        return None;
-    };
-    let text = String::from_utf8(output.stdout).expect("UTF-8").replace("\r\n", "\n");
-    assert!(output.status.success(), "{text}");
-    Some(text)
+    on_terminal_with(place.path(), columns, &["show", plan, "--timeline"], no_color)
 }
 
 /// The part of a line that holds only its bar, as first and last column.

@@ -54,12 +54,26 @@ pub(crate) fn fails(directory: &Path, arguments: &[&str], code: i32, words: &[&s
 /// `script`. The program must succeed.
 #[cfg(unix)]
 pub(crate) fn on_terminal(directory: &Path, columns: usize, arguments: &[&str]) -> Option<String> {
+    on_terminal_with(directory, columns, arguments, true)
+}
+
+/// As [`on_terminal`], which has no colours.
+#[cfg(unix)]
+pub(crate) fn on_terminal_with(
+    directory: &Path,
+    columns: usize,
+    arguments: &[&str],
+    no_color: bool,
+) -> Option<String> {
     let words: Vec<String> = arguments.iter().map(|word| format!("'{word}'")).collect();
     let program = env!("CARGO_BIN_EXE_planbus");
     let inner = format!("stty rows 30 cols {columns} && exec '{program}' {}", words.join(" "));
     let mut script = Command::new("script");
     script.args(["-qec", &inner, "/dev/null"]).current_dir(directory).stdin(Stdio::null());
-    script.env_remove("PLANBUS_DB").env_remove("RUST_LOG").env("TERM", "xterm").env("NO_COLOR", "1");
+    script.env_remove("PLANBUS_DB").env_remove("RUST_LOG").env_remove("NO_COLOR").env("TERM", "xterm");
+    if no_color {
+        script.env("NO_COLOR", "1");
+    }
     let Ok(output) = script.output() else {
         println!("skipped: there is no `script` here");
         return None;
