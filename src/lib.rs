@@ -34,6 +34,8 @@ mod error;
 mod event;
 mod filter;
 mod plan;
+#[cfg(feature = "redis")]
+pub mod redis;
 #[cfg(feature = "sqlite")]
 mod store;
 mod sync;
