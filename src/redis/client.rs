@@ -37,7 +37,7 @@ impl Client {
         let mut packed = Vec::new();
         commands.iter().for_each(|command| command.write_packed_command(&mut packed));
         self.in_flight += commands.len();
-        self.connection.send_packed_command(&packed).map_err(|cause| fault::lost("send to Redis", cause))
+        self.connection.send_packed_command(&packed).map_err(|cause| fault::lost("send commands", cause))
     }
 
     /// Waits for the answers to all that was sent, in its order.
@@ -45,7 +45,7 @@ impl Client {
         let mut replies = Vec::with_capacity(self.in_flight);
         while self.in_flight > 0 {
             let value =
-                self.connection.recv_response().map_err(|cause| fault::lost("read from Redis", cause))?;
+                self.connection.recv_response().map_err(|cause| fault::lost("read an answer", cause))?;
             self.in_flight -= 1;
             replies.push(match value {
                 Value::ServerError(error) => Err(Refusal::from(error)),

@@ -29,7 +29,7 @@ impl RedisEndpoint {
 
     /// A new connection.
     pub(crate) fn connect(&self) -> Result<Client> {
-        let failed = |cause| fault::lost("connect to Redis", cause);
+        let failed = |cause| fault::lost("connect", cause);
         let connection = self.client.get_connection_with_timeout(self.connect_timeout).map_err(failed)?;
         connection.set_read_timeout(Some(self.read_timeout)).map_err(failed)?;
         connection.set_write_timeout(Some(self.write_timeout)).map_err(failed)?;

@@ -1,6 +1,34 @@
 //! What went wrong with a Redis: a connection that is lost, or a command that the server refused.
+//!
+//! The one place that knows the server's error codes, and which kind each of them is: what passes by
+//! itself is `Unavailable`, what a person must grant is `Unauthorized`, and any other refusal is
+//! `Storage`. It never retries.
+
+use std::fmt;
 
 use crate::error::{Error, ErrorKind};
+
+/// Codes of what passes without a change by the caller.
+const TRANSIENT: &[&str] = &[
+    "ASK",
+    "BUSY",
+    "CLUSTERDOWN",
+    "LOADING",
+    "MASTERDOWN",
+    "MISCONF",
+    "MOVED",
+    "NOREPLICAS",
+    "OOM",
+    "READONLY",
+    "TRYAGAIN",
+    "UNBLOCKED",
+];
+
+/// Codes of a server that is the wrong one now: another connection may find the right one.
+const WRONG_SERVER: &[&str] = &["ASK", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MOVED", "NOAUTH", "READONLY"];
+
+/// Codes of what the caller's credentials do not allow.
+const UNAUTHORIZED: &[&str] = &["DENIED", "NOAUTH", "NOPERM", "WRONGPASS"];
 
 /// A command that the server refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,13 +39,135 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
 }
 
-impl From<::redis::ServerError> for Refusal {
-    fn from(error: ::redis::ServerError) -> Self {
-        Self { code: error.code().to_owned(), message: error.details().unwrap_or_default().to_owned() }
+impl Refusal {
+    /// A refusal as the server writes it. One inside a script is told by its own code: Redis 6.2
+    /// calls them all `ERR` and names the code in the text.
+    pub(crate) fn new(code: &str, message: &str) -> Self {
+        let inner = match message.split_once(": -") {
+            Some((before, inner)) if code == "ERR" && before.contains("running script") => inner,
+            _ => return Self { code: code.to_owned(), message: message.to_owned() },
+        };
+        let (code, message) = inner.split_once(' ').unwrap_or((inner, ""));
+        Self { code: code.to_owned(), message: message.to_owned() }
+    }
+
+    /// Whether the same command may succeed later without a change by the caller.
+    pub(crate) fn is_transient(&self) -> bool {
+        TRANSIENT.contains(&self.code.as_str())
+    }
+
+    /// Whether the server has no memory left for what a command adds.
+    pub(crate) fn is_oom(&self) -> bool {
+        self.code == "OOM"
+    }
+
+    /// Whether this is the wrong server now: a master that became a replica, a slot that moved, a
+    /// server that has just started. The connection is given up; the endpoint finds the right one.
+    pub(crate) fn needs_reconnect(&self) -> bool {
+        WRONG_SERVER.contains(&self.code.as_str())
+    }
+
+    /// The refusal as an error of the crate, with what was being done.
+    pub(crate) fn into_error(self, doing: &str) -> Error {
+        Error::with_source(self.kind(), format!("redis: {doing}: refused by the server"), self)
+    }
+
+    fn kind(&self) -> ErrorKind {
+        match self.code.as_str() {
+            code if TRANSIENT.contains(&code) => ErrorKind::Unavailable,
+            code if UNAUTHORIZED.contains(&code) => ErrorKind::Unauthorized,
+            _ => ErrorKind::Storage,
+        }
     }
 }
 
+impl From<::redis::ServerError> for Refusal {
+    fn from(error: ::redis::ServerError) -> Self {
+        Self::new(error.code(), error.details().unwrap_or_default())
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        refusal.into_error("a command")
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
 /// A connection that is lost, or was never made.
 pub(crate) fn lost(doing: &str, cause: ::redis::RedisError) -> Error {
-    Error::with_source(ErrorKind::Unavailable, doing, cause)
+    Error::with_source(ErrorKind::Unavailable, format!("redis: {doing}"), cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(answer: &str) -> Refusal {
+        let value = ::redis::parse_redis_value(format!("-{answer}\r\n").as_bytes());
+        match value.expect("an error is an answer, too") {
+            ::redis::Value::ServerError(error) => Refusal::from(error),
+            other => panic!("no refusal: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_refusal_has_the_kind_that_a_program_decides_by() {
+        let cases = [
+            ("LOADING Redis is loading the dataset in memory", ErrorKind::Unavailable),
+            ("READONLY You can't write against a read only replica.", ErrorKind::Unavailable),
+            ("MASTERDOWN Link with MASTER is down", ErrorKind::Unavailable),
+            ("TRYAGAIN Multiple keys request during rehashing of slot", ErrorKind::Unavailable),
+            ("CLUSTERDOWN Hash slot not served", ErrorKind::Unavailable),
+            ("UNBLOCKED the stream key no longer exists", ErrorKind::Unavailable),
+            ("OOM command not allowed when used memory > 'maxmemory'.", ErrorKind::Unavailable),
+            ("BUSY Redis is busy running a script.", ErrorKind::Unavailable),
+            ("MISCONF Redis is configured to save RDB snapshots", ErrorKind::Unavailable),
+            ("NOREPLICAS Not enough good replicas to write.", ErrorKind::Unavailable),
+            ("MOVED 3999 127.0.0.1:6381", ErrorKind::Unavailable),
+            ("NOAUTH Authentication required.", ErrorKind::Unauthorized),
+            ("WRONGPASS invalid username-password pair", ErrorKind::Unauthorized),
+            ("NOPERM this user has no permissions to run the 'flushall' command", ErrorKind::Unauthorized),
+            ("DENIED Redis is running in protected mode", ErrorKind::Unauthorized),
+            ("WRONGTYPE Operation against a key holding the wrong kind of value", ErrorKind::Storage),
+            ("BUSYGROUP Consumer Group name already exists", ErrorKind::Storage),
+            ("NOGROUP No such key", ErrorKind::Storage),
+            ("ERR unknown command", ErrorKind::Storage),
+        ];
+        for (answer, kind) in cases {
+            let refusal = refusal(answer);
+            assert_eq!(refusal.to_string(), answer);
+            assert_eq!(refusal.is_transient(), kind == ErrorKind::Unavailable, "{answer}");
+            assert_eq!(refusal.into_error("test").kind(), kind, "{answer}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_inside_a_script_is_told_by_its_own_code() {
+        let old = refusal(
+            "ERR Error running script (call to f_9a): @user_script:1: @user_script: 1: \
+             -OOM command not allowed when used memory > 'maxmemory'.",
+        );
+        assert!(old.is_oom() && old.is_transient() && !old.needs_reconnect(), "{old:?}");
+        assert_eq!(old.message, "command not allowed when used memory > 'maxmemory'.");
+        let data = refusal("ERR a payload that says: -OOM is none");
+        assert!(!data.is_oom(), "{data:?}");
+    }
+
+    #[test]
+    fn a_server_that_is_no_longer_the_master_is_left() {
+        for code in ["READONLY", "MOVED", "CLUSTERDOWN", "LOADING", "NOAUTH"] {
+            assert!(refusal(&format!("{code} told")).needs_reconnect(), "{code}");
+        }
+        for code in ["OOM", "BUSY", "NOSCRIPT", "NOPERM", "WRONGTYPE"] {
+            assert!(!refusal(&format!("{code} told")).needs_reconnect(), "{code}");
+        }
+    }
 }

@@ -7,5 +7,6 @@ mod client;
 mod endpoint;
 mod fault;
 mod profile;
+mod reply;
 
 pub use self::{endpoint::RedisEndpoint, profile::Profile};
