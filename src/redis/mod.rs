@@ -8,5 +8,6 @@ mod endpoint;
 mod fault;
 mod profile;
 mod reply;
+mod trim;
 
 pub use self::{endpoint::RedisEndpoint, profile::Profile};
