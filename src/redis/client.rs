@@ -25,6 +25,9 @@ impl Client {
         Self { connection, in_flight: 0 }
     }
 
+    pub(crate) fn server(&self) -> super::ServerInfo {
+        super::ServerInfo::default()
+    }
     /// Sends one command and waits for its answer. `Err` means that the connection is lost.
     pub(crate) fn call(&mut self, command: &Cmd) -> Result<Reply> {
         self.send(std::slice::from_ref(command))?;

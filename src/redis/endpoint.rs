@@ -27,6 +27,12 @@ impl RedisEndpoint {
         Ok(Self { client, connect_timeout: second, read_timeout: 3 * second, write_timeout: 3 * second })
     }
 
+    pub(crate) fn back_off(&self) -> super::back_off::BackOff {
+        super::back_off::BackOff::new()
+    }
+    pub(crate) fn is_cluster(&self) -> bool {
+        false
+    }
     /// A new connection.
     pub(crate) fn connect(&self) -> Result<Client> {
         let failed = |cause| fault::lost("connect", cause);

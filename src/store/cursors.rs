@@ -20,7 +20,8 @@ const NO_STREAM: &str = "";
 pub struct Cursor {
     /// The reader's name.
     pub reader: String,
-    /// The stream that a reader with several cursors keeps this one for; else empty.
+    /// Empty for the reader's own cursor, which holds retention back. A mirror also keeps one for
+    /// each stream that it wrote to, with the last seq there: that holds back nothing.
     pub stream: String,
     /// The last seq that the reader finished, 0 for none.
     pub seq: u64,

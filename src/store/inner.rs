@@ -44,6 +44,9 @@ pub(super) struct Inner {
     /// Held until SQLite has closed all of its files.
     guards: Mutex<Option<Arc<Guards>>>,
     is_closed: AtomicBool,
+    #[cfg(feature = "redis")]
+    /// The readers whose names somebody in this process has.
+    pub(super) claimed: Mutex<std::collections::BTreeSet<String>>,
     /// Taken by whoever closes, so that a second one returns only when it is done.
     closing: Mutex<()>,
     /// The process that opened the store.
@@ -120,6 +123,8 @@ impl Inner {
             owner,
             guards: Mutex::new(guards.into()),
             is_closed: AtomicBool::new(false),
+            #[cfg(feature = "redis")]
+            claimed: Mutex::default(),
             closing: Mutex::new(()),
             pid: std::process::id(),
         }

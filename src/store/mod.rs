@@ -8,6 +8,8 @@
 
 mod backup;
 mod chain;
+#[cfg(feature = "redis")]
+mod chained;
 mod change;
 mod checkpoint;
 mod commit;
@@ -23,6 +25,8 @@ mod opening;
 mod options;
 mod plans;
 mod pool;
+#[cfg(feature = "redis")]
+mod progress;
 mod prune;
 mod query;
 mod queue;
@@ -48,6 +52,8 @@ mod writer;
 use std::{path::Path, sync::Arc};
 
 use self::inner::Inner;
+#[cfg(feature = "redis")]
+pub use self::progress::Skipped;
 pub use self::{
     backup::BackupReport,
     chain::ChainHash,
@@ -63,6 +69,11 @@ pub use self::{
     unfinished::{Unfinished, UnfinishedPlan, UnfinishedPlans},
     verify::Verification,
     walk::{Broken, Damage},
+};
+#[cfg(feature = "redis")]
+pub(crate) use self::{
+    chained::{ChainAt, Chained},
+    progress::{Claim, Progress},
 };
 pub(crate) use self::{commit::Stored, tail::LogTail};
 use crate::{

@@ -117,6 +117,7 @@ fn target(connection: &Connection, cutoff: Option<Timestamp>, retention: &Retent
 fn reach(connection: &Connection, target: u64, retention: &Retention) -> Result<(u64, Option<Cursor>)> {
     let unforced =
         cursors::all(connection)?.into_iter().filter(|cursor| !retention.is_forced(&cursor.reader));
+    let unforced = unforced.filter(|cursor| cursor.stream.is_empty());
     let holder = unforced.min_by_key(|cursor| cursor.seq).filter(|cursor| cursor.seq < target);
     Ok((holder.as_ref().map_or(target, |cursor| cursor.seq), holder))
 }

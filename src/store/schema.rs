@@ -20,7 +20,7 @@ pub(super) const PAGE_BYTES: u64 = 4_096;
 
 /// Step n brings a store from version n to n + 1. The views are not part of the steps: they are
 /// made anew behind the last.
-const MIGRATIONS: [&str; 2] = [VERSION_1, VERSION_2];
+const MIGRATIONS: [&str; 3] = [VERSION_1, VERSION_2, VERSION_3];
 
 const VERSION_1: &str = r#"
 CREATE TABLE plan_events(
@@ -65,6 +65,19 @@ CREATE INDEX plan_events_state ON plan_events(tenant, plan_id, id, event_type)
     WHERE event_type IN ('PlanStarted', 'PlanCompleted', 'PlanFailed');
 CREATE INDEX plan_events_spawned ON plan_events(tenant, plan_id, id)
     WHERE event_type = 'SubplanSpawned';
+"#;
+
+/// What mirrors were set up to do, and what they left out of their streams, by reason.
+const VERSION_3: &str = r#"
+CREATE TABLE mirrors(reader TEXT PRIMARY KEY, setup TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE mirror_skips(
+    reader    TEXT NOT NULL,
+    reason    TEXT NOT NULL,
+    events    INTEGER NOT NULL,
+    first_seq INTEGER NOT NULL,
+    last_seq  INTEGER NOT NULL,
+    PRIMARY KEY (reader, reason)
+) STRICT, WITHOUT ROWID;
 "#;
 
 /// What `store_meta` says of the store.

@@ -1,0 +1,224 @@
+//! [`Book`]: what the mirror knows of its streams, and what it decides by that. Pure.
+//!
+//! One cursor reads the log for all streams. A stream that turns out to lack something sends the
+//! cursor back; what the others have already is left out when it is read again.
+
+use std::collections::HashMap;
+
+use super::{
+    position::Position,
+    status::{MirrorState, StreamTrouble},
+    tally::Tally,
+};
+use crate::{
+    error::{Error, ErrorKind},
+    store::{ChainAt, Progress},
+};
+
+/// A stream, as far as the mirror knows it.
+#[derive(Debug, Default)]
+pub(super) struct Stream {
+    /// Where it stands; `None` before it was asked.
+    pub(super) position: Option<Position>,
+    /// The last seq in it that the store remembers, 0 for none.
+    recorded: u64,
+    /// Why nothing is appended to it.
+    pub(super) trouble: Option<Trouble>,
+    /// How many entries it got since it was trimmed.
+    pub(super) untrimmed: u64,
+    /// The group that holds its trimming back.
+    pub(super) trim_held_by: Option<String>,
+}
+
+/// Why nothing is appended to a stream.
+#[derive(Clone, Debug)]
+pub(super) struct Trouble {
+    pub(super) state: MirrorState,
+    pub(super) error: Error,
+}
+
+impl Stream {
+    /// Whether the mirror has ever appended to it.
+    pub(super) fn was_written(&self) -> bool {
+        self.last_seq() > 0
+    }
+
+    /// The last seq that it is known to have got.
+    pub(super) fn last_seq(&self) -> u64 {
+        self.position.map_or(self.recorded, |position| position.seq)
+    }
+
+    /// Whether it takes entries now.
+    pub(super) fn is_open(&self) -> bool {
+        self.trouble.is_none()
+    }
+}
+
+/// What the mirror knows.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    /// All events up to here are in those streams that take entries, or were left out.
+    cursor: u64,
+    streams: HashMap<String, Stream>,
+    pub(super) tally: Tally,
+    saved: Progress,
+}
+
+impl Book {
+    /// What the store remembers. Another setup reads the log from its beginning.
+    pub(super) fn new(progress: Progress, setup: &str, floor: u64) -> Self {
+        let before_floor = floor.saturating_sub(1);
+        let cursor =
+            if progress.setup == setup { progress.cursor.unwrap_or(before_floor) } else { before_floor };
+        let stream =
+            |(key, seq): &(String, u64)| (key.clone(), Stream { recorded: *seq, ..Stream::default() });
+        Self {
+            cursor,
+            streams: progress.streams.iter().map(stream).collect(),
+            tally: Tally::new(&progress.skipped),
+            saved: progress,
+        }
+    }
+
+    pub(super) fn cursor(&self) -> u64 {
+        self.cursor
+    }
+
+    /// All up to `seq` was handled.
+    pub(super) fn advance(&mut self, seq: u64) {
+        self.cursor = self.cursor.max(seq);
+    }
+
+    /// Reads on from an earlier place.
+    pub(super) fn rewind(&mut self, seq: u64) {
+        self.cursor = self.cursor.min(seq);
+    }
+
+    pub(super) fn streams(&self) -> impl Iterator<Item = (&String, &Stream)> {
+        self.streams.iter()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.streams.len()
+    }
+
+    pub(super) fn stream(&mut self, key: &str) -> &mut Stream {
+        if !self.streams.contains_key(key) {
+            self.streams.insert(key.to_owned(), Stream::default());
+        }
+        self.streams.entry(key.to_owned()).or_default()
+    }
+
+    pub(super) fn known(&self, key: &str) -> Option<&Stream> {
+        self.streams.get(key)
+    }
+
+    /// A stream was found at a position, of which the log says this.
+    pub(super) fn found(&mut self, key: &str, at: Position, log: ChainAt, floor: u64) {
+        let cursor = self.cursor;
+        let stream = self.stream(key);
+        if let Some(error) = fork(key, at, log) {
+            stream.trouble = Some(Trouble { state: MirrorState::Forked, error });
+            stream.position = Some(at);
+            return;
+        }
+        // A stream that never had anything lacks nothing of what was read before it came up.
+        let is_new = at == Position::START && !stream.was_written() && stream.position.is_none();
+        let is_as_before = stream.position == Some(at) && stream.is_open();
+        stream.position = Some(at);
+        stream.trouble = None;
+        if !is_new && !is_as_before && at.seq < cursor {
+            self.rewind(at.seq.max(floor.saturating_sub(1)));
+        }
+    }
+
+    /// The server does not take what is for a stream.
+    pub(super) fn block(&mut self, key: &str, error: Error) {
+        self.stream(key).trouble = Some(Trouble { state: MirrorState::Blocked, error });
+    }
+
+    /// A blocked stream may take entries again: what it lacks is read anew.
+    pub(super) fn unblock(&mut self, key: &str) {
+        let stream = self.stream(key);
+        stream.trouble = None;
+        let seq = stream.last_seq();
+        self.rewind(seq);
+    }
+
+    /// Whether every stream takes entries.
+    pub(super) fn is_sound(&self) -> bool {
+        self.streams.values().all(Stream::is_open)
+    }
+
+    /// The streams that wait for somebody, by name.
+    pub(super) fn troubles(&self) -> Vec<StreamTrouble> {
+        let waiting = self.streams.iter().filter_map(|(key, stream)| Some((key, stream.trouble.as_ref()?)));
+        let mut waiting: Vec<StreamTrouble> = waiting
+            .map(|(key, trouble)| StreamTrouble {
+                stream: key.clone(),
+                state: trouble.state,
+                error: trouble.error.clone(),
+            })
+            .collect();
+        waiting.sort_by(|a, b| a.stream.cmp(&b.stream));
+        waiting
+    }
+
+    /// The streams whose trimming a group holds back, with the group, by name.
+    pub(super) fn held_trims(&self) -> Vec<(String, String)> {
+        let held =
+            self.streams.iter().filter_map(|(key, stream)| Some((key.clone(), stream.trim_held_by.clone()?)));
+        let mut held: Vec<_> = held.collect();
+        held.sort();
+        held
+    }
+
+    /// Where retention must keep the log from: what a stream in trouble still needs counts.
+    fn needed_after(&self) -> u64 {
+        let waiting = self.streams.values().filter(|stream| !stream.is_open());
+        waiting.map(Stream::last_seq).min().unwrap_or(u64::MAX).min(self.cursor)
+    }
+
+    /// What has changed since it was last saved; `None` when nothing has.
+    pub(super) fn unsaved(&self, setup: &str) -> Option<Progress> {
+        let cursor = Some(self.needed_after());
+        let streams: HashMap<&str, u64> =
+            self.saved.streams.iter().map(|(key, seq)| (key.as_str(), *seq)).collect();
+        let moved = self.streams.iter().filter(|(key, stream)| {
+            stream.was_written() && streams.get(key.as_str()) != Some(&stream.last_seq())
+        });
+        let streams: Vec<_> = moved.map(|(key, stream)| (key.clone(), stream.last_seq())).collect();
+        let skipped = self.tally.to_vec();
+        let is_same = cursor == self.saved.cursor
+            && streams.is_empty()
+            && skipped == self.saved.skipped
+            && setup == self.saved.setup;
+        (!is_same).then(|| Progress { setup: setup.to_owned(), cursor, streams, skipped })
+    }
+
+    /// What [`unsaved`](Self::unsaved) gave is in the store now.
+    pub(super) fn note_saved(&mut self, progress: Progress) {
+        let mut streams: HashMap<String, u64> = std::mem::take(&mut self.saved.streams).into_iter().collect();
+        streams.extend(progress.streams);
+        self.saved = Progress { streams: streams.into_iter().collect(), ..progress };
+    }
+}
+
+/// Why a position is none of this log's.
+fn fork(key: &str, at: Position, log: ChainAt) -> Option<Error> {
+    let problem = match log {
+        _ if at == Position::START => return None,
+        ChainAt::Bits(bits) if bits == at.bits => return None,
+        // What it was is no longer known; the seqs that come after it are the log's own.
+        ChainAt::Pruned => return None,
+        ChainAt::Bits(_) => format!("another event than the log's stands at seq {}", at.seq),
+        ChainAt::Beyond => format!("it holds events up to seq {}, and the log does not", at.seq),
+    };
+    Some(Error::new(
+        ErrorKind::Conflict,
+        format!(
+            "stream {key}: {problem}: the database was restored or copied, or lost its end. Nothing is \
+             appended until `planbus streams rebuild {key}` fills the stream anew from this log"
+        ),
+    ))
+}

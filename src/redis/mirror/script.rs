@@ -1,0 +1,147 @@
+//! The commands that a mirror sends, and what their answers mean.
+//!
+//! Two scripts write: one makes the mirror's group in a stream, one appends and moves it. Each
+//! compares before it writes, so that sending one twice does no harm. They are always sent whole:
+//! a batch is larger than they are, and a server that forgot them is no case of its own.
+
+use ::redis::{Cmd, Value, cmd};
+
+use super::position::Position;
+use crate::redis::{
+    client::Reply,
+    fault::Refusal,
+    profile::Entry,
+    reply::{list, pairs, text},
+};
+
+const APPEND: &str = concat!(include_str!("position.lua"), include_str!("append.lua"));
+const PLACE: &str = concat!(include_str!("position.lua"), include_str!("place.lua"));
+
+/// Entries for one stream, on their way into one script call.
+#[derive(Debug)]
+pub(super) struct Append {
+    command: Cmd,
+    ids: Vec<Position>,
+}
+
+impl Append {
+    pub(super) fn new(stream: &str, group: &str) -> Self {
+        let mut command = cmd("EVAL");
+        command.arg(APPEND).arg(1).arg(stream).arg(group);
+        Self { command, ids: Vec::new() }
+    }
+
+    /// Adds an entry behind the others.
+    pub(super) fn push(&mut self, id: Position, entry: &Entry) {
+        self.command.arg(id.to_string()).arg(2 * entry.fields().count());
+        for (name, value) in entry.fields() {
+            self.command.arg(name).arg(value);
+        }
+        self.ids.push(id);
+    }
+
+    /// The seqs, in their order.
+    pub(super) fn ids(&self) -> &[Position] {
+        &self.ids
+    }
+
+    /// The position that the stream has when all was appended.
+    pub(super) fn last(&self) -> Position {
+        self.ids.last().copied().unwrap_or_default()
+    }
+
+    /// The command, for a stream that is believed to stand at this position.
+    pub(super) fn into_command(mut self, believed: Position) -> (Cmd, Vec<Position>) {
+        self.command.arg(believed.to_string());
+        (self.command, self.ids)
+    }
+}
+
+/// What an append did.
+#[derive(Debug, PartialEq)]
+pub(super) struct Appended {
+    /// Where the stream stands now; `None` where the mirror has no group in it.
+    pub(super) at: Option<Position>,
+    /// Why not all was appended, where the server said so.
+    pub(super) refused: Option<Refusal>,
+}
+
+impl Appended {
+    pub(super) fn of_reply(reply: Reply) -> Result<Self, Refusal> {
+        let mut parts = list(reply?).map_err(|_| strange())?.into_iter();
+        let at = parts.next().and_then(|at| text(at).ok()).ok_or_else(strange)?;
+        let refused = parts.next().and_then(|error| text(error).ok());
+        let refused = refused.map(|error| {
+            let (code, message) = error.split_once(' ').unwrap_or((&error, ""));
+            Refusal::new(code.trim_start_matches('-'), message)
+        });
+        Ok(Self { at: position(&at)?, refused })
+    }
+}
+
+/// Makes the mirror's group at a position, where it has none; `seen` is the stream's last id that
+/// the position was found by.
+pub(super) fn place(stream: &str, group: &str, at: Position, seen: Option<&str>) -> Cmd {
+    let mut command = cmd("EVAL");
+    command.arg(PLACE).arg(1).arg(stream).arg(group).arg(at.to_string()).arg(seen.unwrap_or("*"));
+    command
+}
+
+/// Asks for the groups of a stream.
+pub(super) fn groups(stream: &str) -> Cmd {
+    let mut command = cmd("XINFO");
+    command.arg("GROUPS").arg(stream);
+    command
+}
+
+/// Asks what a stream is like.
+pub(super) fn info(stream: &str) -> Cmd {
+    let mut command = cmd("XINFO");
+    command.arg("STREAM").arg(stream);
+    command
+}
+
+/// The position of `group` in what [`groups`] was answered; `None` where there is none.
+pub(super) fn position_of(reply: Reply, group: &str) -> Result<Option<Position>, Refusal> {
+    let groups = match reply {
+        Err(refusal) if is_missing(&refusal) => return Ok(None),
+        reply => list(reply?).map_err(|_| strange())?,
+    };
+    for fields in groups {
+        let fields = pairs(fields).map_err(|_| strange())?;
+        let field = |name: &str| {
+            let value = fields.iter().find(|(field, _)| field == name.as_bytes()).map(|(_, value)| value);
+            value.and_then(|value| text(value.clone()).ok())
+        };
+        if field("name").as_deref() == Some(group) {
+            return position(&field("last-delivered-id").ok_or_else(strange)?);
+        }
+    }
+    Ok(None)
+}
+
+/// The last id that a stream gave, in what [`info`] was answered; empty where there is no stream.
+pub(super) fn last_id(reply: Reply) -> Result<String, Refusal> {
+    let info = match reply {
+        Err(refusal) if is_missing(&refusal) => return Ok(String::new()),
+        reply => pairs(reply?).map_err(|_| strange())?,
+    };
+    let last = info.into_iter().find(|(field, _)| field == b"last-generated-id");
+    last.and_then(|(_, value)| text(value).ok()).ok_or_else(strange)
+}
+
+fn position(id: &str) -> Result<Option<Position>, Refusal> {
+    match id {
+        "" => Ok(None),
+        id => Position::parse(id).map(Some).ok_or_else(strange),
+    }
+}
+
+fn is_missing(refusal: &Refusal) -> bool {
+    refusal.message.contains("no such key")
+}
+
+/// An answer that no such command gives.
+fn strange() -> Refusal {
+    Refusal::new("ERR", "the answer has another form than that of such a command")
+}
