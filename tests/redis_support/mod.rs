@@ -6,17 +6,26 @@
 
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part")]
 
+mod builder;
+mod cluster;
 mod port;
 mod process;
 mod programs;
+mod proxy;
+mod sentinel;
 mod server;
+mod tls;
 mod wire;
 
 use std::time::{Duration, Instant};
 
 pub(crate) use self::{
+    builder::{Fsync, Persistence, RedisBuilder},
+    cluster::Cluster,
     programs::{ServerKind, python},
-    server::{Fsync, Persistence, RedisBuilder, RedisServer},
+    proxy::{Fault, Proxy},
+    sentinel::Sentinels,
+    server::RedisServer,
     wire::{Entry, Reply, Wire},
 };
 

@@ -13,10 +13,10 @@ use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use super::{
-    SERVER_LIMIT,
+    builder::{RedisBuilder, SOCKET},
     port::free_port,
     process::{Process, last_lines},
-    programs::ServerKind,
+    tls::Certificates,
     wait_for,
     wire::{self, Entry, Reply, Wire},
 };
@@ -24,119 +24,11 @@ use super::{
 /// How many entries one XRANGE asks for.
 const PAGE: usize = 1_000;
 
-/// How often a start is tried when somebody else takes the port first.
-const STARTS_MAX: usize = 5;
-
-/// What a server keeps over its end.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Persistence {
-    /// Nothing.
-    None,
-    /// What the last SAVE or orderly shutdown wrote.
-    Rdb,
-    /// Every write, as durable as `fsync` says.
-    Aof {
-        /// When the file is synced.
-        fsync: Fsync,
-    },
-}
-
-/// When the append-only file is synced.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Fsync {
-    /// Before each answer.
-    Always,
-    /// Every second.
-    EverySecond,
-    /// When the system likes.
-    Never,
-}
-
-/// How a server is to be.
-#[derive(Clone)]
-pub(crate) struct RedisBuilder {
-    kind: ServerKind,
-    lines: Vec<String>,
-    tcp: bool,
-    password: Option<String>,
-}
-
-impl RedisBuilder {
-    /// Which server; [`ServerKind::Redis7`] unless told.
-    pub(crate) fn kind(mut self, kind: ServerKind) -> Self {
-        self.kind = kind;
-        self
-    }
-
-    /// Listens on a free port of the loopback too, which [`RedisServer::url`] names then.
-    pub(crate) fn tcp(mut self) -> Self {
-        self.tcp = true;
-        self
-    }
-
-    /// What is kept over its end; nothing unless told.
-    pub(crate) fn persistence(self, persistence: Persistence) -> Self {
-        match persistence {
-            Persistence::None => self,
-            Persistence::Rdb => self.line("save 3600 1"),
-            Persistence::Aof { fsync } => {
-                let when = match fsync {
-                    Fsync::Always => "always",
-                    Fsync::EverySecond => "everysec",
-                    Fsync::Never => "no",
-                };
-                self.line("appendonly yes").line(format!("appendfsync {when}"))
-            }
-        }
-    }
-
-    /// Its limit of memory, and what it does at the limit, like `noeviction`.
-    pub(crate) fn maxmemory(self, bytes: u64, policy: &str) -> Self {
-        self.line(format!("maxmemory {bytes}")).line(format!("maxmemory-policy {policy}"))
-    }
-
-    /// The password of the user `default`.
-    pub(crate) fn requirepass(mut self, password: &str) -> Self {
-        self.password = Some(password.to_owned());
-        self.line(format!("requirepass {password}"))
-    }
-
-    /// One user more, with rules like `~planbus:* +xadd`.
-    pub(crate) fn acl(self, user: &str, rules: &str, password: &str) -> Self {
-        self.line(format!("user {user} on >{password} {rules}"))
-    }
-
-    /// Follows the server at a port of the loopback: its own or that of a proxy before it.
-    pub(crate) fn replica_of(self, port: u16) -> Self {
-        self.line(format!("replicaof 127.0.0.1 {port}"))
-    }
-
-    /// A line of configuration.
-    pub(crate) fn line(mut self, line: impl Into<String>) -> Self {
-        self.lines.push(line.into());
-        self
-    }
-
-    /// Starts it and waits until it answers; `None` where the test is to return, which has been told.
-    pub(crate) fn start(self) -> Option<RedisServer> {
-        let program = self.kind.program()?;
-        let dir = tempfile::tempdir().expect("a directory for the server");
-        let server =
-            RedisServer { port: Mutex::new(None), process: Mutex::new(None), program, dir, setup: self };
-        for _ in 0..STARTS_MAX {
-            server.configure();
-            if server.run() {
-                return Some(server);
-            }
-        }
-        panic!("no port is free");
-    }
-}
-
 /// A private server.
 pub(crate) struct RedisServer {
     process: Mutex<Option<Process>>,
     port: Mutex<Option<u16>>,
+    certificates: Option<Certificates>,
     program: PathBuf,
     setup: RedisBuilder,
     // The last to go: the server is gone before its directory.
@@ -149,9 +41,16 @@ impl RedisServer {
         Self::builder().start()
     }
 
+    /// Of what was asked; it does not run yet.
+    pub(super) fn new(setup: RedisBuilder, program: PathBuf) -> Self {
+        let dir = tempfile::tempdir().expect("a directory for the server");
+        let certificates = setup.tls_names.as_ref().map(|names| Certificates::make(dir.path(), names));
+        Self { process: Mutex::new(None), port: Mutex::new(None), certificates, program, setup, dir }
+    }
+
     /// How a server is to be.
     pub(crate) fn builder() -> RedisBuilder {
-        RedisBuilder { kind: ServerKind::Redis7, lines: Vec::new(), tcp: false, password: None }
+        RedisBuilder::new()
     }
 
     /// Where it is, for the product: its port where it has one, else its socket.
@@ -168,9 +67,10 @@ impl RedisServer {
     }
 
     fn url_of(&self, user: Option<(&str, &str)>) -> String {
+        let scheme = if self.certificates.is_some() { "rediss" } else { "redis" };
         match (*lock(&self.port), user) {
-            (Some(port), None) => format!("redis://127.0.0.1:{port}"),
-            (Some(port), Some((user, password))) => format!("redis://{user}:{password}@127.0.0.1:{port}"),
+            (Some(port), None) => format!("{scheme}://127.0.0.1:{port}"),
+            (Some(port), Some((user, password))) => format!("{scheme}://{user}:{password}@127.0.0.1:{port}"),
             (None, None) => format!("unix://{}", self.socket().display()),
             (None, Some((user, password))) => {
                 format!("unix://{}?user={user}&pass={password}", self.socket().display())
@@ -180,7 +80,7 @@ impl RedisServer {
 
     /// Its socket.
     pub(crate) fn socket(&self) -> PathBuf {
-        self.dir.path().join("redis.sock")
+        self.dir.path().join(SOCKET)
     }
 
     /// Its port; only one that was started with `tcp` has one.
@@ -191,6 +91,17 @@ impl RedisServer {
     /// Its directory.
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// The authority that signed its certificate, and one that did not.
+    pub(crate) fn authorities(&self) -> [&Path; 2] {
+        let made = self.certificates.as_ref().expect("started with tls()");
+        [&made.ca, &made.other_ca]
+    }
+
+    /// Whether it was not killed.
+    pub(crate) fn is_running(&self) -> bool {
+        lock(&self.process).is_some()
     }
 
     /// The id of its process.
@@ -290,29 +201,22 @@ impl RedisServer {
         self.dir.path().join("redis.conf")
     }
 
-    fn configure(&self) {
+    /// Takes a port, where it is to have one, and writes the configuration.
+    pub(super) fn configure(&self) {
         let port = self.setup.tcp.then(free_port);
         *lock(&self.port) = port;
-        let mut lines = vec![
-            "bind 127.0.0.1".to_owned(),
-            format!("port {}", port.unwrap_or(0)),
-            format!("unixsocket {}", self.socket().display()),
-            format!("dir {}", self.dir.path().display()),
-            "save \"\"".to_owned(),
-            "repl-diskless-sync-delay 0".to_owned(),
-        ];
-        if self.setup.kind != ServerKind::Redis62 {
-            lines.push("enable-debug-command yes".to_owned());
-        }
-        lines.extend_from_slice(&self.setup.lines);
-        fs::write(self.configuration(), lines.join("\n") + "\n").expect("writes");
+        let text = self.setup.configuration(self.dir(), port.unwrap_or(0), self.certificates.as_ref());
+        fs::write(self.configuration(), text).expect("writes");
     }
 
     /// Starts the process and waits until it answers; `false` when its port is taken.
-    fn run(&self) -> bool {
+    pub(super) fn run(&self) -> bool {
         let mut running = lock(&self.process);
         let configuration = self.configuration();
-        let arguments = [configuration.to_str().expect("a path in UTF-8")];
+        let mut arguments = vec![configuration.to_str().expect("a path in UTF-8")];
+        if self.setup.is_sentinel {
+            arguments.push("--sentinel");
+        }
         let mut process = Process::start(&self.program, &arguments, &self.output());
         let mut ended = None;
         wait_for("the server answers", || {
