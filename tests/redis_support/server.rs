@@ -150,6 +150,11 @@ impl RedisServer {
     /// Stops it in its tracks (SIGSTOP): connections stay, answers do not come.
     pub(crate) fn stop(&self) {
         lock(&self.process).as_ref().expect("it runs").signal(Signal::SIGSTOP);
+        let state = format!("/proc/{}/stat", self.pid());
+        // The signal arrives a moment later than it is sent.
+        wait_for("the server is stopped", || {
+            fs::read_to_string(&state).is_ok_and(|text| text.contains(") T "))
+        });
     }
 
     /// Lets it go on (SIGCONT).

@@ -59,8 +59,24 @@ impl fmt::Display for Reply {
     }
 }
 
-trait Stream: Read + Write + Send {}
-impl<S: Read + Write + Send> Stream for S {}
+trait Stream: Read + Write + Send {
+    /// How long a read and a write may take.
+    fn set_limit(&self, limit: Duration) -> io::Result<()>;
+}
+
+impl Stream for UnixStream {
+    fn set_limit(&self, limit: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(limit))?;
+        self.set_write_timeout(Some(limit))
+    }
+}
+
+impl Stream for TcpStream {
+    fn set_limit(&self, limit: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(limit))?;
+        self.set_write_timeout(Some(limit))
+    }
+}
 
 /// A connection to a server.
 pub(crate) struct Wire(BufReader<Box<dyn Stream>>);
@@ -68,19 +84,24 @@ pub(crate) struct Wire(BufReader<Box<dyn Stream>>);
 impl Wire {
     /// Connects to a socket.
     pub(crate) fn unix(path: &Path) -> io::Result<Self> {
-        let stream = UnixStream::connect(path)?;
-        stream.set_read_timeout(Some(LIMIT))?;
-        stream.set_write_timeout(Some(LIMIT))?;
-        Ok(Self(BufReader::new(Box::new(stream))))
+        Self::new(UnixStream::connect(path)?)
     }
 
     /// Connects to a port of this machine.
     pub(crate) fn tcp(port: u16) -> io::Result<Self> {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(LIMIT))?;
-        stream.set_write_timeout(Some(LIMIT))?;
+        Self::new(stream)
+    }
+
+    fn new(stream: impl Stream + 'static) -> io::Result<Self> {
+        stream.set_limit(LIMIT)?;
         Ok(Self(BufReader::new(Box::new(stream))))
+    }
+
+    /// How long one answer may take from now on.
+    pub(crate) fn set_limit(&self, limit: Duration) -> io::Result<()> {
+        self.0.get_ref().set_limit(limit)
     }
 
     /// Sends a command and waits for its answer.
