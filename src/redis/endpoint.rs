@@ -23,7 +23,7 @@ impl RedisEndpoint {
         let client = ::redis::Client::open(url).map_err(|cause| {
             Error::with_source(ErrorKind::InvalidInput, "redis: is not a URL of a Redis", cause)
         })?;
-        let second = Duration::from_secs(1);
+        let second = Duration::from_millis(100);
         Ok(Self { client, connect_timeout: second, read_timeout: 3 * second, write_timeout: 3 * second })
     }
 

@@ -25,6 +25,7 @@ impl Random {
         self.below(2) == 0
     }
 
+    #[allow(dead_code, reason = "not every user of this file fills")]
     pub(crate) fn fill(&mut self, bytes: &mut [u8]) {
         bytes.iter_mut().for_each(|byte| *byte = self.next().to_le_bytes()[3]);
     }

@@ -30,7 +30,7 @@ pub(crate) use self::{
 };
 
 /// How long a server may take to do what a test waits for.
-pub(crate) const SERVER_LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const SERVER_LIMIT: Duration = Duration::from_secs(30);
 
 /// How long to let a server work before it is asked again.
 const POLL: Duration = Duration::from_millis(2);

@@ -89,6 +89,11 @@ impl Wire {
 
     /// Connects to a port of this machine.
     pub(crate) fn tcp(port: u16) -> io::Result<Self> {
+        Self::tcp_within(port, LIMIT)
+    }
+
+    /// As [`tcp`](Self::tcp), with another limit for one read or write.
+    pub(crate) fn tcp_within(port: u16, limit: Duration) -> io::Result<Self> {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_nodelay(true)?;
         Self::new(stream)

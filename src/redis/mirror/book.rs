@@ -48,6 +48,11 @@ impl Stream {
         self.position.map_or(self.recorded, |position| position.seq)
     }
 
+    /// Whether it refused entries where it stands.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.trouble.as_ref().is_some_and(|trouble| trouble.state == MirrorState::Blocked)
+    }
+
     /// Whether it takes entries now.
     pub(super) fn is_open(&self) -> bool {
         self.trouble.is_none()
@@ -140,9 +145,10 @@ impl Book {
     /// A blocked stream may take entries again: what it lacks is read anew.
     pub(super) fn unblock(&mut self, key: &str) {
         let stream = self.stream(key);
-        stream.trouble = None;
-        let seq = stream.last_seq();
-        self.rewind(seq);
+        if stream.trouble.take_if(|trouble| trouble.state == MirrorState::Blocked).is_some() {
+            let seq = stream.last_seq();
+            self.rewind(seq);
+        }
     }
 
     /// Whether every stream takes entries.

@@ -38,7 +38,11 @@ impl Session<'_> {
             let command = script::place(stream, &self.worker.encoder.group, at, seen.as_deref());
             let reply = self.client.call(&command)?;
             match Appended::of_reply(reply) {
-                Ok(Appended { at: Some(at), .. }) => return self.found(stream, at),
+                Ok(Appended { at: Some(at), .. }) => {
+                    // Whatever it refused before was of a stream that is gone.
+                    self.worker.book.unblock(stream);
+                    return self.found(stream, at);
+                }
                 Ok(Appended { at: None, .. }) => {}
                 Err(refusal) => return self.refused(stream, refusal),
             }

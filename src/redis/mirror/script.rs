@@ -4,7 +4,7 @@
 //! compares before it writes, so that sending one twice does no harm. They are always sent whole:
 //! a batch is larger than they are, and a server that forgot them is no case of its own.
 
-use ::redis::{Cmd, Value, cmd};
+use ::redis::{Cmd, cmd};
 
 use super::position::Position;
 use crate::redis::{
@@ -52,7 +52,8 @@ impl Append {
 
     /// The command, for a stream that is believed to stand at this position.
     pub(super) fn into_command(mut self, believed: Position) -> (Cmd, Vec<Position>) {
-        self.command.arg(believed.to_string());
+        let known = self.ids.iter().take_while(|id| id.seq <= believed.seq).count();
+        self.command.arg(believed.to_string()).arg(known);
         (self.command, self.ids)
     }
 }
@@ -71,11 +72,7 @@ impl Appended {
         let mut parts = list(reply?).map_err(|_| strange())?.into_iter();
         let at = parts.next().and_then(|at| text(at).ok()).ok_or_else(strange)?;
         let refused = parts.next().and_then(|error| text(error).ok());
-        let refused = refused.map(|error| {
-            let (code, message) = error.split_once(' ').unwrap_or((&error, ""));
-            Refusal::new(code.trim_start_matches('-'), message)
-        });
-        Ok(Self { at: position(&at)?, refused })
+        Ok(Self { at: position(&at)?, refused: refused.as_deref().map(caught) })
     }
 }
 
@@ -135,6 +132,16 @@ fn position(id: &str) -> Result<Option<Position>, Refusal> {
         "" => Ok(None),
         id => Position::parse(id).map(Some).ok_or_else(strange),
     }
+}
+
+/// An error that a script caught. Redis 6.2 puts the place in the script before it.
+fn caught(error: &str) -> Refusal {
+    let error = match error.split_once(": -") {
+        Some((place, error)) if place.starts_with("@user_script") => error,
+        _ => error,
+    };
+    let (code, message) = error.trim_end().split_once(' ').unwrap_or((error, ""));
+    Refusal::new(code, message)
 }
 
 fn is_missing(refusal: &Refusal) -> bool {

@@ -11,7 +11,6 @@ use super::{
     batch::Batch,
     position::Position,
     script::{self, Appended},
-    status::MirrorState,
     worker::Worker,
 };
 use crate::{
@@ -118,22 +117,19 @@ impl<'a> Session<'a> {
                 return Ok(None);
             }
         }
-        let Batch { end, appends, skipped, stopped, .. } = batch;
+        let Batch { after, end, appends, skipped, stopped } = batch;
         let sent = self.send(appends)?;
         let ahead = if stopped.is_none() { self.worker.encoder.next(end).ok() } else { None };
         let replies = self.client.receive()?;
-        let mut appended = 0;
-        let before = self.worker.book.cursor();
         self.worker.book.advance(end);
-        for (sent, reply) in sent.into_iter().zip(replies) {
-            appended += self.take_answer(sent, reply)?;
-        }
+        let appended =
+            self.take_answers(sent, replies, after).inspect_err(|_| self.worker.book.rewind(after))?;
         for (seq, why) in skipped {
             if self.worker.book.tally.count(why.reason(), seq, seq) {
                 tracing::debug!(seq, %why, "planbus.mirror: skipped");
             }
         }
-        tracing::trace!(after = before, end, appended, "planbus.mirror");
+        tracing::trace!(after, end, appended, "planbus.mirror");
         let head = self.worker.store.head()?;
         let is_current =
             head.saturating_sub(self.worker.book.cursor()) <= self.worker.encoder.limits.events as u64;
@@ -173,21 +169,28 @@ impl<'a> Session<'a> {
             let trim = max_len.filter(|max_len| known.untrimmed >= TRIM_AFTER_ENTRIES.max(max_len / 100));
             let (command, ids) = append.into_command(believed);
             commands.push(command);
-            sent.push(Sent::Append { stream: stream.clone(), believed, ids });
+            sent.push(Sent::Append { stream: stream.clone(), ids });
             if let Some(max_len) = trim {
                 known.untrimmed = 0;
                 commands.push(trim_command(&stream, max_len));
                 sent.push(Sent::Trim { stream });
             }
         }
-        self.client.send(&commands)?;
+        if !commands.is_empty() {
+            self.client.send(&commands)?;
+        }
         Ok(sent)
     }
 
+    /// Takes the answers to all commands of the batch after a seq; how many entries were appended.
+    fn take_answers(&mut self, sent: Vec<Sent>, replies: Vec<Reply>, after: u64) -> Result<u64> {
+        sent.into_iter().zip(replies).map(|(sent, reply)| self.take_answer(sent, reply, after)).sum()
+    }
+
     /// Takes the answer to one command; how many entries it appended.
-    fn take_answer(&mut self, sent: Sent, reply: Reply) -> Result<u64> {
+    fn take_answer(&mut self, sent: Sent, reply: Reply, after: u64) -> Result<u64> {
         match sent {
-            Sent::Append { stream, believed, ids } => self.take_append(&stream, believed, &ids, reply),
+            Sent::Append { stream, ids } => self.take_append(&stream, &ids, reply, after),
             Sent::Trim { stream } => {
                 // A stream that cannot be trimmed is no less equal to the log.
                 let held_by = match reply.map(|value| TrimStep::of_reply(&value)) {
@@ -203,13 +206,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn take_append(
-        &mut self,
-        stream: &str,
-        believed: Position,
-        ids: &[Position],
-        reply: Reply,
-    ) -> Result<u64> {
+    fn take_append(&mut self, stream: &str, ids: &[Position], reply: Reply, after: u64) -> Result<u64> {
         let Appended { at, refused } = match Appended::of_reply(reply) {
             Ok(appended) => appended,
             Err(refusal) => {
@@ -218,23 +215,21 @@ impl<'a> Session<'a> {
             }
         };
         let reached = at.and_then(|at| ids.iter().position(|id| *id == at));
-        let Some((at, reached)) = at.zip(reached) else {
-            // Nothing was appended: it stands elsewhere, unless it stands where it was.
-            match at {
-                Some(at) if at == believed => {}
-                Some(at) => self.found(stream, at)?,
-                None => self.place(stream)?,
-            }
-            if let Some(refusal) = refused {
-                self.refused(stream, refusal)?;
-            }
-            return Ok(0);
-        };
-        self.worker.book.stream(stream).position = Some(at);
+        match (at, reached) {
+            (Some(at), Some(_)) => self.worker.book.stream(stream).position = Some(at),
+            // Nothing was appended: it stands where it was, or elsewhere, or nowhere.
+            (Some(at), None) => self.found(stream, at)?,
+            (None, _) => self.place(stream)?,
+        }
         if let Some(refusal) = refused {
             self.refused(stream, refusal)?;
         }
-        Ok(reached as u64 + 1)
+        let appended = reached.map_or(0, |reached| reached + 1);
+        if appended < ids.len() {
+            // The cursor is beyond what it lacks, also where it stands as it did.
+            self.worker.book.rewind(after);
+        }
+        Ok(appended as u64)
     }
 
     /// A stream does not take entries: what passes ends the session, the rest waits for somebody.
@@ -243,11 +238,13 @@ impl<'a> Session<'a> {
         if refusal.is_transient() || refusal.needs_reconnect() {
             return Err(refusal.into_error(&doing));
         }
-        let hint = match refusal.message.contains("exhausted") {
-            true => format!("; `planbus streams rebuild {stream}` fills the stream anew from the log"),
-            false => String::new(),
+        let is_exhausted = refusal.message.contains("exhausted");
+        let hint = if is_exhausted {
+            format!(" (mend it: planbus streams rebuild {stream})")
+        } else {
+            String::new()
         };
-        self.worker.book.block(stream, refusal.into_error(&format!("{doing}{hint}")));
+        self.worker.book.block(stream, refusal.into_error(&(doing + &hint)));
         Ok(())
     }
 
@@ -278,9 +275,7 @@ impl<'a> Session<'a> {
 
     /// Streams that refused entries may take them again.
     fn try_blocked(&mut self) -> Result<()> {
-        let is_blocked = |trouble: &super::book::Trouble| trouble.state == MirrorState::Blocked;
-        let streams = self.worker.book.streams();
-        let blocked = streams.filter(|(_, stream)| stream.trouble.as_ref().is_some_and(is_blocked));
+        let blocked = self.worker.book.streams().filter(|(_, stream)| stream.is_blocked());
         let blocked: Vec<String> = blocked.map(|(key, _)| key.clone()).collect();
         for stream in blocked {
             let info = self.client.call(&script::info(&stream))?;
@@ -295,15 +290,9 @@ impl<'a> Session<'a> {
 
     /// A stream was found at a position: is it one of this log's?
     pub(super) fn found(&mut self, stream: &str, at: Position) -> Result<()> {
-        let known = self.worker.book.known(stream);
-        if known.is_some_and(|known| known.position == Some(at) && known.is_open()) {
-            return Ok(());
-        }
-        if known
-            .and_then(|known| known.trouble.as_ref())
-            .is_some_and(|trouble| trouble.state == MirrorState::Blocked)
-            && known.and_then(|known| known.position) == Some(at)
-        {
+        let known = self.worker.book.known(stream).filter(|known| known.position == Some(at));
+        // One that is blocked where it stands is tried again in its own time.
+        if known.is_some_and(|known| known.is_open() || known.is_blocked()) {
             return Ok(());
         }
         let (log, floor) = (self.worker.store.chain_at(at.seq)?, self.worker.store.floor()?);
@@ -333,6 +322,6 @@ impl<'a> Session<'a> {
 
 /// A command on its way.
 enum Sent {
-    Append { stream: String, believed: Position, ids: Vec<Position> },
+    Append { stream: String, ids: Vec<Position> },
     Trim { stream: String },
 }
