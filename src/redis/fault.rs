@@ -4,7 +4,9 @@
 //! itself is `Unavailable`, what a person must grant is `Unauthorized`, and any other refusal is
 //! `Storage`. It never retries.
 
-use std::fmt;
+use std::{error::Error as StdError, fmt};
+
+use ::redis::RedisError;
 
 use crate::error::{Error, ErrorKind};
 
@@ -99,11 +101,49 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl std::error::Error for Refusal {}
+impl StdError for Refusal {}
 
 /// A connection that is lost, or was never made.
-pub(crate) fn lost(doing: &str, cause: ::redis::RedisError) -> Error {
-    Error::with_source(ErrorKind::Unavailable, format!("redis: {doing}"), cause)
+pub(crate) fn lost(doing: &str, cause: RedisError) -> Error {
+    let told = match cause.is_timeout() {
+        true => format!("redis: {doing}: no answer in time"),
+        false => format!("redis: {doing}"),
+    };
+    Error::with_source(ErrorKind::Unavailable, told, Cause(cause))
+}
+
+/// An error of the client library, which names its own cause twice.
+#[derive(Clone)]
+pub(super) struct Cause(RedisError);
+
+impl Cause {
+    /// Whether the other side sent something that is no TLS.
+    pub(super) fn is_no_tls(&self) -> bool {
+        self.0.to_string().starts_with("received corrupt message")
+    }
+
+    /// Whether the other side hung up at the first words, or answered in another language.
+    pub(super) fn is_no_redis(&self) -> bool {
+        self.0.kind() == ::redis::ErrorKind::Parse || self.0.is_connection_dropped()
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl StdError for Cause {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source().and_then(StdError::source)
+    }
 }
 
 #[cfg(test)]

@@ -5,19 +5,33 @@
 
 mod back_off;
 mod client;
+mod cluster;
+mod dial;
 mod endpoint;
 mod fault;
+mod handshake;
+mod health;
 #[cfg(feature = "sqlite")]
 mod mirror;
+mod node;
 mod profile;
 mod reply;
+mod sentinel;
 mod server;
+mod settings;
+mod slots;
 mod trim;
+mod url;
 
 #[cfg(feature = "sqlite")]
 pub use self::mirror::{
     MirrorBuilder, MirrorState, MirrorStatus, OnInexpressible, RedisMirror, StreamTrouble,
 };
-pub use self::{endpoint::RedisEndpoint, profile::Profile, server::ServerInfo};
+pub use self::{
+    endpoint::{RedisEndpoint, RedisEndpointBuilder},
+    health::{Health, HealthStatus, NodeHealth},
+    profile::Profile,
+    server::{Persistence, ServerInfo},
+};
 #[cfg(feature = "sqlite")]
 pub use crate::store::Skipped;

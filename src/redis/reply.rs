@@ -61,6 +61,11 @@ pub(crate) fn pairs(value: Value) -> Result<Vec<(Vec<u8>, Value)>> {
     }
 }
 
+/// The part of this name in the text that `INFO` answers.
+pub(crate) fn info_part<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+}
+
 /// An answer that is none of the ones to this command.
 pub(crate) fn unexpected(expected: &str) -> Error {
     Error::new(ErrorKind::Storage, format!("redis: the server's answer is not {expected}"))
@@ -107,5 +112,9 @@ mod tests {
         assert_eq!(text(Value::SimpleString("PONG".into())).ok().as_deref(), Some("PONG"));
         assert_eq!(bytes(Value::BulkString(vec![0, 255])).ok(), Some(vec![0, 255]));
         assert_eq!(list(Value::Nil).ok(), Some(Vec::new()));
+        let info = "# Memory\r\nmaxmemory_policy:noeviction\r\nmaxmemory:10\r\nrole:master";
+        assert_eq!(info_part(info, "maxmemory"), Some("10"));
+        assert_eq!(info_part(info, "role"), Some("master"));
+        assert_eq!(info_part(info, "memory"), None);
     }
 }

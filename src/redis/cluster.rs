@@ -1,0 +1,143 @@
+//! [`Cluster`]: a connection to each master of a Cluster that was needed so far.
+//!
+//! Each command goes to the owner of its first key. Nothing is sent twice, not even where a slot
+//! has moved: whoever is told so connects again, and the new connection knows the new owners.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use ::redis::{Cmd, cmd};
+
+use super::{
+    dial::{Target, dial},
+    fault::Refusal,
+    node::{Hello, Node, Reply},
+    settings::{Address, Settings, invalid},
+    slots::{self, SlotMap},
+};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The masters of a Cluster.
+pub(super) struct Cluster {
+    settings: Arc<Settings>,
+    slots: SlotMap,
+    /// As many as `slots.masters`.
+    nodes: Vec<Option<Node>>,
+    read_timeout: Duration,
+    awaited: VecDeque<Awaited>,
+    pub(super) hello: Hello,
+}
+
+/// Where the answer to a command comes from.
+enum Awaited {
+    Node(usize),
+    /// No master owns the slot: nothing was sent.
+    Nobody,
+}
+
+impl Cluster {
+    /// Asks the first node that answers who owns which slots.
+    pub(super) fn connect(settings: &Arc<Settings>, seeds: &[Address]) -> Result<Self> {
+        let mut last = None;
+        for seed in seeds {
+            match Self::ask(settings, seed) {
+                Ok(cluster) => return Ok(cluster),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| invalid("the URL names no node of a Cluster")))
+    }
+
+    fn ask(settings: &Arc<Settings>, seed: &Address) -> Result<Self> {
+        let mut node = dial(settings, Target::Server(seed), &settings.login, 0)?;
+        if !matches!(node.hello.mode.as_str(), "cluster" | "") {
+            return Err(invalid(format!("{seed} is no node of a Cluster; redis:// is for one server")));
+        }
+        node.send(&cmd("CLUSTER").arg("SLOTS").get_packed_command(), 1)?;
+        let answer = node.receive()?;
+        let answer = answer.map_err(|refusal| refusal.into_error(&format!("ask {seed} for the slots")))?;
+        let slots = SlotMap::read(answer, seed)?;
+        if slots.masters.is_empty() {
+            let told = format!("redis: {seed} knows no master with slots: the Cluster is not made yet");
+            return Err(Error::new(ErrorKind::Unavailable, told));
+        }
+        let mut nodes: Vec<Option<Node>> = slots.masters.iter().map(|_| None).collect();
+        let hello = node.hello.clone();
+        if let Some(own) = slots.masters.iter().position(|master| master == seed) {
+            nodes[own] = Some(node);
+        }
+        let (settings, read_timeout) = (Arc::clone(settings), settings.read_timeout);
+        Ok(Self { settings, slots, nodes, read_timeout, awaited: VecDeque::new(), hello })
+    }
+
+    pub(super) fn send(&mut self, commands: &[Cmd]) -> Result<()> {
+        let mut batches = vec![(Vec::new(), 0); self.nodes.len()];
+        for command in commands {
+            let master = match slots::slot_of(command) {
+                Some(slot) => self.slots.owner(slot),
+                None => Some(self.any()),
+            };
+            self.awaited.push_back(match master {
+                Some(master) => {
+                    command.write_packed_command(&mut batches[master].0);
+                    batches[master].1 += 1;
+                    Awaited::Node(master)
+                }
+                None => Awaited::Nobody,
+            });
+        }
+        for (master, (packed, count)) in batches.into_iter().enumerate() {
+            if count > 0 {
+                self.node(master)?.send(&packed, count)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn receive_all(&mut self) -> Result<Vec<Reply>> {
+        let mut replies = Vec::with_capacity(self.awaited.len());
+        while let Some(awaited) = self.awaited.pop_front() {
+            replies.push(match awaited {
+                Awaited::Node(master) => self.node(master)?.receive()?,
+                Awaited::Nobody => Err(Refusal::new("CLUSTERDOWN", "no master owns the slot of the key")),
+            });
+        }
+        Ok(replies)
+    }
+
+    /// Sends one command to every master.
+    pub(super) fn each_master(&mut self, command: &Cmd) -> Result<Vec<(String, Reply)>> {
+        let packed = command.get_packed_command();
+        for master in 0..self.nodes.len() {
+            self.node(master)?.send(&packed, 1)?;
+        }
+        let mut replies = Vec::with_capacity(self.nodes.len());
+        for master in 0..self.nodes.len() {
+            let reply = self.node(master)?.receive()?;
+            replies.push((self.slots.masters[master].to_string(), reply));
+        }
+        Ok(replies)
+    }
+
+    pub(super) fn set_read_timeout(&mut self, timeout: Duration) -> Result<()> {
+        self.read_timeout = timeout;
+        self.nodes.iter_mut().flatten().try_for_each(|node| node.set_read_timeout(timeout))
+    }
+
+    /// A master for what concerns no key, one with a connection if there is one.
+    fn any(&self) -> usize {
+        self.nodes.iter().position(Option::is_some).unwrap_or(0)
+    }
+
+    fn node(&mut self, master: usize) -> Result<&mut Node> {
+        let slot = &mut self.nodes[master];
+        match slot {
+            Some(node) => Ok(node),
+            None => {
+                let address = &self.slots.masters[master];
+                let mut node = dial(&self.settings, Target::Server(address), &self.settings.login, 0)?;
+                node.set_read_timeout(self.read_timeout)?;
+                Ok(slot.insert(node))
+            }
+        }
+    }
+}
