@@ -90,7 +90,9 @@ mod tests {
     #[test]
     fn after_a_success_the_delays_begin_anew() {
         let mut back_off = BackOff::new(Duration::from_millis(1), Duration::from_secs(1), 0.0);
-        (0..5).for_each(|_| drop(back_off.next_delay()));
+        for _ in 0..5 {
+            back_off.next_delay();
+        }
         back_off.reset();
         assert_eq!(back_off.next_delay(), Duration::from_millis(1));
     }

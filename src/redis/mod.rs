@@ -35,3 +35,9 @@ pub use self::{
 };
 #[cfg(feature = "sqlite")]
 pub use crate::store::Skipped;
+
+#[cfg(test)]
+#[path = "../../tests/redis_support/mod.rs"]
+mod redis_support;
+#[cfg(test)]
+mod tests;

@@ -163,7 +163,9 @@ mod tests {
         ];
         for (text, expected) in cases {
             let mut command = Cmd::new();
-            text.split(' ').for_each(|argument| drop(command.arg(argument)));
+            text.split(' ').for_each(|argument| {
+                command.arg(argument);
+            });
             assert_eq!(slot_of(&command), expected, "{text}");
         }
     }

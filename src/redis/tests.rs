@@ -1,0 +1,217 @@
+//! [`Client`] against real servers: what no caller of the public interface can see.
+
+use std::time::{Duration, Instant};
+
+use ::redis::{Cmd, Value, cmd};
+
+use super::{
+    RedisEndpoint,
+    client::Client,
+    redis_support::{Cluster, Fault, Proxy, RedisServer, Sentinels, wait_for},
+    reply,
+};
+use crate::error::ErrorKind;
+
+/// A timeout that a test can wait for.
+const SHORT: Duration = Duration::from_millis(300);
+
+fn connect(url: &str) -> Client {
+    RedisEndpoint::parse(url).expect("a URL").connect().expect("the server answers")
+}
+
+fn endpoint(url: &str) -> RedisEndpoint {
+    let builder = RedisEndpoint::builder(url).read_timeout(SHORT).connect_timeout(2 * SHORT);
+    builder.build().expect("a URL")
+}
+
+fn add(key: &str, value: &str) -> Cmd {
+    cmd("XADD").arg(key).arg("*").arg("field").arg(value).to_owned()
+}
+
+fn length(client: &mut Client, key: &str) -> i64 {
+    let reply = client.call(cmd("XLEN").arg(key)).expect("connected");
+    reply::integer(reply.expect("allowed")).expect("a number")
+}
+
+#[test]
+fn a_server_that_stands_still_costs_one_read_timeout_whatever_the_number_of_commands() {
+    let Some(server) = RedisServer::start() else { return };
+    let mut client = endpoint(&server.url()).connect().expect("the server answers");
+    let commands: Vec<Cmd> = (0..20).map(|number| add("events", &number.to_string())).collect();
+    server.stop();
+    let start = Instant::now();
+    client.send(&commands).expect("the system takes the bytes");
+    let error = client.receive().expect_err("nobody answers");
+    let taken = start.elapsed();
+    server.cont();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+    assert!(error.to_string().contains("no answer in time"), "{error}");
+    assert!(taken >= SHORT && taken < 5 * SHORT, "20 commands took {taken:?}, the timeout is {SHORT:?}");
+    // What comes late is taken for no later command's answer: this connection answers nothing more.
+    assert!(client.call(&cmd("PING")).is_err());
+    // The bytes were sent once, and the server runs them once.
+    let mut other = connect(&server.url());
+    wait_for("the server has run what it was sent", || length(&mut other, "events") == 20);
+    assert_eq!(length(&mut other, "events"), 20);
+}
+
+#[test]
+fn answers_come_in_the_order_of_their_commands_and_refusals_stand_among_them() {
+    let Some(server) = RedisServer::start() else { return };
+    let mut client = connect(&server.url());
+    client.send(&[cmd("SET").arg("text").arg("a").to_owned(), add("text", "b")]).expect("connected");
+    client.send(&[cmd("GET").arg("text").to_owned()]).expect("connected");
+    let replies = client.receive().expect("connected");
+    assert_eq!(replies[0], Ok(Value::Okay));
+    assert_eq!(replies[1].as_ref().map_err(|refusal| refusal.code.as_str()), Err("WRONGTYPE"));
+    assert_eq!(replies[2], Ok(Value::BulkString(b"a".to_vec())));
+    assert_eq!(client.receive().expect("nothing is missing"), []);
+}
+
+#[test]
+fn a_read_that_blocks_has_a_timeout_of_its_own() {
+    let Some(server) = RedisServer::start() else { return };
+    let block = |time: Duration| {
+        let millis = time.as_millis() as u64;
+        cmd("XREAD").arg("BLOCK").arg(millis).arg("STREAMS").arg("none").arg("$").to_owned()
+    };
+    let mut client = endpoint(&server.url()).connect().expect("the server answers");
+    client.set_read_timeout(20 * SHORT).expect("connected");
+    assert_eq!(client.call(&block(2 * SHORT)).expect("longer than the usual timeout"), Ok(Value::Nil));
+    client.set_read_timeout(SHORT).expect("connected");
+    assert!(client.call(&block(20 * SHORT)).is_err());
+}
+
+#[test]
+fn a_master_that_became_a_replica_is_left() {
+    let Some(server) = RedisServer::start() else { return };
+    let mut client = connect(&server.url());
+    server.command(&["REPLICAOF", "127.0.0.1", "1"]);
+    let refusal = client.call(&add("events", "a")).expect("connected").expect_err("read only");
+    assert!(refusal.needs_reconnect() && refusal.is_transient(), "{refusal:?}");
+    let error = client.call(&cmd("PING")).expect_err("the connection is given up");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    let server = connect(&server.url()).server().clone();
+    assert!(
+        server.role == "replica" && server.warnings.iter().any(|told| told.contains("replica")),
+        "{server:?}"
+    );
+}
+
+#[test]
+fn an_answer_that_is_cut_loses_the_connection_and_no_command_is_sent_again() {
+    let Some(server) = RedisServer::builder().tcp().start() else { return };
+    let proxy = Proxy::before(server.port());
+    for after_bytes in [0, 1, 5, 30] {
+        proxy.set(Fault::None);
+        let mut client = endpoint(&proxy.url()).connect().expect("the server answers");
+        let key = format!("cut after {after_bytes}");
+        proxy.set(Fault::CutReply { after_bytes });
+        client.send(&[add(&key, "a"), add(&key, "b")]).expect("the proxy takes the bytes");
+        assert_eq!(client.receive().expect_err("cut").kind(), ErrorKind::Unavailable);
+        let mut other = connect(&server.url());
+        wait_for("the server has run what it was sent", || length(&mut other, &key) == 2);
+        assert_eq!(length(&mut other, &key), 2, "{key}");
+    }
+}
+
+#[test]
+fn after_a_failover_the_next_connection_is_to_the_new_master() {
+    let Some(sentinels) = Sentinels::start(1) else { return };
+    let url = format!("redis+sentinel://{}/{}", sentinels.addresses().join(","), sentinels.name());
+    let mut client = connect(&url);
+    assert_eq!(client.server().mode, "sentinel");
+    client.call(&add("events", "a")).expect("connected").expect("a master");
+    // One Sentinel out of reach: the others are asked.
+    sentinels.sentinels()[0].stop();
+    assert_eq!(length(&mut endpoint(&url).connect().expect("two are left"), "events"), 1);
+    sentinels.sentinels()[0].cont();
+    sentinels.kill_primary();
+    assert_eq!(client.call(&cmd("PING")).expect_err("its server is gone").kind(), ErrorKind::Unavailable);
+    let mut client = connect(&url);
+    client.call(&add("events", "b")).expect("connected").expect("a master");
+    let unknown = format!("redis+sentinel://{}/nobody", sentinels.addresses().join(","));
+    let error = endpoint(&unknown).connect().expect_err("no such master");
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    assert!(error.to_string().contains("knows no master named nobody"), "{error}");
+    let one = format!("redis://{}", sentinels.addresses()[1]);
+    let error = endpoint(&one).connect().expect_err("a Sentinel holds nothing");
+    assert!(error.to_string().contains("use redis+sentinel://"), "{error}");
+}
+
+#[test]
+fn in_a_cluster_each_command_goes_to_the_owner_of_its_first_key() {
+    let Some(cluster) = Cluster::start(false) else { return };
+    let url = format!("redis+cluster://{}", cluster.addresses()[0]);
+    let mut client = connect(&url);
+    let keys: Vec<String> = (0..30).map(|number| format!("stream:{number}")).collect();
+    let commands: Vec<Cmd> = keys.iter().map(|key| add(key, key)).collect();
+    client.send(&commands).expect("connected");
+    assert!(client.receive().expect("connected").iter().all(Result::is_ok));
+    let script = "return redis.call('XLEN', KEYS[1])";
+    for key in &keys {
+        assert_eq!(cluster.entries(key).len(), 1, "{key}");
+        let reply = client.call(cmd("EVAL").arg(script).arg(1).arg(key)).expect("connected");
+        assert_eq!(reply, Ok(Value::Int(1)));
+    }
+    let names: Vec<(String, i64)> = client
+        .each_master(&cmd("DBSIZE"))
+        .expect("connected")
+        .into_iter()
+        .map(|(name, reply)| (name, reply::integer(reply.expect("allowed")).expect("a number")))
+        .collect();
+    assert_eq!(names.len(), 3);
+    assert!(names.iter().all(|(_, keys)| *keys > 0), "{names:?}");
+    assert_eq!(names.iter().map(|(_, keys)| keys).sum::<i64>(), 30);
+    let error = endpoint(&format!("redis://{}", cluster.addresses()[0])).connect().expect_err("one node");
+    assert!(error.to_string().contains("use redis+cluster://"), "{error}");
+}
+
+#[test]
+fn in_a_cluster_a_node_that_stands_still_costs_one_read_timeout_and_runs_what_it_got_once() {
+    let Some(cluster) = Cluster::start(false) else { return };
+    let mut client =
+        endpoint(&format!("redis+cluster://{}", cluster.addresses()[0])).connect().expect("whole");
+    let keys: Vec<String> = (0..20).map(|number| format!("stream:{number}")).collect();
+    // All nodes have a connection, so that none is made while one stands still.
+    client.each_master(&cmd("PING")).expect("connected");
+    let stopped = cluster.master_of(&keys[0]);
+    stopped.stop();
+    let start = Instant::now();
+    client
+        .send(&keys.iter().map(|key| add(key, "a")).collect::<Vec<_>>())
+        .expect("the system takes the bytes");
+    let error = client.receive().expect_err("one of them does not answer");
+    let taken = start.elapsed();
+    stopped.cont();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+    assert!(taken >= SHORT && taken < 5 * SHORT, "20 commands took {taken:?}, the timeout is {SHORT:?}");
+    cluster.wait_until_whole();
+    wait_for("every node has run what it was sent", || {
+        keys.iter().all(|key| !cluster.entries(key).is_empty())
+    });
+    keys.iter().for_each(|key| assert_eq!(cluster.entries(key).len(), 1, "{key}"));
+}
+
+#[test]
+fn in_a_cluster_a_slot_that_moved_is_found_by_the_next_connection() {
+    let Some(cluster) = Cluster::start(true) else { return };
+    let url = format!("redis+cluster://{}", cluster.addresses().join(","));
+    let mut client = connect(&url);
+    client.call(&add("events", "a")).expect("connected").expect("a master");
+    // The old master is a replica now, and says where the slot is; nothing is sent there by itself.
+    cluster.failover("events");
+    let refusal = client.call(&add("events", "b")).expect("connected").expect_err("the slot moved");
+    assert!(refusal.code == "MOVED" && refusal.needs_reconnect(), "{refusal:?}");
+    assert!(client.call(&cmd("PING")).is_err(), "this connection knows the old owners");
+    let mut client = connect(&url);
+    client.call(&add("events", "c")).expect("connected").expect("a master");
+    // The master is gone for good: its replica takes over.
+    cluster.kill_master_of("events");
+    assert!(client.call(&add("events", "d")).is_err());
+    let mut client = connect(&url);
+    client.call(&add("events", "e")).expect("connected").expect("a master");
+    let values: Vec<_> =
+        cluster.entries("events").into_iter().map(|(_, fields)| fields[0].1.clone()).collect();
+    assert!(values.ends_with(&["e".to_owned()]) && !values.contains(&"b".to_owned()), "{values:?}");
+}
