@@ -117,9 +117,9 @@ pub(crate) fn lost(doing: &str, cause: RedisError) -> Error {
 pub(super) struct Cause(RedisError);
 
 impl Cause {
-    /// Whether the other side sent something that is no TLS.
+    /// Whether the other side sent something that is no TLS, or waits for words that it knows.
     pub(super) fn is_no_tls(&self) -> bool {
-        self.0.to_string().starts_with("received corrupt message")
+        self.0.is_timeout() || self.0.to_string().starts_with("received corrupt message")
     }
 
     /// Whether the other side hung up at the first words, or answered in another language.

@@ -36,8 +36,8 @@ pub use self::{
 #[cfg(feature = "sqlite")]
 pub use crate::store::Skipped;
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 #[path = "../../tests/redis_support/mod.rs"]
 mod redis_support;
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests;
