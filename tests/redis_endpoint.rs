@@ -201,7 +201,10 @@ fn health_of_sentinels_is_that_of_the_master_and_of_a_cluster_that_of_all_master
     let Some(cluster) = Cluster::start(false) else { return };
     let health = health(&format!("redis+cluster://{}", cluster.addresses()[0])).expect("whole");
     assert_eq!((health.server.mode.as_str(), health.masters.len()), ("cluster", 3));
-    assert_eq!(health.used_memory_bytes, health.masters.iter().map(|master| master.used_memory_bytes).sum::<u64>());
+    assert_eq!(
+        health.used_memory_bytes,
+        health.masters.iter().map(|master| master.used_memory_bytes).sum::<u64>()
+    );
     let json = serde_json::to_value(&health).expect("health is JSON");
     for name in [
         "status",

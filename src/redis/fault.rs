@@ -59,6 +59,7 @@ impl Refusal {
     }
 
     /// Whether the server has no memory left for what a command adds.
+    #[allow(dead_code, reason = "for those that tell a full server from one that is away")]
     pub(crate) fn is_oom(&self) -> bool {
         self.code == "OOM"
     }

@@ -3,6 +3,8 @@
 //! [`RedisEndpoint`] says where a server is and makes connections to it. Commands of Redis stand
 //! only in this folder, and no type of the client library leaves it.
 
+#![cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "without a store there is no mirror"))]
+
 mod back_off;
 mod client;
 mod cluster;
