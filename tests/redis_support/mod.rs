@@ -12,6 +12,7 @@ mod port;
 mod process;
 mod programs;
 mod proxy;
+mod readers;
 mod sentinel;
 mod server;
 mod tls;
@@ -24,6 +25,7 @@ pub(crate) use self::{
     cluster::Cluster,
     programs::{ServerKind, python},
     proxy::{Fault, Proxy},
+    readers::read_with,
     sentinel::Sentinels,
     server::RedisServer,
     wire::{Entry, Reply, Wire},
