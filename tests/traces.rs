@@ -11,7 +11,7 @@ mod trace_support;
 
 use std::{
     collections::BTreeSet,
-    env, fs,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -19,22 +19,7 @@ use cli_support::{run, stdout};
 use planbus::Event;
 use serde_json::Value;
 use store_support::{Dir, has_program};
-use trace_support::{Recorded, of_cloud_events, of_csv, of_sqlite3, recorded, sample};
-
-/// The recorded runs of real agents, if they are here.
-fn real_files() -> Option<Vec<PathBuf>> {
-    let folder = env::var_os("PLANBUS_TRACES")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/traces"), PathBuf::from);
-    let Ok(entries) = fs::read_dir(&folder) else {
-        println!("skipped: no recorded runs in {}; PLANBUS_TRACES names another folder", folder.display());
-        return None;
-    };
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "jsonl"));
-    files.sort();
-    assert!(!files.is_empty(), "{} holds no .jsonl file", folder.display());
-    Some(files)
-}
+use trace_support::{Recorded, of_cloud_events, of_csv, of_sqlite3, real_files, recorded, sample};
 
 /// Imports files, and gives the summary.
 fn import(directory: &Path, files: &[PathBuf]) -> Value {

@@ -130,10 +130,18 @@ def whole(number, what):
     return number
 
 
+def marks_in(metadata):
+    """As `marks`, where a system has an object for such things."""
+    ours = metadata.get("planbus", {})
+    return marks({"_" + name: value for name, value in ours.items()})
+
+
 def marks(fields):
     """What planbus adds to entries of flat fields; a reader of the original system passes it over."""
     seq = fields.get("_seq")
     return {
+        "our_id": fields.get("_event_id"),
+        "our_plan": fields.get("_plan"),
         "our_type": fields.get("_type"),
         "seq": None if seq is None else int(seq),
         "store": fields.get("_store"),

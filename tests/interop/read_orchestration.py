@@ -3,7 +3,7 @@
 Usage: read_orchestration.py URL [KEY...]
 """
 
-from planbus_readers import as_json, as_uuid, check, main, one_of, some, utc, whole
+from planbus_readers import as_json, as_uuid, check, main, marks_in, one_of, some, utc, whole
 
 BASE = ("event_id", "event_type", "timestamp", "trace_id", "source_agent_id", "workflow_id", "metadata")
 TYPES = (
@@ -60,20 +60,17 @@ def understand(key, entry_id, fields):
         elif name[:-1] in event:
             is_right(event[name[:-1]], name[:-1])
     metadata = base["metadata"]
-    ours = metadata.get("planbus", {})
     return {
         "event_id": as_uuid(base["event_id"]),
         "type": event_type,
-        "our_type": ours.get("type"),
         "plan": some(base["workflow_id"], "workflow_id"),
-        "seq": ours.get("seq"),
-        "store": ours.get("store"),
         "timestamp": utc(base["timestamp"], "Z"),
         "trace_id": base["trace_id"],
         "source": base["source_agent_id"],
         "call_chain": metadata.get("call_chain"),
         "data": event,
         "metadata": metadata,
+        **marks_in(metadata),
     }
 
 

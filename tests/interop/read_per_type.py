@@ -3,7 +3,7 @@
 Usage: read_per_type.py URL [KEY...]; without keys it finds them by SCAN, as wildcards need.
 """
 
-from planbus_readers import as_object, as_uuid, check, main, scan, some, utc
+from planbus_readers import as_object, as_uuid, check, main, marks_in, scan, some, utc
 
 NAMES = {"id", "type", "workflow_id", "timestamp", "data", "source_agent", "metadata"}
 TYPES = {
@@ -30,20 +30,17 @@ def understand(key, entry_id, fields):
     source = event["source_agent"]
     check(source is None or some(source, "source_agent"), "source_agent")
     metadata = event["metadata"]
-    ours = metadata.get("planbus", {})
     return {
         "event_id": as_uuid(event["id"]),
         "type": some(event["type"], "type"),
         "is_known_type": event["type"] in TYPES,
-        "our_type": ours.get("type"),
         "plan": some(event["workflow_id"], "workflow_id"),
-        "seq": ours.get("seq"),
-        "store": ours.get("store"),
         "timestamp": utc(event["timestamp"], "+00:00"),
         "source": source,
         "call_chain": metadata.get("call_chain"),
         "data": event["data"],
         "metadata": metadata,
+        **marks_in(metadata),
     }
 
 

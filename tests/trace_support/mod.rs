@@ -17,6 +17,21 @@ pub(crate) fn sample() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/traces/sample.jsonl")
 }
 
+/// The recorded runs of real agents, if they are here.
+pub(crate) fn real_files() -> Option<Vec<PathBuf>> {
+    let folder = std::env::var_os("PLANBUS_TRACES")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/traces"), PathBuf::from);
+    let Ok(entries) = std::fs::read_dir(&folder) else {
+        println!("skipped: no recorded runs in {}; PLANBUS_TRACES names another folder", folder.display());
+        return None;
+    };
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "jsonl"));
+    files.sort();
+    assert!(!files.is_empty(), "{} holds no .jsonl file", folder.display());
+    Some(files)
+}
+
 /// A line of a recorded run.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Recorded {
