@@ -69,9 +69,14 @@ impl Cluster {
         }
     }
 
-    /// Where its nodes are, for the product: `127.0.0.1:PORT`.
+    /// Where its nodes are: `127.0.0.1:PORT`.
     pub(crate) fn addresses(&self) -> Vec<String> {
         self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port())).collect()
+    }
+
+    /// Where it is, for the product.
+    pub(crate) fn url(&self) -> String {
+        format!("redis+cluster://{}", self.addresses().join(","))
     }
 
     /// Its nodes, the masters of the beginning first.

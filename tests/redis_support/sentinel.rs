@@ -53,9 +53,14 @@ impl Sentinels {
         NAME
     }
 
-    /// Where the sentinels are, for the product: `127.0.0.1:PORT`.
+    /// Where the sentinels are: `127.0.0.1:PORT`.
     pub(crate) fn addresses(&self) -> Vec<String> {
         self.sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", sentinel.port())).collect()
+    }
+
+    /// Where they are, for the product.
+    pub(crate) fn url(&self) -> String {
+        format!("redis+sentinel://{}/{NAME}", self.addresses().join(","))
     }
 
     /// The servers, the primary of the beginning first.
