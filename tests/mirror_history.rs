@@ -10,7 +10,7 @@ mod store_support;
 use std::time::Duration;
 
 use history_support::{cell::Cell, check::Violations, fault::Fault, publisher, random::Random};
-use redis_support::{ServerKind, wait_for};
+use redis_support::ServerKind;
 
 /// How many histories are run, and from which seed on.
 const SEEDS: &str = "PLANBUS_SEEDS";

@@ -25,7 +25,8 @@ const URL: &str = "PLANBUS_TEST_URL";
 const NAIVE: &str = "PLANBUS_TEST_NAIVE";
 
 /// What to add to a URL so that a history does not wait long for what is lost.
-pub(crate) const IMPATIENT: &str = "";
+pub(crate) const IMPATIENT: &str =
+    "?connect_timeout=300ms&read_timeout=300ms&write_timeout=300ms&back_off_first=20ms&back_off_max=200ms";
 
 /// The child, as its parent sees it.
 pub(crate) struct Publisher {
