@@ -32,6 +32,7 @@
 mod bus;
 mod error;
 mod event;
+pub mod families;
 mod filter;
 mod plan;
 #[cfg(feature = "redis")]

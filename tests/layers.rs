@@ -13,7 +13,7 @@ use syn::visit::{self, Visit};
 const LAYERS: &[&[&str]] = &[
     &["error", "sync"],
     &["event"],
-    &["filter"],
+    &["families", "filter"],
     &["store"],
     &["bus"],
     &["plan", "testing"],
