@@ -23,6 +23,8 @@ use serde_json::value::RawValue;
 
 #[cfg(feature = "sqlite")]
 pub(crate) use self::envelope::Rare;
+#[cfg(feature = "redis")]
+pub(crate) use self::outline::{Key, Members};
 use self::payload::PayloadCell;
 pub use self::{
     draft::Draft,

@@ -18,8 +18,8 @@ pub(super) fn too_nested() -> Error {
 }
 
 /// An object's key, to compare with others.
-#[derive(PartialEq, Eq, Hash)]
-pub(super) enum Key<'a> {
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Key<'a> {
     /// What the key spells, with or without escapes.
     Decoded(Cow<'a, str>),
     /// A key with a lone surrogate spells no text: it is the same only where it is written the
@@ -29,7 +29,7 @@ pub(super) enum Key<'a> {
 
 impl<'a> Key<'a> {
     /// The key that is written like this, quotes included.
-    pub(super) fn new(quoted: &'a str) -> Self {
+    pub(crate) fn new(quoted: &'a str) -> Self {
         let raw = &quoted[1..quoted.len() - 1];
         if !raw.contains('\\') {
             return Self::Decoded(Cow::Borrowed(raw));
@@ -38,7 +38,7 @@ impl<'a> Key<'a> {
     }
 
     /// What the key spells, or how it is written where that is no text.
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         match self {
             Self::Decoded(key) => key,
             Self::Undecodable(raw) => raw,
@@ -47,7 +47,7 @@ impl<'a> Key<'a> {
 }
 
 /// The members of an object in their order, each key and value as it is written.
-pub(super) struct Members<'a>(pub(super) Vec<(&'a RawValue, &'a RawValue)>);
+pub(crate) struct Members<'a>(pub(crate) Vec<(&'a RawValue, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

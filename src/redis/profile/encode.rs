@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::{Codec, Entry, Inexpressible, Profile, hash::Fnv, native, record::Record, template::Placeholder};
+use super::{
+    Entry, Inexpressible, Profile, attune, built_in::Codec, hash::Fnv, native, orchestration, per_type,
+    record::Record, template::Placeholder, tenant,
+};
 use crate::event::Event;
 
 impl Profile {
@@ -19,7 +22,7 @@ impl Profile {
         max_bytes: usize,
         entry: &mut Entry,
     ) -> Result<(), Inexpressible> {
-        let mut record = Record::new(event, store, event.event_type().as_str())?;
+        let mut record = Record::new(event, store, self.type_name(event)?)?;
         if record.payload.len() <= max_bytes {
             self.write(&record, entry)?;
             if entry.bytes() <= max_bytes {
@@ -37,10 +40,24 @@ impl Profile {
     fn write(&self, record: &Record<'_>, entry: &mut Entry) -> Result<(), Inexpressible> {
         entry.clear();
         self.0.key.write(&mut entry.key, |placeholder| self.value(placeholder, record));
-        match self.0.codec {
+        match self.0.built_in.codec {
             Codec::Native => native::encode(record, entry),
+            Codec::Tenant => tenant::encode(record, entry)?,
+            Codec::PerType => per_type::encode(record, entry),
+            Codec::Orchestration => orchestration::encode(record, entry),
+            Codec::Attune => attune::encode(record, entry),
         }
         Ok(())
+    }
+
+    /// What an event's type is called in the profile's system.
+    fn type_name<'a>(&'a self, event: &'a Event) -> Result<&'a str, Inexpressible> {
+        let own = event.event_type().as_str();
+        match self.0.types.name(event.event_type(), || has_failed(event)) {
+            Some(name) => Ok(name),
+            None if self.0.built_in.is_open || self.0.built_in.has(own) => Ok(own),
+            None => Err(Inexpressible::new("the type is not in the type map", "event_type", own)),
+        }
     }
 
     /// What a placeholder stands for.
@@ -58,4 +75,14 @@ impl Profile {
             }
         }
     }
+}
+
+/// Whether an event's payload says that it did not succeed.
+fn has_failed(event: &Event) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Outcome {
+        ok: bool,
+    }
+    let outcome = event.payload_json().ok().and_then(|text| serde_json::from_str(text).ok());
+    outcome.is_some_and(|Outcome { ok }| !ok)
 }

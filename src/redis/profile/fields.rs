@@ -21,6 +21,14 @@ impl<'a> Fields<'a> {
         text.map(Some).map_err(|cause| Error::invalid(name, format!("is not UTF-8: {cause}")))
     }
 
+    /// The names of all fields.
+    pub(super) fn names(self) -> impl Iterator<Item = Result<&'a str>> {
+        self.0.iter().map(|(name, _)| {
+            std::str::from_utf8(name)
+                .map_err(|cause| Error::invalid("fields", format!("a name is not UTF-8: {cause}")))
+        })
+    }
+
     /// A field's text, where an empty one is as good as none.
     pub(super) fn filled(self, name: &str) -> Result<Option<&'a str>> {
         Ok(self.get(name)?.filter(|text| !text.is_empty()))

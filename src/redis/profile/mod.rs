@@ -6,31 +6,48 @@
 // Written for the mirror and the consumers that are to come.
 #![allow(dead_code)]
 
+mod attune;
+mod built_in;
+#[cfg(feature = "sqlite")]
+mod classes;
 mod decode;
 #[cfg(feature = "sqlite")]
 mod encode;
 #[cfg(feature = "sqlite")]
 mod entry;
 mod fields;
+#[cfg(feature = "sqlite")]
+mod forms;
 mod hash;
 #[cfg(feature = "sqlite")]
 mod inexpressible;
+mod marks;
 mod native;
+mod object;
+mod orchestration;
 mod parts;
+mod per_type;
 #[cfg(feature = "sqlite")]
 mod record;
 mod template;
+mod tenant;
 #[cfg(all(test, feature = "sqlite"))]
 mod tests;
+mod text;
+mod types;
 
 use std::sync::Arc;
 
-use self::template::{Placeholder, Template};
+use self::{
+    built_in::{BuiltIn, Codec},
+    template::{Placeholder, Template},
+    types::TypeMap,
+};
 #[cfg(feature = "sqlite")]
 pub(crate) use self::{entry::Entry, inexpressible::Inexpressible};
 use crate::{
     error::{Error, ErrorKind, Result},
-    event::check_name,
+    event::{EventType, check_name},
 };
 
 /// The most partitions that the plans of a stream are spread over.
@@ -57,8 +74,7 @@ pub struct Profile(Arc<Inner>);
 
 #[derive(Clone, Debug)]
 struct Inner {
-    name: &'static str,
-    codec: Codec,
+    built_in: &'static BuiltIn,
     /// The template as it was given, for another stream name to be filled in.
     key_text: String,
     key: Template,
@@ -67,40 +83,21 @@ struct Inner {
     stream: String,
     partitions: u32,
     max_len: Option<u64>,
+    types: TypeMap,
 }
 
-/// What an entry's fields are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Codec {
-    Native,
-}
-
-/// A profile that is built in.
-struct BuiltIn {
-    name: &'static str,
-    codec: Codec,
-    key: &'static str,
-    max_len: u64,
-}
-
-const NATIVE: BuiltIn =
-    BuiltIn { name: "native", codec: Codec::Native, key: "planbus:{<tenant>}:events", max_len: 1_000_000 };
-
-const BUILT_IN: [BuiltIn; 1] = [NATIVE];
-
-impl BuiltIn {
-    fn profile(self) -> Profile {
+impl From<&'static BuiltIn> for Profile {
+    fn from(built_in: &'static BuiltIn) -> Self {
         let stream = "main".to_owned();
-        let key = Template::parse("key", self.key, &stream).expect("a built-in template is valid");
-        Profile(Arc::new(Inner {
-            name: self.name,
-            codec: self.codec,
-            key_text: self.key.to_owned(),
-            key,
+        Self(Arc::new(Inner {
+            key_text: built_in.key.to_owned(),
+            key: built_in.key(&stream),
             dlq_key: None,
             stream,
             partitions: 1,
-            max_len: Some(self.max_len),
+            max_len: Some(built_in.max_len),
+            types: TypeMap::new(built_in.types),
+            built_in,
         }))
     }
 }
@@ -109,7 +106,38 @@ impl Profile {
     /// The profile of planbus itself: one stream a tenant, one field for each part of the envelope.
     #[must_use]
     pub fn native() -> Self {
-        NATIVE.profile()
+        Self::from(&built_in::NATIVE)
+    }
+
+    /// Twelve bare strings, in one stream for each tenant and [stream name](Self::with_stream):
+    /// `t:<tenant>:events:<stream>`.
+    #[must_use]
+    pub fn tenant() -> Self {
+        Self::from(&built_in::TENANT)
+    }
+
+    /// One field, `data`, with the whole event as JSON, in one stream a type: `events:<type>`.
+    #[must_use]
+    pub fn per_type() -> Self {
+        Self::from(&built_in::PER_TYPE)
+    }
+
+    /// Fields that are each a JSON value, in one stream: `orchestration:events`.
+    #[must_use]
+    pub fn orchestration() -> Self {
+        Self::from(&built_in::ORCHESTRATION)
+    }
+
+    /// Type, time, data and source, in one stream a type: `empathy:events:<type>`.
+    #[must_use]
+    pub fn attune() -> Self {
+        Self::from(&built_in::ATTUNE)
+    }
+
+    /// The same fields in `stream:<type>`; the keys of the streams are in the set `stream_registry`.
+    #[must_use]
+    pub fn attune_registry() -> Self {
+        Self::from(&built_in::ATTUNE_REGISTRY)
     }
 
     /// The profile of this name.
@@ -117,17 +145,17 @@ impl Profile {
     /// # Errors
     /// `InvalidInput`, with all names, when there is none of this name.
     pub fn named(name: &str) -> Result<Self> {
-        let names = BUILT_IN.map(|built_in| built_in.name).join(", ");
-        let found = BUILT_IN.into_iter().find(|built_in| built_in.name == name);
+        let names = built_in::ALL.map(|built_in| built_in.name).join(", ");
+        let found = built_in::ALL.into_iter().find(|built_in| built_in.name == name);
         found
-            .map(BuiltIn::profile)
+            .map(Self::from)
             .ok_or_else(|| Error::invalid("profile", format!("must be one of {names}, got {name:?}")))
     }
 
     /// The profile's name.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.0.name
+        self.0.built_in.name
     }
 
     /// Sets the template of the streams' keys.
@@ -185,6 +213,67 @@ impl Profile {
         }
         self.inner().partitions = partitions;
         Ok(self)
+    }
+
+    /// Sets what a type is called in the profile's system, whatever its outcome.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the system does not have the type, or the profile is `native`, where
+    /// every type keeps its name.
+    pub fn with_type(
+        mut self,
+        ours: impl TryInto<EventType, Error: Into<Error>>,
+        theirs: &str,
+    ) -> Result<Self> {
+        let ours = ours.try_into().map_err(Into::into)?;
+        self.check_type(theirs)?;
+        self.inner().types.set(ours, theirs);
+        Ok(self)
+    }
+
+    /// Sets what a type that is in the map is called where it failed: where its payload says
+    /// `"ok": false`.
+    ///
+    /// # Errors
+    /// As [`with_type`](Self::with_type), and when the type is not in the map.
+    pub fn with_failed_type(
+        mut self,
+        ours: impl TryInto<EventType, Error: Into<Error>>,
+        theirs: &str,
+    ) -> Result<Self> {
+        let ours = ours.try_into().map_err(Into::into)?;
+        self.check_type(theirs)?;
+        match self.inner().types.set_failed(&ours, theirs) {
+            true => Ok(self),
+            false => Err(Error::invalid("type map", format!("{ours} must be given its name first"))),
+        }
+    }
+
+    /// Takes a type out of the map. An event of it keeps its name where the system takes any type
+    /// or has it itself, and cannot be said otherwise.
+    #[must_use]
+    pub fn without_type(mut self, ours: &EventType) -> Self {
+        self.inner().types.remove(ours);
+        self
+    }
+
+    fn check_type(&self, theirs: &str) -> Result<()> {
+        let BuiltIn { name, is_open, codec, family, .. } = self.0.built_in;
+        match () {
+            () if *codec == Codec::Native => Err(Error::invalid(
+                "type map",
+                format!("the profile {name} has none: every type keeps its name"),
+            )),
+            () if *is_open => check_name("type map", theirs),
+            () if family.contains(&theirs) => Ok(()),
+            () => {
+                let family = family.join(", ");
+                Err(Error::invalid(
+                    "type map",
+                    format!("a type of {name} must be one of {family}, got {theirs:?}"),
+                ))
+            }
+        }
     }
 
     /// Sets how many entries about a stream keeps; `None` keeps all.
@@ -265,9 +354,7 @@ impl Profile {
     /// The set to which the keys of the streams are added, where the profile's system finds its
     /// streams that way.
     pub(crate) fn registry(&self) -> Option<&'static str> {
-        match self.0.codec {
-            Codec::Native => None,
-        }
+        self.0.built_in.registry
     }
 
     fn inner(&mut self) -> &mut Inner {

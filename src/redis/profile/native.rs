@@ -3,10 +3,7 @@
 //! Nothing of an event is lost in it; absent parts have no field.
 
 #[cfg(feature = "sqlite")]
-use super::{
-    entry::{Entry, push_strings},
-    record::Record,
-};
+use super::{entry::Entry, record::Record, text::push_strings};
 use super::{
     fields::Fields,
     parts::{Parts, Text, json, seq, strings},
@@ -49,8 +46,8 @@ pub(super) fn encode(record: &Record<'_>, entry: &mut Entry) {
     entry.shown("schema_version", event.schema_version());
     entry.shown("seq", record.seq);
     entry.text("store", record.store);
-    match &record.reference {
-        Some(reference) => reference.push(entry.field(REFERENCE)),
+    match record.reference() {
+        Some(reference) => entry.text(REFERENCE, reference),
         None => entry.text("payload", record.payload),
     }
 }

@@ -1,9 +1,6 @@
 //! [`Record`]: an event of the log with all that the codecs need to write it.
 
-use super::{
-    entry::{push, push_string},
-    inexpressible::Inexpressible,
-};
+use super::{inexpressible::Inexpressible, text::push_string};
 use crate::event::Event;
 
 /// An event of the log, to be written by a codec.
@@ -17,26 +14,12 @@ pub(super) struct Record<'a> {
     pub(super) name: &'a str,
     /// The payload's text, also where a reference is written in its place.
     pub(super) payload: &'a str,
-    /// What is written in place of a payload that is too large.
-    pub(super) reference: Option<Reference<'a>>,
+    /// The object that is written in place of a payload that is too large.
+    in_place: Option<String>,
 }
 
-/// Where a payload stands that is too large for an entry.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Reference<'a> {
-    store: &'a str,
-    seq: u64,
-    bytes: usize,
-}
-
-impl Reference<'_> {
-    /// Appends it as a JSON object.
-    pub(super) fn push(&self, text: &mut String) {
-        text.push_str("{\"store\":");
-        push_string(text, self.store);
-        push(text, format_args!(",\"seq\":{},\"bytes\":{}}}", self.seq, self.bytes));
-    }
-}
+/// What comes before the reference in the object that stands for a payload.
+const REFERENCE_BEGIN: &str = "{\"_payload_ref\":";
 
 impl<'a> Record<'a> {
     pub(super) fn new(event: &'a Event, store: &'a str, name: &'a str) -> Result<Self, Inexpressible> {
@@ -45,11 +28,29 @@ impl<'a> Record<'a> {
         };
         let payload = event.payload_json();
         let payload = payload.map_err(|_| Inexpressible::new("the payload is no JSON", "payload", ""))?;
-        Ok(Self { event, seq, store, name, payload, reference: None })
+        Ok(Self { event, seq, store, name, payload, in_place: None })
     }
 
     /// From now on a reference is written in place of the payload.
     pub(super) fn refer(&mut self) {
-        self.reference = Some(Reference { store: self.store, seq: self.seq, bytes: self.payload.len() });
+        let mut object = String::from(REFERENCE_BEGIN);
+        object.push_str("{\"store\":");
+        push_string(&mut object, self.store);
+        object.push_str(&format!(",\"seq\":{},\"bytes\":{}}}}}", self.seq, self.payload.len()));
+        self.in_place = Some(object);
+    }
+
+    pub(super) fn is_referred(&self) -> bool {
+        self.in_place.is_some()
+    }
+
+    /// The object that stands for the payload: itself, or one that holds the reference only.
+    pub(super) fn body(&self) -> &str {
+        self.in_place.as_deref().unwrap_or(self.payload)
+    }
+
+    /// The reference alone, where there is one.
+    pub(super) fn reference(&self) -> Option<&str> {
+        self.in_place.as_deref()?.strip_prefix(REFERENCE_BEGIN)?.strip_suffix('}')
     }
 }

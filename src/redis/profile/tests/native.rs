@@ -1,43 +1,8 @@
-//! Round trips of the profiles: what is written is read back.
+//! The profile `native`: its fields, and that nothing is lost.
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::event::{Event, Priority, Timestamp};
-
-const STORE: &str = "01JZ8Q4V7N5T3M2K1H0G9F8E7S";
-
-/// An event as the log gives it.
-fn logged(event: Event, seq: u64) -> Event {
-    let mut event = event;
-    event.check().expect("a valid event");
-    let correlation = event.plan_id().clone().into();
-    let envelope = event.envelope_mut();
-    envelope.seq = Some(seq);
-    envelope.recorded_at = Some(Timestamp::from_micros(1_772_357_400_000_731).expect("a time"));
-    envelope.correlation_id.get_or_insert(correlation);
-    event
-}
-
-fn fields(entry: &Entry) -> Vec<(Vec<u8>, Vec<u8>)> {
-    entry.fields().map(|(name, value)| (name.into(), value.into())).collect()
-}
-
-fn full() -> Event {
-    let event = Event::raw("release-notes", "ToolCalled", r#"{"call_id":"call-1", "tool":"grep"}"#)
-        .with_event_id("01JZ8Q4V7N5T3M2K1H0G9F8E7D")
-        .with_timestamp("2026-03-01T09:30:00Z")
-        .with_tenant("acme")
-        .with_source("planner")
-        .with_call_chain(["super\"visor", "planner"])
-        .with_correlation_id("release")
-        .with_causation_id("01JZ8Q4V7N5T3M2K1H0G9F8E7C")
-        .with_trace_parent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
-        .with_priority(Priority::High)
-        .with_context_ref("s3://bucket/a,b")
-        .with_schema_version(3);
-    logged(event, 42)
-}
 
 #[test]
 fn a_native_entry_has_a_field_for_each_part_of_the_envelope() {
@@ -59,7 +24,7 @@ fn a_native_entry_has_a_field_for_each_part_of_the_envelope() {
             ("causation_id", "01JZ8Q4V7N5T3M2K1H0G9F8E7C"),
             ("trace_parent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
             ("priority", "high"),
-            ("context_refs", r#"["s3://bucket/a,b"]"#),
+            ("context_refs", r#"["s3://bucket/a"]"#),
             ("schema_version", "3"),
             ("seq", "42"),
             ("store", STORE),
@@ -101,6 +66,6 @@ proptest! {
         let back = Profile::native().decode(entry.key(), "1-0", &fields).expect("readable");
         prop_assert_eq!(&back, &event);
         prop_assert_eq!(back.payload_json().expect("JSON"), text);
-        prop_assert_eq!(Profile::native().origin(&fields), Some((STORE, seq)));
+        prop_assert_eq!(Profile::native().origin(&fields), Some((STORE.into(), seq)));
     }
 }
