@@ -107,6 +107,20 @@ impl Client {
         Ok(replies)
     }
 
+    /// Sends one command to the master of this name, one that [`each_master`](Self::each_master) gave,
+    /// to go on with what began there.
+    pub(crate) fn call_master(&mut self, name: &str, command: &Cmd) -> Result<Reply> {
+        let reply = self.attempt(|link| match link {
+            Link::Cluster(cluster) => cluster.call_master(name, command),
+            Link::One(node) => {
+                node.send(&command.get_packed_command(), 1)?;
+                node.receive()
+            }
+        })?;
+        self.look_at(&reply);
+        Ok(reply)
+    }
+
     /// Another read timeout from now on: of a read that blocks, longer than it blocks.
     #[allow(dead_code, reason = "for reads that block")]
     pub(crate) fn set_read_timeout(&mut self, timeout: Duration) -> Result<()> {

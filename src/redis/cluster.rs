@@ -118,6 +118,17 @@ impl Cluster {
         Ok(replies)
     }
 
+    /// Sends one command to the master of this name.
+    pub(super) fn call_master(&mut self, name: &str, command: &Cmd) -> Result<Reply> {
+        let named = self.slots.masters.iter().position(|master| master.to_string() == name);
+        let Some(master) = named else {
+            return Err(Error::new(ErrorKind::Unavailable, format!("redis: {name} is no master any more")));
+        };
+        let node = self.node(master)?;
+        node.send(&command.get_packed_command(), 1)?;
+        node.receive()
+    }
+
     pub(super) fn set_read_timeout(&mut self, timeout: Duration) -> Result<()> {
         self.read_timeout = timeout;
         self.nodes.iter_mut().flatten().try_for_each(|node| node.set_read_timeout(timeout))

@@ -22,6 +22,7 @@ mod sentinel;
 mod server;
 mod settings;
 mod slots;
+mod streams;
 mod trim;
 mod url;
 
@@ -34,6 +35,11 @@ pub use self::{
     health::{Health, HealthStatus, NodeHealth},
     profile::Profile,
     server::{Persistence, ServerInfo},
+    streams::{
+        EntryId, FollowFrom, GroupInfo, Hold, LIST_MAX_STREAMS, MirrorPosition, READ_MAX_ENTRIES,
+        RebuildReport, StreamEntry, StreamFollower, StreamInfo, StreamList, Streams, StreamsHealth,
+        TrimReport, TrimRule,
+    },
 };
 #[cfg(feature = "sqlite")]
 pub use crate::store::Skipped;

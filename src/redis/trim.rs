@@ -46,6 +46,12 @@ pub(crate) fn trim_command(key: &str, max_len: u64) -> Cmd {
     command(key, "max_len", &max_len.to_string(), TRIM_SLACK_ENTRIES, false)
 }
 
+/// Trims a stream by a rule that somebody gave, to the entry: at most [`TRIM_STEP_MAX_ENTRIES`] a
+/// call. With `force`, also what groups need.
+pub(super) fn rule_command(key: &str, rule: &str, limit: &str, force: bool) -> Cmd {
+    command(key, rule, limit, 0, force)
+}
+
 fn command(key: &str, rule: &str, limit: &str, slack: u64, force: bool) -> Cmd {
     let mut command = ::redis::cmd("EVAL");
     command.arg(SCRIPT).arg(1).arg(key).arg(rule).arg(limit).arg(slack);

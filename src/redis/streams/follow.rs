@@ -1,0 +1,273 @@
+//! [`StreamFollower`]: entries of one or several streams as they come, whatever becomes of the server.
+//!
+//! It has a connection of its own, on which it waits no longer than the server's answer may take. It
+//! keeps its place by the ids of entries, so that a lost connection loses none of them.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt, thread,
+    time::{Duration, Instant},
+};
+
+use ::redis::{Cmd, Value};
+
+use super::{
+    StreamEntry,
+    entry::{EntryId, parse_all},
+    list::list,
+    read::wants,
+    session::Session,
+};
+use crate::{
+    error::{Error, Result},
+    filter::CompiledFilter,
+    redis::{back_off::BackOff, endpoint::RedisEndpoint, profile::Profile, reply},
+};
+
+/// How long one read waits at the server for an entry to come.
+const BLOCK_MAX: Duration = Duration::from_millis(500);
+/// How often streams that came or were made anew are looked for.
+const REFRESH: Duration = Duration::from_secs(1);
+/// How many entries of each stream one read takes.
+const PAGE_ENTRIES: usize = 100;
+/// The pause between two rounds where one read cannot wait for all streams: in a cluster.
+const ROUND_PAUSE: Duration = Duration::from_millis(50);
+
+/// Where a [`StreamFollower`] begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FollowFrom {
+    /// With entries that come from now on.
+    #[default]
+    Now,
+    /// With the oldest entry of each stream.
+    Beginning,
+    /// Behind this entry of each stream.
+    After(EntryId),
+}
+
+/// Follows streams; made by [`Streams::follow`](super::Streams::follow).
+///
+/// Entries of one stream come in its order; those of several as they arrive. A stream that is deleted
+/// and made anew is read from its beginning, so that an event may come twice.
+pub struct StreamFollower {
+    endpoint: RedisEndpoint,
+    profile: Profile,
+    /// What was asked for; empty for all of the profile.
+    names: Vec<String>,
+    from: FollowFrom,
+    filter: CompiledFilter,
+    /// The last entry that was read, by stream.
+    positions: BTreeMap<String, EntryId>,
+    is_begun: bool,
+    session: Option<Session>,
+    refreshed: Option<Instant>,
+    /// Whether the streams must be read one by one.
+    is_split: bool,
+    back_off: BackOff,
+    last_error: Option<Error>,
+    ready: VecDeque<StreamEntry>,
+}
+
+impl StreamFollower {
+    pub(super) fn new(
+        endpoint: RedisEndpoint,
+        profile: Profile,
+        names: Vec<String>,
+        from: FollowFrom,
+        filter: CompiledFilter,
+    ) -> Self {
+        let back_off = endpoint.back_off();
+        Self {
+            endpoint,
+            profile,
+            names,
+            from,
+            filter,
+            positions: BTreeMap::new(),
+            is_begun: false,
+            session: None,
+            refreshed: None,
+            is_split: false,
+            back_off,
+            last_error: None,
+            ready: VecDeque::new(),
+        }
+    }
+
+    /// The next entry; `None` where none came in time. While the server is away it tries again, with
+    /// growing pauses, and [`last_error`](Self::last_error) says why.
+    ///
+    /// # Errors
+    /// What does not pass by itself: `Unauthorized`, or a key that is no stream.
+    pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<StreamEntry>> {
+        let end = Instant::now() + timeout;
+        loop {
+            if let Some(entry) = self.ready.pop_front() {
+                return Ok(Some(entry));
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            match self.read(left) {
+                Ok(()) => {
+                    self.back_off.reset();
+                    self.last_error = None;
+                }
+                Err(error) if error.is_transient() => {
+                    self.session = None;
+                    self.last_error = Some(error);
+                    let pause = self.back_off.next_delay();
+                    thread::sleep(pause.min(end.saturating_duration_since(Instant::now())));
+                }
+                Err(error) => {
+                    self.session = None;
+                    return Err(error);
+                }
+            }
+            if self.ready.is_empty() && Instant::now() >= end {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Why the server cannot be read now; `None` while it can.
+    #[must_use]
+    pub fn last_error(&self) -> Option<&Error> {
+        self.last_error.as_ref()
+    }
+
+    /// The streams that are followed now.
+    pub fn streams(&self) -> impl Iterator<Item = &str> {
+        self.positions.keys().map(String::as_str)
+    }
+
+    /// Reads once, and waits at most so long for something to come.
+    fn read(&mut self, wait: Duration) -> Result<()> {
+        let mut session = match self.session.take() {
+            Some(session) => session,
+            None => {
+                // What was lost with the connection may be more than the connection.
+                self.refreshed = None;
+                let mut session = Session::open(&self.endpoint, "follow streams")?;
+                session.allow_wait(BLOCK_MAX)?;
+                session
+            }
+        };
+        if self.refreshed.is_none_or(|at| at.elapsed() >= REFRESH) {
+            self.refresh(&mut session)?;
+            self.refreshed = Some(Instant::now());
+        }
+        let wait = wait.min(BLOCK_MAX);
+        if self.positions.is_empty() {
+            thread::sleep(wait.min(ROUND_PAUSE));
+        } else if self.is_split {
+            self.read_each(&mut session, wait)?;
+        } else {
+            self.read_all(&mut session, wait)?;
+        }
+        self.session = Some(session);
+        Ok(())
+    }
+
+    /// Looks for streams that came, and for those that begin anew.
+    fn refresh(&mut self, session: &mut Session) -> Result<()> {
+        let names =
+            if self.names.is_empty() { list(session, &self.profile)?.streams } else { self.names.clone() };
+        for name in names {
+            let last = last_id(session, &name)?;
+            let known = self.positions.get(&name).copied();
+            let position = match (known, self.from) {
+                // It does not go on where it was: it is another stream.
+                (Some(known), _) if last.is_some_and(|last| last < known) => EntryId::ZERO,
+                (Some(known), _) => known,
+                (None, FollowFrom::Now) if !self.is_begun => last.unwrap_or_default(),
+                (None, FollowFrom::After(id)) if !self.is_begun => id,
+                (None, _) => EntryId::ZERO,
+            };
+            self.positions.insert(name, position);
+        }
+        self.is_begun = true;
+        Ok(())
+    }
+
+    /// Reads all streams at once.
+    fn read_all(&mut self, session: &mut Session, wait: Duration) -> Result<()> {
+        let answer = session.ask_unless("CROSSSLOT", &read_command(&self.positions, wait))?;
+        match answer {
+            Some(answer) => self.take(answer),
+            None => {
+                self.is_split = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads the streams one by one: a server waits for streams of one slot alone.
+    fn read_each(&mut self, session: &mut Session, wait: Duration) -> Result<()> {
+        for (name, position) in self.positions.clone() {
+            let one = BTreeMap::from([(name, position)]);
+            let answer = session.ask(&read_command(&one, Duration::ZERO))?;
+            self.take(answer)?;
+        }
+        if self.ready.is_empty() {
+            thread::sleep(wait.min(ROUND_PAUSE));
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, answer: Value) -> Result<()> {
+        for (name, entries) in streams_of(answer)? {
+            let name = String::from_utf8_lossy(&name).into_owned();
+            let entries = parse_all(&name, entries, &self.profile)?;
+            if let Some(last) = entries.last() {
+                self.positions.insert(name, last.id);
+            }
+            self.ready.extend(entries.into_iter().filter(|entry| wants(&self.filter, entry)));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for StreamFollower {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamFollower")
+            .field("endpoint", &self.endpoint)
+            .field("positions", &self.positions)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The highest id that a stream ever gave; `None` where it is not there.
+fn last_id(session: &mut Session, name: &str) -> Result<Option<EntryId>> {
+    let Some(answer) = session.find(::redis::cmd("XINFO").arg("STREAM").arg(name))? else { return Ok(None) };
+    let facts = reply::pairs(answer)?;
+    let last = facts.into_iter().find(|(name, _)| name == b"last-generated-id");
+    last.map(|(_, id)| reply::text(id)?.parse()).transpose()
+}
+
+fn read_command(positions: &BTreeMap<String, EntryId>, wait: Duration) -> Cmd {
+    let mut command = ::redis::cmd("XREAD");
+    command.arg("COUNT").arg(PAGE_ENTRIES);
+    // To wait for no time at all is to wait for ever.
+    if wait.as_millis() > 0 {
+        command.arg("BLOCK").arg(wait.as_millis() as u64);
+    }
+    command.arg("STREAMS");
+    for name in positions.keys() {
+        command.arg(name);
+    }
+    for id in positions.values() {
+        command.arg(id.to_string());
+    }
+    command
+}
+
+/// Entries by stream, which the older protocol sends as a list of pairs.
+fn streams_of(answer: Value) -> Result<Vec<(Vec<u8>, Value)>> {
+    match answer {
+        map @ Value::Map(_) => reply::pairs(map),
+        pairs => {
+            let pairs = reply::list(pairs)?.into_iter().map(reply::pairs).collect::<Result<Vec<_>>>()?;
+            Ok(pairs.into_iter().flatten().collect())
+        }
+    }
+}

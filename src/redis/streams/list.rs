@@ -1,0 +1,48 @@
+//! [`StreamList`]: which streams a profile has.
+//!
+//! Names them and looks into none.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::session::Session;
+use crate::{
+    error::{Error, ErrorKind, Result},
+    redis::profile::Profile,
+};
+
+/// The most streams of one profile: more are refused, not listed in part.
+pub const LIST_MAX_STREAMS: usize = 10_000;
+
+/// The keys of a profile's streams, sorted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct StreamList {
+    /// Streams of events.
+    pub streams: Vec<String>,
+    /// The dead-letter queues that these streams have.
+    pub dead_letters: Vec<String>,
+}
+
+/// All streams of a profile.
+pub(super) fn list(session: &mut Session, profile: &Profile) -> Result<StreamList> {
+    let named = match profile.registry() {
+        Some(registry) => {
+            let members = session.members(registry)?;
+            session.streams_of(&members)?
+        }
+        None => session.scan(&profile.stream_pattern(), LIST_MAX_STREAMS)?,
+    };
+    // A pattern matches more than its template, like the dead letters beside a stream.
+    let mut names: BTreeSet<String> = named.into_iter().filter(|name| profile.is_stream(name)).collect();
+    if names.len() > LIST_MAX_STREAMS {
+        let told = format!("list streams: the profile has more than {LIST_MAX_STREAMS}");
+        return Err(Error::new(ErrorKind::TooLarge, told));
+    }
+    let queues: BTreeSet<String> = names.iter().map(|name| profile.dlq_key(name)).collect();
+    names.retain(|name| !queues.contains(name));
+    let queues: Vec<String> = queues.into_iter().collect();
+    let dead_letters = session.streams_of(&queues)?;
+    Ok(StreamList { streams: names.into_iter().collect(), dead_letters })
+}
