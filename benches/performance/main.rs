@@ -1,12 +1,17 @@
 //! `cargo bench`: the rows of the performance goals that the bus and the store answer for, each
 //! against its limit and its peers in one run.
 //!
-//! `PLANBUS_BENCH_ROUNDS` sets the number of rounds; a word after `--` picks `dispatch`, `durable` or
-//! `readers`.
+//! `PLANBUS_BENCH_ROUNDS` sets the number of rounds; a word after `--` picks `dispatch`, `durable`,
+//! `mirror` or `readers`.
 
 mod dispatch;
 mod durable;
+#[cfg(all(feature = "redis", target_os = "linux"))]
+mod mirror;
 mod readers;
+#[cfg(all(feature = "redis", target_os = "linux"))]
+#[path = "../../tests/redis_support/mod.rs"]
+mod redis_support;
 mod table;
 
 fn main() {
@@ -19,6 +24,10 @@ fn main() {
     }
     if wants("durable") {
         durable::run();
+    }
+    #[cfg(all(feature = "redis", target_os = "linux"))]
+    if wants("mirror") {
+        mirror::run();
     }
     if wants("readers") {
         readers::run();

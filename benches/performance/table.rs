@@ -57,6 +57,13 @@ pub(crate) fn medians(times: u64, contenders: &mut [Contender<'_>]) -> Vec<f64> 
         .collect()
 }
 
+/// The time that this part of them, 0 to 1, does not exceed.
+#[allow(dead_code, reason = "used by the rows that need a Redis")]
+pub(crate) fn quantile(took: &mut [Duration], part: f64) -> Duration {
+    took.sort();
+    took[((took.len() - 1) as f64 * part) as usize]
+}
+
 /// What a row is judged by.
 pub(crate) enum Goal {
     /// Ours is at most this many times the reference.
