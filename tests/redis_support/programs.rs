@@ -72,8 +72,9 @@ pub(crate) fn python() -> Option<PathBuf> {
 /// The folder into which `./test` installs: beside what cargo builds, this test too.
 fn environment() -> PathBuf {
     let test = std::env::current_exe().expect("this test has a path");
-    let beside: Vec<PathBuf> = test.ancestors().map(|folder| folder.join("python")).collect();
-    beside.iter().find(|folder| folder.exists()).unwrap_or(&beside[3]).clone()
+    // target/PROFILE/deps/TEST, or with the name of a platform below target.
+    let beside: Vec<PathBuf> = test.ancestors().skip(3).take(2).map(|folder| folder.join("python")).collect();
+    beside.iter().find(|folder| folder.exists()).unwrap_or(&beside[0]).clone()
 }
 
 fn is_skipped() -> bool {

@@ -96,7 +96,9 @@ impl Wire {
     pub(crate) fn tcp_within(port: u16, limit: Duration) -> io::Result<Self> {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_nodelay(true)?;
-        Self::new(stream)
+        let wire = Self::new(stream)?;
+        wire.set_limit(limit)?;
+        Ok(wire)
     }
 
     fn new(stream: impl Stream + 'static) -> io::Result<Self> {
