@@ -23,7 +23,7 @@ use store_support::Dir;
 use trace_support::{real_files, sample};
 
 /// The profiles that are built in.
-const PROFILES: [&str; 1] = ["native"];
+const PROFILES: [&str; 6] = ["native", "tenant", "per-type", "orchestration", "attune", "attune-registry"];
 
 /// The most bytes of an entry: of the events here, only the one that is made too large is larger.
 const ENTRY_BYTES: usize = 512 << 10;
