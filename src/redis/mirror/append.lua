@@ -1,34 +1,43 @@
 -- Appends the entries that come after the group's position, and moves it with them.
--- KEYS: the stream. ARGV: the group; for each entry its id, the number of its words, and the words
--- (field, value, ...); last, where the mirror believes the group to be, and how many of the entries
--- are there already if it is.
+-- KEYS: the stream. ARGV: the group; the entries; where the mirror believes the group to be, and how
+-- many of the entries are there already if it is. An entry is its id, the number of its fields with
+-- their names, or '=' where they are those of the entry before, and the values.
 -- Answers the position; behind it the error, if one kept entries back. Where the position is none of
 -- the ids that were sent, nothing was appended: it is for the mirror to find its place.
-local key, group = KEYS[1], ARGV[1]
-local believed, known = ARGV[#ARGV - 1], tonumber(ARGV[#ARGV])
+local key, group, argv, pcall = KEYS[1], ARGV[1], ARGV, redis.pcall
+local believed, known = argv[#argv - 1], tonumber(argv[#argv])
 local at = position(key, group)
 if type(at) == 'table' then return at end
 if not at then return {''} end
-local entry, entries_end = 2, #ARGV - 1
-local function next_entry() return entry + 2 + ARGV[entry + 1] end
-if at == believed then
-  for _ = 1, known do entry = next_entry() end
-else
-  while entry < entries_end and ARGV[entry] ~= at do entry = next_entry() end
-  if entry >= entries_end then return {at} end
-  entry = next_entry()
+-- How many entries are to be passed over; false while the position is looked for among them.
+local passed = at == believed and known
+local command, words, word, entries_end = {'XADD', key, '*'}, 3, 2, #argv - 1
+local added, reached, refused = 0, at, nil
+while word < entries_end do
+  local id, layout = argv[word], argv[word + 1]
+  word = word + 2
+  if layout ~= '=' then
+    words = 3 + 2 * layout
+    for name = 4, words, 2 do command[name], word = argv[word], word + 1 end
+  end
+  for value = 5, words, 2 do command[value], word = argv[word], word + 1 end
+  if passed == 0 then
+    local answer = pcall(unpack(command, 1, words))
+    if type(answer) == 'table' then refused = answer.err break end
+    added, reached = added + 1, id
+  elseif passed then
+    passed = passed - 1
+  elseif id == at then
+    passed = 0
+  end
 end
-local added, reached, refused = {}, at, nil
-while entry < entries_end do
-  local id = redis.pcall('XADD', key, '*', unpack(ARGV, entry + 2, next_entry() - 1))
-  if type(id) == 'table' then refused = id.err break end
-  added[#added + 1], reached, entry = id, ARGV[entry], next_entry()
-end
-if #added > 0 then
-  local moved = redis.pcall('XGROUP', 'SETID', key, group, reached)
+if added > 0 then
+  local moved = pcall('XGROUP', 'SETID', key, group, reached)
   if moved.err then
     -- Entries without a position would be appended again.
-    redis.pcall('XDEL', key, unpack(added))
+    for _, entry in ipairs(pcall('XREVRANGE', key, '+', '-', 'COUNT', added)) do
+      pcall('XDEL', key, entry[1])
+    end
     return {at, moved.err}
   end
 end

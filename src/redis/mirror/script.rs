@@ -21,6 +21,8 @@ const PLACE: &str = concat!(include_str!("position.lua"), include_str!("place.lu
 #[derive(Debug)]
 pub(super) struct Append {
     command: Cmd,
+    /// The names of the last entry's fields, which are sent once for all that have the same.
+    names: Vec<&'static str>,
     ids: Vec<Position>,
 }
 
@@ -28,14 +30,20 @@ impl Append {
     pub(super) fn new(stream: &str, group: &str) -> Self {
         let mut command = cmd("EVAL");
         command.arg(APPEND).arg(1).arg(stream).arg(group);
-        Self { command, ids: Vec::new() }
+        Self { command, names: Vec::new(), ids: Vec::new() }
     }
 
     /// Adds an entry behind the others.
     pub(super) fn push(&mut self, id: Position, entry: &Entry) {
-        self.command.arg(id.to_string()).arg(2 * entry.fields().count());
-        for (name, value) in entry.fields() {
-            self.command.arg(name).arg(value);
+        self.command.arg(id.to_string());
+        if entry.fields().map(|(name, _)| name).eq(self.names.iter().copied()) {
+            self.command.arg("=");
+        } else {
+            self.names = entry.fields().map(|(name, _)| name).collect();
+            self.command.arg(self.names.len()).arg(&self.names);
+        }
+        for (_, value) in entry.fields() {
+            self.command.arg(value);
         }
         self.ids.push(id);
     }
