@@ -4,7 +4,7 @@
 
 mod redis_support;
 
-use std::{error::Error as _, time::Duration};
+use std::{error::Error as _, process::Command, time::Duration};
 
 use planbus::{
     Error, ErrorKind,
@@ -154,6 +154,29 @@ fn a_server_that_is_full_away_or_no_redis_is_told_as_such() {
     let port = silent.local_addr().expect("bound").port();
     let (kind, told) = refused(&format!("redis://127.0.0.1:{port}?connect_timeout=50ms"));
     assert!(kind == ErrorKind::Unavailable && told.contains("no answer in time"), "{told}");
+}
+
+#[test]
+fn a_connection_by_tcp_holds_no_small_command_back() {
+    const URL: &str = "PLANBUS_TEST_URL";
+    if let Ok(url) = std::env::var(URL) {
+        // This is the process that is watched.
+        health(&url).expect("the server answers");
+        return;
+    }
+    let Some(server) = RedisServer::builder().tcp().start() else { return };
+    let log = server.dir().join("strace.log");
+    let strace = Command::new("strace")
+        .args(["-f", "-e", "trace=setsockopt", "-o"])
+        .arg(&log)
+        .arg(std::env::current_exe().expect("this test"))
+        .args(["--exact", "a_connection_by_tcp_holds_no_small_command_back"])
+        .env(URL, server.url())
+        .output();
+    let Ok(output) = strace else { return println!("skipped: there is no strace") };
+    assert!(output.status.success(), "{output:?}");
+    let calls = std::fs::read_to_string(log).expect("strace wrote");
+    assert!(calls.contains("TCP_NODELAY, [1]"), "{calls}");
 }
 
 #[test]

@@ -1,15 +1,15 @@
 //! [`Node`]: one connection to one server, on which commands are sent together and answered in order.
 //!
-//! It sends nothing twice and never reconnects. With the first failure the socket is closed, so that
-//! a server that stands still costs one timeout whatever the number of commands, and an answer that
-//! comes late is never taken for that of a later command.
+//! It sends nothing twice and never reconnects. The first failure ends what was being done, so that a
+//! server that stands still costs one timeout whatever the number of commands. After it the node is
+//! dropped: what comes late would be taken for the answer to a later command.
 
 use std::{fmt, time::Duration};
 
-use ::redis::{Connection, RedisError, RedisResult, Value};
+use ::redis::{Connection, RedisResult, Value};
 
 use super::fault::{self, Refusal};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 
 /// What the server answered to one command.
 pub(crate) type Reply = Result<Value, Refusal>;
@@ -29,8 +29,7 @@ pub(crate) struct Hello {
 
 /// One connection to one server.
 pub(super) struct Node {
-    /// `None` once it failed.
-    connection: Option<Connection>,
+    connection: Connection,
     /// The server, as messages name it.
     name: String,
     /// How many answers are still to come.
@@ -40,7 +39,7 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn new(connection: Connection, name: String) -> Self {
-        Self { connection: Some(connection), name, awaited: 0, hello: Hello::default() }
+        Self { connection, name, awaited: 0, hello: Hello::default() }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -83,24 +82,12 @@ impl Node {
     }
 
     fn attempt<T>(&mut self, doing: &str, act: impl FnOnce(&mut Connection) -> RedisResult<T>) -> Result<T> {
-        let done = match &mut self.connection {
-            Some(connection) => act(connection).map_err(Some),
-            None => Err(None),
-        };
-        done.map_err(|cause: Option<RedisError>| {
-            self.connection = None;
-            let doing = format!("{doing} {}", self.name);
-            match cause {
-                Some(cause) => fault::lost(&doing, cause),
-                None => Error::new(ErrorKind::Unavailable, format!("redis: {doing}: the connection is lost")),
-            }
-        })
+        act(&mut self.connection).map_err(|cause| fault::lost(&format!("{doing} {}", self.name), cause))
     }
 }
 
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_open = self.connection.is_some();
-        f.debug_struct("Node").field("name", &self.name).field("is_open", &is_open).finish_non_exhaustive()
+        f.debug_struct("Node").field("name", &self.name).finish_non_exhaustive()
     }
 }
