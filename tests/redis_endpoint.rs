@@ -75,7 +75,7 @@ fn with_tls_only_a_server_with_a_certificate_for_its_name_by_a_trusted_authority
     for (url, expected) in [
         (format!("rediss://127.0.0.1:{port}?ca_file={other_ca}"), "invalid peer certificate"),
         (format!("rediss://127.0.0.1:{port}"), "invalid peer certificate"),
-        (format!("redis://127.0.0.1:{port}"), "does it want TLS? rediss:// is with"),
+        (format!("redis://127.0.0.1:{port}"), "does it want TLS? (rediss://)"),
     ] {
         let (kind, told) = refused(&url);
         assert!(kind == ErrorKind::Unavailable && told.contains(expected), "{url}: {told}");
@@ -87,7 +87,7 @@ fn with_tls_only_a_server_with_a_certificate_for_its_name_by_a_trusted_authority
     let Some(plain) = RedisServer::builder().tcp().start() else { return };
     let (kind, told) = refused(&format!("rediss://127.0.0.1:{}?ca_file={ca}", plain.port()));
     assert!(
-        kind == ErrorKind::Unavailable && told.contains("does it speak TLS? redis:// is without"),
+        kind == ErrorKind::Unavailable && told.contains("does it speak TLS? (redis:// goes without)"),
         "{told}"
     );
 }

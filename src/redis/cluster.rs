@@ -61,7 +61,8 @@ impl Cluster {
             return Err(Error::new(ErrorKind::Unavailable, told));
         }
         let mut nodes: Vec<Option<Node>> = slots.masters.iter().map(|_| None).collect();
-        let hello = node.hello.clone();
+        // Commands go to masters, also where the node that was asked is a replica.
+        let hello = Hello { role: "master".to_owned(), ..node.hello.clone() };
         if let Some(own) = slots.masters.iter().position(|master| master == seed) {
             nodes[own] = Some(node);
         }
@@ -74,7 +75,7 @@ impl Cluster {
         for command in commands {
             let master = match slots::slot_of(command) {
                 Some(slot) => self.slots.owner(slot),
-                None => Some(self.any()),
+                None => Some(self.any()?),
             };
             self.awaited.push_back(match master {
                 Some(master) => {
@@ -134,9 +135,14 @@ impl Cluster {
         self.nodes.iter_mut().flatten().try_for_each(|node| node.set_read_timeout(timeout))
     }
 
-    /// A master for what concerns no key, one with a connection if there is one.
-    fn any(&self) -> usize {
-        self.nodes.iter().position(Option::is_some).unwrap_or(0)
+    /// A master for what concerns no key: one with a connection, or else the first that can be reached.
+    fn any(&mut self) -> Result<usize> {
+        if let Some(open) = self.nodes.iter().position(Option::is_some) {
+            return Ok(open);
+        }
+        let last = self.nodes.len() - 1;
+        let reached = (0..last).find(|master| self.node(*master).is_ok());
+        reached.map_or_else(|| self.node(last).map(|_| last), Ok)
     }
 
     fn node(&mut self, master: usize) -> Result<&mut Node> {

@@ -108,8 +108,8 @@ fn with_hint(error: Error, tls: bool) -> Error {
         return error;
     };
     let hint = match tls {
-        true if cause.is_no_tls() => "does it speak TLS? redis:// is without",
-        false if cause.is_no_redis() => "does it want TLS? rediss:// is with",
+        true if cause.is_no_tls() => "does it speak TLS? (redis:// goes without)",
+        false if cause.is_no_redis() => "does it want TLS? (rediss://)",
         _ => return error,
     };
     Error::with_source(error.kind(), format!("{error}; {hint}"), cause.clone())

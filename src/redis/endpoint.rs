@@ -42,7 +42,7 @@ use crate::error::Result;
 /// assert_eq!(endpoint.to_string(), "rediss://app:***@redis.example:6379/0");
 /// # Ok::<(), planbus::Error>(())
 /// ```
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 pub struct RedisEndpoint(Arc<Settings>);
 
 impl RedisEndpoint {

@@ -22,7 +22,7 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 const PATH_ENCODED: &AsciiSet = &ENCODED.remove(b'/');
 
 /// A text that is never shown.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub(super) struct Secret(pub(super) String);
 
 impl fmt::Debug for Secret {
@@ -32,7 +32,7 @@ impl fmt::Debug for Secret {
 }
 
 /// Who logs in. Without a password nobody does, unless a user is named.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Login {
     pub(super) user: Option<String>,
     pub(super) password: Option<Secret>,
@@ -45,7 +45,7 @@ impl Login {
 }
 
 /// A server's host and port.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Address {
     pub(super) host: String,
     pub(super) port: u16,
@@ -61,7 +61,7 @@ impl fmt::Display for Address {
 }
 
 /// One server, or those that know where it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum Place {
     Server(Address),
     Socket(PathBuf),
@@ -72,7 +72,7 @@ pub(super) enum Place {
 }
 
 /// How long to wait between attempts.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Waits {
     pub(super) first: Duration,
     pub(super) max: Duration,
@@ -81,7 +81,7 @@ pub(super) struct Waits {
 }
 
 /// Everything that reaching a Redis needs.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) place: Place,
     pub(super) tls: bool,
@@ -154,8 +154,8 @@ impl Settings {
         Ok(())
     }
 
-    /// How the server is told apart in a message: a host and port, or a path.
-    pub(super) fn shown_user(&self) -> String {
+    /// The part of a URL that says who logs in.
+    fn shown_user(&self) -> String {
         let user = utf8_percent_encode(self.login.user.as_deref().unwrap_or_default(), ENCODED);
         match self.login.password {
             Some(_) => format!("{user}:***@"),

@@ -238,6 +238,13 @@ fn in_a_cluster_a_node_that_stands_still_costs_one_read_timeout_and_runs_what_it
 #[test]
 fn in_a_cluster_a_slot_that_moved_is_found_by_the_next_connection() {
     let Some(cluster) = Cluster::start(true) else { return };
+    // Any node will do to ask, a replica too; commands go to masters.
+    for address in cluster.addresses() {
+        let mut client = connect(&format!("redis+cluster://{address}"));
+        client.call(&add(&address, "a")).expect("connected").expect("a master");
+        assert_eq!(client.server().role, "master");
+        assert!(!client.server().warnings.iter().any(|told| told.contains("replica")), "{client:?}");
+    }
     let url = format!("redis+cluster://{}", cluster.addresses().join(","));
     let mut client = connect(&url);
     client.call(&add("events", "a")).expect("connected").expect("a master");
