@@ -122,7 +122,6 @@ impl Client {
     }
 
     /// Another read timeout from now on: of a read that blocks, longer than it blocks.
-    #[allow(dead_code, reason = "for reads that block")]
     pub(crate) fn set_read_timeout(&mut self, timeout: Duration) -> Result<()> {
         self.attempt(|link| match link {
             Link::One(node) => node.set_read_timeout(timeout),
