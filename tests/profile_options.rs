@@ -78,6 +78,13 @@ fn options_out_of_range_are_refused_with_their_name() {
     assert_eq!(refused.kind(), ErrorKind::InvalidOption);
     assert_eq!(refused.to_string(), "partitions must be 1 to 1024, got 0");
     assert_eq!(text(named("native").with_partitions(1_025)), "partitions must be 1 to 1024, got 1025");
+    assert_eq!(
+        text(named("native").with_partitions(2)),
+        "partitions must be 1 where the key has no <partition>, got 2"
+    );
+    let parted =
+        named("native").with_key("x:{<tenant>:<partition>}").and_then(|profile| profile.with_partitions(2));
+    assert_eq!(parted.expect("has one").stream_pattern(), "x:{*:*}");
     assert_eq!(text(named("native").with_max_len(Some(0))), "max_len must be at least 1, got 0");
 }
 
@@ -90,8 +97,10 @@ fn a_key_of_dead_letters_has_only_what_the_key_has_and_differs_from_it() {
     );
     assert_eq!(
         text(profile().with_dlq_key("planbus:{<tenant>}:events")),
-        "dlq_key: must differ from the key, got \"planbus:{<tenant>}:events\""
+        "dlq_key: planbus:{<tenant>}:events can be the key of a stream"
     );
+    let plans = profile().with_key("x:<plan>").expect("a template");
+    assert!(text(plans.with_dlq_key("x:dead-<plan>")).ends_with("can be the key of a stream"));
     let with = profile().with_dlq_key("dead:{<tenant>}").expect("a template");
     assert!(text(with.with_key("events:<type>")).starts_with("dlq_key: has <tenant>"));
 }

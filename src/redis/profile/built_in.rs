@@ -1,6 +1,5 @@
 //! The profiles that are built in: their names, keys, limits and default type maps.
 
-use super::template::Template;
 use crate::families::{attune, orchestration, tenant, workflow};
 
 /// What an entry's fields are.
@@ -34,11 +33,6 @@ pub(super) struct BuiltIn {
 }
 
 impl BuiltIn {
-    /// The key's template with `stream` filled in.
-    pub(super) fn key(&self, stream: &str) -> Template {
-        Template::parse("key", self.key, stream).expect("a built-in template is valid")
-    }
-
     pub(super) fn has(&self, name: &str) -> bool {
         self.family.contains(&name)
     }

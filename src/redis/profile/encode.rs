@@ -1,10 +1,8 @@
 //! An event of the log as an entry: its key, its fields, and what stands for a payload too large.
 
-use std::borrow::Cow;
-
 use super::{
-    Entry, Inexpressible, Profile, attune, built_in::Codec, hash::Fnv, native, orchestration, per_type,
-    record::Record, template::Placeholder, tenant,
+    Entry, Inexpressible, Profile, attune, built_in::Codec, native, orchestration, per_type, record::Record,
+    tenant,
 };
 use crate::event::Event;
 
@@ -39,7 +37,7 @@ impl Profile {
 
     fn write(&self, record: &Record<'_>, entry: &mut Entry) -> Result<(), Inexpressible> {
         entry.clear();
-        self.0.key.write(&mut entry.key, |placeholder| self.value(placeholder, record));
+        self.0.keys.push_key(&mut entry.key, record);
         match self.0.built_in.codec {
             Codec::Native => native::encode(record, entry),
             Codec::Tenant => tenant::encode(record, entry)?,
@@ -57,22 +55,6 @@ impl Profile {
             Some(name) => Ok(name),
             None if self.0.built_in.is_open || self.0.built_in.has(own) => Ok(own),
             None => Err(Inexpressible::new("the type is not in the type map", "event_type", own)),
-        }
-    }
-
-    /// What a placeholder stands for.
-    fn value<'a>(&self, placeholder: Placeholder, record: &Record<'a>) -> Cow<'a, str> {
-        let tenant = record.event.tenant().as_str();
-        let plan = record.event.plan_id().as_str();
-        match placeholder {
-            Placeholder::Tenant => tenant.into(),
-            Placeholder::Type => record.name.into(),
-            Placeholder::Family => record.name.split('.').next().unwrap_or(record.name).into(),
-            Placeholder::Plan => plan.into(),
-            Placeholder::Partition => {
-                let hash = Fnv::new().text(tenant).text(plan).finish();
-                (hash % u128::from(self.0.partitions)).to_string().into()
-            }
         }
     }
 }

@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn an_entry_keeps_no_field_of_the_one_before() {
         let mut entry = Entry::default();
-        entry.key.push_str("a");
+        entry.key.push('a');
         entry.text("one", "1");
         entry.text("empty", "");
         entry.shown("two", 22);

@@ -17,15 +17,15 @@ impl<'a> Fields<'a> {
         if found.next().is_some() {
             return Err(Error::invalid(name, "is given twice"));
         }
-        let text = std::str::from_utf8(value);
-        text.map(Some).map_err(|cause| Error::invalid(name, format!("is not UTF-8: {cause}")))
+        text_of(name, value).map(Some)
     }
 
-    /// The names of all fields.
-    pub(super) fn names(self) -> impl Iterator<Item = Result<&'a str>> {
-        self.0.iter().map(|(name, _)| {
-            std::str::from_utf8(name)
-                .map_err(|cause| Error::invalid("fields", format!("a name is not UTF-8: {cause}")))
+    /// All fields, each as it stands.
+    pub(super) fn all(self) -> impl Iterator<Item = Result<(&'a str, &'a str)>> {
+        self.0.iter().map(|(name, value)| {
+            let name = std::str::from_utf8(name)
+                .map_err(|cause| Error::invalid("fields", format!("a name is not UTF-8: {cause}")))?;
+            Ok((name, text_of(name, value)?))
         })
     }
 
@@ -38,4 +38,8 @@ impl<'a> Fields<'a> {
     pub(super) fn required(self, name: &str) -> Result<&'a str> {
         self.get(name)?.ok_or_else(|| Error::invalid(name, "is missing"))
     }
+}
+
+fn text_of<'a>(name: &str, value: &'a [u8]) -> Result<&'a str> {
+    std::str::from_utf8(value).map_err(|cause| Error::invalid(name, format!("is not UTF-8: {cause}")))
 }

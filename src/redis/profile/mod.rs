@@ -21,6 +21,7 @@ mod forms;
 mod hash;
 #[cfg(feature = "sqlite")]
 mod inexpressible;
+mod keys;
 mod marks;
 mod native;
 mod object;
@@ -36,11 +37,11 @@ mod tests;
 mod text;
 mod types;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use self::{
     built_in::{BuiltIn, Codec},
-    template::{Placeholder, Template},
+    keys::Keys,
     types::TypeMap,
 };
 #[cfg(feature = "sqlite")]
@@ -49,9 +50,6 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::{EventType, check_name},
 };
-
-/// The most partitions that the plans of a stream are spread over.
-const PARTITIONS_MAX: u32 = 1_024;
 
 /// How events stand in streams: the keys of the streams, the fields of an entry, and how many
 /// entries are kept. Cloning is cheap.
@@ -75,26 +73,15 @@ pub struct Profile(Arc<Inner>);
 #[derive(Clone, Debug)]
 struct Inner {
     built_in: &'static BuiltIn,
-    /// The template as it was given, for another stream name to be filled in.
-    key_text: String,
-    key: Template,
-    /// The template of the dead letters' keys; the stream's key and `:dlq` when not given.
-    dlq_key: Option<(String, Template)>,
-    stream: String,
-    partitions: u32,
+    keys: Keys,
     max_len: Option<u64>,
     types: TypeMap,
 }
 
 impl From<&'static BuiltIn> for Profile {
     fn from(built_in: &'static BuiltIn) -> Self {
-        let stream = "main".to_owned();
         Self(Arc::new(Inner {
-            key_text: built_in.key.to_owned(),
-            key: built_in.key(&stream),
-            dlq_key: None,
-            stream,
-            partitions: 1,
+            keys: Keys::new(built_in),
             max_len: Some(built_in.max_len),
             types: TypeMap::new(built_in.types),
             built_in,
@@ -169,21 +156,17 @@ impl Profile {
     /// # Errors
     /// `InvalidInput` that names the placeholder which is wrong.
     pub fn with_key(mut self, template: &str) -> Result<Self> {
-        let inner = self.inner();
-        inner.key = Template::parse("key", template, &inner.stream)?;
-        template.clone_into(&mut inner.key_text);
-        self.check_dlq_key()
+        self.inner().keys.set_key(template).map(|()| self)
     }
 
-    /// Sets the template of the keys of dead letters; by default the stream's key and `:dlq`.
+    /// Sets the template of the keys of dead letters; by default the stream's key and `:dlq`. The
+    /// streams' own template is set before.
     ///
     /// # Errors
     /// `InvalidInput` when the template is wrong, has a placeholder that the stream's key does not
-    /// have, or is the stream's own.
+    /// have, or makes keys that a stream could have.
     pub fn with_dlq_key(mut self, template: &str) -> Result<Self> {
-        let inner = self.inner();
-        inner.dlq_key = Some((template.to_owned(), Template::parse("dlq_key", template, &inner.stream)?));
-        self.check_dlq_key()
+        self.inner().keys.set_dlq_key(template).map(|()| self)
     }
 
     /// Sets what `<stream>` stands for; by default `main`.
@@ -191,28 +174,16 @@ impl Profile {
     /// # Errors
     /// `InvalidInput` unless it matches `[A-Za-z0-9][A-Za-z0-9._-]{0,63}`.
     pub fn with_stream(mut self, name: &str) -> Result<Self> {
-        check_name("stream", name)?;
-        let inner = self.inner();
-        name.clone_into(&mut inner.stream);
-        inner.key = Template::parse("key", &inner.key_text, name)?;
-        if let Some((text, template)) = &mut inner.dlq_key {
-            *template = Template::parse("dlq_key", text, name)?;
-        }
-        self.check_dlq_key()
+        self.inner().keys.set_stream(name).map(|()| self)
     }
 
     /// Sets over how many partitions the plans are spread: `<partition>` is a number below it, the
-    /// same for all events of a plan.
+    /// same for all events of a plan. By default there is one.
     ///
     /// # Errors
-    /// `InvalidOption` unless it is 1 to 1024.
+    /// `InvalidOption` unless it is 1 to 1024, and 1 where the key has no `<partition>`.
     pub fn with_partitions(mut self, partitions: u32) -> Result<Self> {
-        if !(1..=PARTITIONS_MAX).contains(&partitions) {
-            let problem = format!("partitions must be 1 to {PARTITIONS_MAX}, got {partitions}");
-            return Err(Error::new(ErrorKind::InvalidOption, problem));
-        }
-        self.inner().partitions = partitions;
-        Ok(self)
+        self.inner().keys.set_partitions(partitions).map(|()| self)
     }
 
     /// Sets what a type is called in the profile's system, whatever its outcome.
@@ -298,57 +269,30 @@ impl Profile {
     /// of dead letters.
     #[must_use]
     pub fn stream_pattern(&self) -> String {
-        self.0.key.pattern()
+        self.0.keys.pattern()
     }
 
     /// Checks that a Redis Cluster keeps each stream and its dead letters in one place.
     ///
     /// # Errors
-    /// `InvalidOption`, with the template of the dead letters' key that would do.
+    /// `InvalidOption`, with the template that would do.
     pub fn check_cluster(&self) -> Result<()> {
-        let key = &self.0.key;
-        let Some((_, dlq_key)) = &self.0.dlq_key else {
-            return match key.hash_tag() {
-                Some(_) => Ok(()),
-                None => Err(self.apart(&format!("{}:dlq", key.as_str()))),
-            };
-        };
-        // The tag of one may be the whole key of the other.
-        let place = |template: &Template| template.hash_tag().unwrap_or(template.as_str()).to_owned();
-        if place(key) == place(dlq_key) { Ok(()) } else { Err(self.apart(dlq_key.as_str())) }
-    }
-
-    fn apart(&self, dlq_key: &str) -> Error {
-        let key = self.0.key.as_str();
-        let fitting = match self.0.key.hash_tag() {
-            Some(_) => format!("dlq_key {key}:dlq"),
-            None if key.contains(['{', '}']) => {
-                "key planbus:{<tenant>}:events and its own dlq_key".to_owned()
-            }
-            None => format!("dlq_key {{{key}}}:dlq"),
-        };
-        let name = self.name();
-        let problem =
-            format!("profile {name}: a cluster may keep {key} and {dlq_key} apart; use the {fitting}");
-        Error::new(ErrorKind::InvalidOption, problem)
+        self.0.keys.check_cluster(self.name())
     }
 
     /// Whether a key is that of a stream of this profile.
     pub(crate) fn is_stream(&self, key: &str) -> bool {
-        self.0.key.values(key).is_some()
+        self.0.keys.is_stream(key)
     }
 
     /// The tenant that a stream's key names.
-    pub(crate) fn tenant_of<'k>(&self, key: &'k str) -> Option<std::borrow::Cow<'k, str>> {
-        self.0.key.values(key)?.get(Placeholder::Tenant)
+    pub(crate) fn tenant_of<'k>(&self, key: &'k str) -> Option<Cow<'k, str>> {
+        self.0.keys.tenant_of(key)
     }
 
     /// The key of the dead letters of a stream.
     pub(crate) fn dlq_key(&self, stream_key: &str) -> String {
-        match (&self.0.dlq_key, self.0.key.values(stream_key)) {
-            (Some((_, template)), Some(values)) => template.write_again(&values),
-            _ => format!("{stream_key}:dlq"),
-        }
+        self.0.keys.dlq_key(stream_key)
     }
 
     /// The set to which the keys of the streams are added, where the profile's system finds its
@@ -359,18 +303,5 @@ impl Profile {
 
     fn inner(&mut self) -> &mut Inner {
         Arc::make_mut(&mut self.0)
-    }
-
-    fn check_dlq_key(self) -> Result<Self> {
-        if let Some((text, template)) = &self.0.dlq_key {
-            if let Some(placeholder) = template.beyond(&self.0.key) {
-                let problem = format!("has {}, which the key does not have", placeholder.as_str());
-                return Err(Error::invalid("dlq_key", problem));
-            }
-            if template.as_str() == self.0.key.as_str() {
-                return Err(Error::invalid("dlq_key", format!("must differ from the key, got {text:?}")));
-            }
-        }
-        Ok(self)
     }
 }

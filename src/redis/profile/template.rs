@@ -48,6 +48,7 @@ enum Piece {
 /// The text that keys are made of.
 #[derive(Clone, Debug)]
 pub(super) struct Template {
+    given: String,
     /// With the name of the stream filled in.
     text: String,
     pieces: Vec<Piece>,
@@ -74,6 +75,7 @@ impl Template {
         if text.contains(char::is_control) {
             return Err(Error::invalid(field, format!("must not contain control characters, got {text:?}")));
         }
+        let given = text.to_owned();
         let text = text.replace("<stream>", stream);
         let mut pieces = Vec::new();
         let mut at = 0;
@@ -94,7 +96,12 @@ impl Template {
             }
             pieces.push(Piece::Value(placeholder));
         }
-        Ok(Self { text, pieces })
+        Ok(Self { given, text, pieces })
+    }
+
+    /// The same template, with another name of the stream filled in.
+    pub(super) fn with_stream(&self, field: &str, stream: &str) -> Result<Self> {
+        Self::parse(field, &self.given, stream)
     }
 
     pub(super) fn as_str(&self) -> &str {
@@ -168,14 +175,6 @@ impl Template {
             }
         }
         pattern
-    }
-
-    /// The part of a key by which a cluster places it, as it stands in the template; `None` when
-    /// that is the whole key. A value never holds a brace, so what is true here is so of each key.
-    pub(super) fn hash_tag(&self) -> Option<&str> {
-        let (_, after) = self.text.split_once('{')?;
-        let (tag, _) = after.split_once('}')?;
-        (!tag.is_empty()).then_some(tag)
     }
 }
 
@@ -334,20 +333,6 @@ mod tests {
     fn a_pattern_matches_its_keys_and_nothing_of_the_template_is_taken_for_a_wildcard() {
         assert_eq!(template("planbus:{<tenant>}:events").pattern(), "planbus:{*}:events");
         assert_eq!(template(r"a*b?[c]\:<type>").pattern(), r"a\*b\?\[c\]\\:*");
-    }
-
-    #[test]
-    fn a_hash_tag_is_what_redis_takes_for_one() {
-        for (text, tag) in [
-            ("planbus:{<tenant>}:events", Some("<tenant>")),
-            ("{}:{a}", None),
-            ("a{b}{c}", Some("b")),
-            ("a}{b", None),
-            ("{{a}}", Some("{a")),
-            ("plain", None),
-        ] {
-            assert_eq!(template(text).hash_tag(), tag, "{text}");
-        }
     }
 
     proptest! {
