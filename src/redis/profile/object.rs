@@ -66,13 +66,12 @@ impl<'a> Object<'a> {
 
     /// The first members with their names, and the object without them.
     pub(super) fn split(&self, count: usize) -> Result<(Object<'a>, String)> {
-        let Some((_, last)) = count.checked_sub(1).and_then(|at| self.members.get(at)) else {
+        let Some(at) = count.checked_sub(1) else { return Ok((self.part(0), self.text.to_owned())) };
+        let Some((_, last)) = self.members.get(at) else {
             let problem = format!("must have {count} members before the payload's own");
-            return match count {
-                0 => Ok((self.part(0), self.text.to_owned())),
-                _ => Err(Error::invalid(&self.path, problem)),
-            };
+            return Err(Error::invalid(&self.path, problem));
         };
+        // The value is a part of the text, and so has its place in it.
         let end = last.get().as_ptr() as usize - self.text.as_ptr() as usize + last.get().len();
         let rest = &self.text[end..];
         Ok((self.part(count), format!("{{{}", rest.strip_prefix(',').unwrap_or(rest))))

@@ -71,6 +71,9 @@ fn an_entry_without_an_id_gets_one_that_is_always_the_same() {
     assert_ne!(one, id("empathy:events:note", "1772357400000-4"));
     assert_ne!(one, id("empathy:events:other", "1772357400000-3"));
     assert_eq!(one.as_u128() >> 80, 1_772_357_400_000);
+    let many: std::collections::HashSet<_> =
+        (0..2_000).map(|number| id("empathy:events:note", &format!("1772357400000-{number}"))).collect();
+    assert_eq!(many.len(), 2_000);
     // Written down, so that no later version gives another one.
     assert_eq!(one.to_string(), "01KJMBQDE0HAH5JFY2XPR6S298");
 }

@@ -143,6 +143,7 @@ fn a_plan_id_of_the_payloads_own_is_left_alone() {
         let event = bare("task.assigned", payload);
         let entry = encoded(&Profile::tenant(), &event);
         let data: serde_json::Value = serde_json::from_str(value(&entry, "data")).expect("JSON");
+        assert!(Event::raw("p", "t", value(&entry, "data")).check().is_ok(), "no key is there twice");
         let own: serde_json::Value = serde_json::from_str(payload).expect("JSON");
         assert_eq!(data["plan_id"], own.get("plan_id").cloned().unwrap_or_else(|| "plan-7".into()));
         assert_eq!(read_back(&Profile::tenant(), &entry).expect("readable"), event);
