@@ -170,6 +170,8 @@ fn p11_an_entry_that_holds_no_event_is_given_raw_and_in_its_place() {
         let error = entries[1].event.as_ref().expect_err("no event");
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }
+    let others = native(&server).recent(STREAM, 10, Filter::all().tenant("other")).expect("reads");
+    assert!(others.is_empty(), "p10: another tenant's stream: {others:?}");
 }
 
 #[test]

@@ -11,10 +11,12 @@ use planbus::{AgentId, CorrelationId, PlanId, PlanStatus, Tenant, Timestamp, Typ
 
 use crate::{
     commands::{
-        backup::BackupOptions, export::ExportOptions, import::ImportOptions, prune::PruneOptions,
-        restore::RestoreOptions, stats::StatsOptions, verify::VerifyOptions,
+        backup::BackupOptions, export::ExportOptions, health::HealthOptions, import::ImportOptions,
+        mirror::MirrorOptions, prune::PruneOptions, restore::RestoreOptions, stats::StatsOptions,
+        streams::StreamsOptions, verify::VerifyOptions,
     },
     failure::{Exit, Failure},
+    redis::RedisBeside,
     text::escape,
     when,
 };
@@ -58,6 +60,8 @@ impl Cli {
     pub(crate) fn check(&self) -> Result<(), Failure> {
         let command = match self.command {
             Command::Backup(_) => "backup",
+            Command::Health(_) => "health",
+            Command::Mirror(_) => "mirror",
             Command::Prune(_) => "prune",
             Command::Restore(_) => "restore",
             Command::Stats(_) => "stats",
@@ -67,7 +71,8 @@ impl Cli {
             | Command::Export(_)
             | Command::Import(_)
             | Command::Plans(_)
-            | Command::Show(_) => return Ok(()),
+            | Command::Show(_)
+            | Command::Streams(_) => return Ok(()),
         };
         if self.global.tenant.is_none() {
             return Ok(());
@@ -136,19 +141,29 @@ pub(crate) enum Command {
     /// List events, or follow them
     ///
     /// Events come in the order of the log: on a terminal the last 50, unless --last, --after, --since
-    /// or --until says otherwise; in a pipe or file all of them.
+    /// or --until says otherwise; in a pipe or file all of them. With --redis they come from the streams
+    /// of a profile instead, all streams together, in the order in which they were appended there.
     Events(EventsOptions),
     /// Export the log, or a part of it, for other programs
     ///
     /// Events come in the order of the log, up to the end that it has now. Fails with exit code 1 where
     /// retention removed events before they were read.
     Export(ExportOptions),
+    /// Show how a Redis is: latency, clients, memory, persistence, and what is to be warned of
+    ///
+    /// Works without a store. Exit code 0 when it answers, 4 when it cannot be reached.
+    Health(HealthOptions),
     /// Import recorded agent runs
     ///
     /// One JSON object a line, in the form of EVENTS.md, chapter "Recorded runs"; every line becomes an
     /// event, published through the bus. Creates the store when it is missing. Importing a file again
     /// adds nothing; importing one that has grown adds its new lines.
     Import(ImportOptions),
+    /// Copy the log into streams of Redis, and go on until Ctrl-C
+    ///
+    /// Owns the store meanwhile: for a log that no runtime has open. A runtime mirrors its own with
+    /// `RedisMirror`. What is in Redis already is not appended again; while Redis is away, it waits.
+    Mirror(MirrorOptions),
     /// List plans, the newest first
     ///
     /// On a terminal 50 of them, unless --last says otherwise; in a pipe or file all.
@@ -171,6 +186,10 @@ pub(crate) enum Command {
     Show(ShowOptions),
     /// Show figures about the store: size, rate, cursors, write-ahead log
     Stats(StatsOptions),
+    /// Look after the streams in Redis: list, info, recent, trim, delete, rebuild
+    ///
+    /// Works without a store. Lists the streams unless it is told to do something else.
+    Streams(StreamsOptions),
     /// Check that nobody changed the log
     ///
     /// Recomputes the hash chain over every event, and names the first one that was changed, removed or
@@ -185,6 +204,9 @@ pub(crate) struct DemoOptions {
     /// The directory to survey
     #[arg(long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
     pub(crate) path: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) redis: RedisBeside,
 }
 
 /// The options of `events`.
@@ -229,6 +251,9 @@ pub(crate) struct EventsOptions {
     /// Go on with new events as they are committed, also by other processes; Ctrl-C ends it
     #[arg(short, long)]
     pub(crate) follow: bool,
+
+    #[command(flatten)]
+    pub(crate) redis: RedisBeside,
 }
 
 /// The options of `plans`.

@@ -7,14 +7,18 @@ mod cli;
 mod commands;
 mod describe;
 mod diagnostics;
+mod entry_view;
 mod export;
 mod failure;
 mod fields;
 mod interrupt;
 mod live;
+mod mirroring;
 mod output;
 mod plan_view;
 mod progress;
+mod redis;
+mod stream_view;
 mod style;
 mod table;
 mod terminal;
@@ -46,12 +50,15 @@ fn main() -> ExitCode {
         Command::Demo(options) => commands::demo::run(options, &cli.global, &mut out),
         Command::Events(options) => commands::events::run(options, &cli.global, &mut out),
         Command::Export(options) => commands::export::run(options, &cli.global, &mut out),
+        Command::Health(options) => commands::health::run(options, &cli.global, &mut out),
         Command::Import(options) => commands::import::run(options, &cli.global, &mut out),
+        Command::Mirror(options) => commands::mirror::run(options, &cli.global, &mut out),
         Command::Plans(options) => commands::plans::run(options, &cli.global, &mut out),
         Command::Prune(options) => commands::prune::run(options, &cli.global, &mut out),
         Command::Restore(options) => commands::restore::run(options, &cli.global, &mut out),
         Command::Show(options) => commands::show::run(options, &cli.global, &mut out),
         Command::Stats(options) => commands::stats::run(options, &cli.global, &mut out),
+        Command::Streams(options) => commands::streams::run(options, &cli.global, &mut out),
         Command::Verify(options) => commands::verify::run(options, &cli.global, &mut out),
     });
     match done.and_then(|()| out.flush()) {

@@ -7,6 +7,11 @@ use std::io::{self, IsTerminal};
 /// What is assumed of a terminal that does not tell its size.
 const SIZE_DEFAULT: (usize, usize) = (80, 24);
 
+/// Whether stdin is a terminal.
+pub(crate) fn is_stdin() -> bool {
+    io::stdin().is_terminal()
+}
+
 /// Whether stdout is a terminal.
 pub(crate) fn is_stdout() -> bool {
     io::stdout().is_terminal()

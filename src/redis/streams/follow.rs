@@ -34,7 +34,7 @@ const PAGE_ENTRIES: usize = 100;
 const ROUND_PAUSE: Duration = Duration::from_millis(50);
 
 /// Where a [`StreamFollower`] begins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FollowFrom {
     /// With entries that come from now on.
@@ -44,6 +44,8 @@ pub enum FollowFrom {
     Beginning,
     /// Behind this entry of each stream.
     After(EntryId),
+    /// Behind these entries, by stream; with the oldest entry of any other stream.
+    Places(BTreeMap<String, EntryId>),
 }
 
 /// Follows streams; made by [`Streams::follow`](super::Streams::follow).
@@ -175,12 +177,13 @@ impl StreamFollower {
         for name in names {
             let last = last_id(session, &name)?;
             let known = self.positions.get(&name).copied();
-            let position = match (known, self.from) {
+            let position = match (known, &self.from) {
                 // It does not go on where it was: it is another stream.
                 (Some(known), _) if last.is_some_and(|last| last < known) => EntryId::ZERO,
                 (Some(known), _) => known,
                 (None, FollowFrom::Now) if !self.is_begun => last.unwrap_or_default(),
-                (None, FollowFrom::After(id)) if !self.is_begun => id,
+                (None, FollowFrom::After(id)) if !self.is_begun => *id,
+                (None, FollowFrom::Places(places)) => places.get(&name).copied().unwrap_or_default(),
                 (None, _) => EntryId::ZERO,
             };
             self.positions.insert(name, position);
@@ -221,7 +224,7 @@ impl StreamFollower {
             if let Some(last) = entries.last() {
                 self.positions.insert(name, last.id);
             }
-            self.ready.extend(entries.into_iter().filter(|entry| wants(&self.filter, entry)));
+            self.ready.extend(entries.into_iter().filter(|entry| wants(&self.filter, &self.profile, entry)));
         }
         Ok(())
     }

@@ -121,8 +121,9 @@ impl Streams {
     }
 
     /// The newest entries that the filter wants, the newest first: up to `count`, at most
-    /// [`READ_MAX_ENTRIES`]. An entry that holds no event is given too, whatever the filter: nobody
-    /// can say that it does not match.
+    /// [`READ_MAX_ENTRIES`]. An entry that holds no event is given too, whatever the filter, since
+    /// nobody can say that it does not match; but never from the stream of a tenant that the filter
+    /// does not want.
     ///
     /// # Errors
     /// `InvalidInput` for a wrong count or filter, `NotFound` when the stream is not there.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    filter::CompiledFilter,
+    filter::{CompiledFilter, Scope},
     redis::profile::Profile,
 };
 
@@ -49,7 +49,7 @@ pub(super) fn read(
     while let Some(begin) = from.filter(|_| found.len() < count) {
         let page = parse_all(name, session.ask(&page(name, way, &begin))?, profile)?;
         from = page.last().filter(|_| page.len() == PAGE_ENTRIES).map(|last| format!("({}", last.id));
-        found.extend(page.into_iter().filter(|entry| wants(filter, entry)));
+        found.extend(page.into_iter().filter(|entry| wants(filter, profile, entry)));
     }
     found.truncate(count);
     Ok(found)
@@ -72,7 +72,12 @@ fn page(name: &str, way: Way, begin: &str) -> Cmd {
     command
 }
 
-/// Whether a reader wants the entry. Of one that is no event nobody can say that it does not match.
-pub(super) fn wants(filter: &CompiledFilter, entry: &StreamEntry) -> bool {
-    entry.event.as_ref().map_or(true, |event| filter.matches(event))
+/// Whether a reader wants the entry. Of one that is no event nobody can say that it does not match,
+/// unless its stream is another tenant's.
+pub(super) fn wants(filter: &CompiledFilter, profile: &Profile, entry: &StreamEntry) -> bool {
+    if let Ok(event) = &entry.event {
+        return filter.matches(event);
+    }
+    let (Scope::Tenant(tenant) | Scope::Plan(tenant, _)) = &filter.scope else { return true };
+    profile.tenant_of(&entry.stream).is_none_or(|owner| owner == tenant.as_str())
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use planbus::{EventBus, EventQuery, EventStore, EventType, PlanId, Tenant, Unfinished};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{open_as_owner, show};
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
     failure::{Exit, Failure},
     interrupt,
     live::Live,
+    mirroring::Mirroring,
     output::Output,
     style::Style,
     terminal,
@@ -32,6 +33,7 @@ use crate::{
 /// Runs the command.
 pub(crate) fn run(options: &DemoOptions, global: &Global, out: &mut Output) -> Result<(), Failure> {
     // The directory first: where it is wrong, no store is made.
+    options.redis.check()?;
     let survey =
         Survey::of(&options.path, global.tenant()).map_err(|error| unusable(&options.path, &error))?;
     let stop = interrupt::flag()?;
@@ -45,6 +47,7 @@ pub(crate) fn run(options: &DemoOptions, global: &Global, out: &mut Output) -> R
     }
     let before = store.head()?;
     let bus = EventBus::builder().store(store.clone()).build()?;
+    let mirroring = Mirroring::start(&options.redis, &store)?;
     // Two writers on one terminal would spoil each other's lines.
     let is_watched =
         terminal::can_redraw() && !global.quiet && global.verbose == 0 && env::var_os("RUST_LOG").is_none();
@@ -65,9 +68,15 @@ pub(crate) fn run(options: &DemoOptions, global: &Global, out: &mut Output) -> R
         has_decisions: !store.query(decided)?.is_empty(),
     };
     match out.form(Form::Table) {
-        Form::Json => write_json(&survey, &report, &log, global, out)?,
-        Form::Tree => show::write_tree(&store, survey.plan_id(), out)?,
-        Form::Table => write_summary(&survey, &report, &log, &look, global, out)?,
+        Form::Json => write_json(&survey, &report, &log, mirroring.finish(global)?, global, out)?,
+        form => {
+            match form {
+                Form::Tree => show::write_tree(&store, survey.plan_id(), out)?,
+                _ => write_summary(&survey, &report, &log, &look, global, out)?,
+            }
+            out.flush()?;
+            mirroring.finish(global)?;
+        }
     }
     bus.close();
     store.close()?;
@@ -130,6 +139,7 @@ fn write_json(
     survey: &Survey,
     report: &Report,
     log: &Stretch,
+    mirror: Option<Value>,
     global: &Global,
     out: &mut Output,
 ) -> Result<(), Failure> {
@@ -142,6 +152,9 @@ fn write_json(
     object["events"] = json!(log.events);
     object["first_seq"] = json!(log.first);
     object["last_seq"] = json!(log.last);
+    if let Some(mirror) = mirror {
+        object["mirror"] = mirror;
+    }
     out.json(&object.to_string())
 }
 

@@ -13,7 +13,7 @@ use planbus::{
     Event, EventBus, EventQuery, EventStore, EventType, Filter, PlanId, PlanStarted, Start, Timestamp,
 };
 
-use super::{check_times, note_nothing, open};
+use super::{check_times, note_nothing, open, stream_events};
 use crate::{
     cli::{EventsOptions, Form, Global},
     describe,
@@ -26,11 +26,11 @@ use crate::{
 };
 
 /// How many events are shown on a terminal unless the user says.
-const LAST_DEFAULT: u64 = 50;
+pub(super) const LAST_DEFAULT: u64 = 50;
 /// How many events are read at once.
 const PAGE_EVENTS: usize = 1_000;
 /// How long a wait for new events lasts before Ctrl-C is looked at again.
-const WAIT: Duration = Duration::from_millis(100);
+pub(super) const WAIT: Duration = Duration::from_millis(100);
 /// The part of a terminal's columns that a plan's id takes at most: one of so many.
 const PLAN_SHARE: usize = 4;
 /// A plan that is nested deeper is indented no further.
@@ -39,6 +39,9 @@ const INDENT_MAX: usize = 24;
 /// Runs the command.
 pub(crate) fn run(options: &EventsOptions, global: &Global, out: &mut Output) -> Result<(), Failure> {
     check_times(options.since, options.until)?;
+    if let Some(endpoint) = options.redis.endpoint()? {
+        return stream_events::run(options, endpoint, global, out);
+    }
     let store = open(global)?;
     let stop = options.follow.then(interrupt::flag).transpose()?;
     // What is committed from here on belongs to the tail.
@@ -131,19 +134,7 @@ fn follow(
     printer: &mut Printer,
     out: &mut Output,
 ) -> Result<(), Failure> {
-    let mut filter = Filter::all().tenant(global.tenant());
-    if !options.types.is_empty() {
-        filter = filter.types(options.types.iter().cloned());
-    }
-    if let Some(plan) = &options.plan {
-        filter = filter.plan(plan);
-    }
-    if let Some(source) = &options.source {
-        filter = filter.source(source);
-    }
-    if let Some(correlation) = &options.correlation {
-        filter = filter.correlation_id(correlation);
-    }
+    let filter = filter(options, global);
     let bus = EventBus::builder().store(store).build()?;
     let mut tail = bus.tail(filter, start)?;
     out.flush()?;
@@ -168,8 +159,26 @@ fn follow(
     Ok(())
 }
 
+/// What of the options is told by an event's envelope.
+pub(super) fn filter(options: &EventsOptions, global: &Global) -> Filter {
+    let mut filter = Filter::all().tenant(global.tenant());
+    if !options.types.is_empty() {
+        filter = filter.types(options.types.iter().cloned());
+    }
+    if let Some(plan) = &options.plan {
+        filter = filter.plan(plan);
+    }
+    if let Some(source) = &options.source {
+        filter = filter.source(source);
+    }
+    if let Some(correlation) = &options.correlation {
+        filter = filter.correlation_id(correlation);
+    }
+    filter
+}
+
 /// What a filter of the bus does not look at.
-fn is_wanted(options: &EventsOptions, event: &Event) -> Result<bool, Failure> {
+pub(super) fn is_wanted(options: &EventsOptions, event: &Event) -> Result<bool, Failure> {
     let is_recent = options.since.is_none_or(|since| event.timestamp() >= since);
     let Some(text) = options.grep.as_deref() else { return Ok(is_recent) };
     let has_text = event.payload_json()?.contains(text)

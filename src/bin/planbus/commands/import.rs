@@ -25,8 +25,10 @@ use crate::{
     cli::{Form, Global},
     failure::{Exit, Failure},
     interrupt,
+    mirroring::Mirroring,
     output::Output,
     progress::{Progress, rate},
+    redis::RedisBeside,
     style::Style,
     table::{Cell, Column, Table, cell},
     text::escape,
@@ -60,6 +62,9 @@ pub(crate) struct ImportOptions {
     /// as fast (10x, 0.5x)
     #[arg(long, value_name = "SPEED", default_value = "max")]
     speed: Speed,
+
+    #[command(flatten)]
+    redis: RedisBeside,
 }
 
 /// Runs the command.
@@ -67,9 +72,11 @@ pub(crate) fn run(options: &ImportOptions, global: &Global, out: &mut Output) ->
     let form = out.form_without_tree("import")?;
     // The files first: where one is missing, nothing is imported and no store is made.
     let inputs = options.files.iter().map(|file| Input::find(file)).collect::<Result<Vec<_>, _>>()?;
+    options.redis.check()?;
     let total: Option<u64> = inputs.iter().map(|input| input.bytes).sum();
     let stop = interrupt::flag()?;
     let store = open_as_owner(EventStore::options(), global)?;
+    let mirroring = Mirroring::start(&options.redis, &store)?;
     let mut import = Import {
         bus: EventBus::builder().store(store.clone()).build()?,
         files: inputs.iter().map(|input| FileCount::of(input.name.clone())).collect(),
@@ -87,8 +94,18 @@ pub(crate) fn run(options: &ImportOptions, global: &Global, out: &mut Output) ->
     let (elapsed, census, files) = (import.progress.elapsed(), &import.census, &import.files);
     import.progress.clear();
     match form {
-        Form::Json => out.json(&to_json(census, files, elapsed).to_string())?,
-        Form::Table | Form::Tree => write_summary(census, files, elapsed, global, out)?,
+        Form::Json => {
+            let mut object = to_json(census, files, elapsed);
+            if let Some(mirror) = mirroring.finish(global)? {
+                object["mirror"] = mirror;
+            }
+            out.json(&object.to_string())?;
+        }
+        Form::Table | Form::Tree => {
+            write_summary(census, files, elapsed, global, out)?;
+            out.flush()?;
+            mirroring.finish(global)?;
+        }
     }
     import.bus.close();
     done.and(store.close().map_err(Failure::from))

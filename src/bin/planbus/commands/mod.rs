@@ -4,12 +4,16 @@ pub(crate) mod backup;
 pub(crate) mod demo;
 pub(crate) mod events;
 pub(crate) mod export;
+pub(crate) mod health;
 pub(crate) mod import;
+pub(crate) mod mirror;
 pub(crate) mod plans;
 pub(crate) mod prune;
 pub(crate) mod restore;
 pub(crate) mod show;
 pub(crate) mod stats;
+mod stream_events;
+pub(crate) mod streams;
 pub(crate) mod verify;
 
 use std::io::{self, Write};

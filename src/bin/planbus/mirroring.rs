@@ -1,0 +1,102 @@
+//! A mirror beside a command that publishes: started with it, brought to its end with it.
+//!
+//! Never fails the command: what Redis lacks is told, and the next mirror brings it.
+
+use std::{
+    io::{self, Write},
+    time::{Duration, Instant},
+};
+
+use planbus::{
+    ErrorKind, EventStore,
+    redis::{MirrorState, MirrorStatus, RedisMirror},
+};
+use serde_json::{Value, json};
+
+use crate::{agent_runtime::units::counted, cli::Global, failure::Failure, redis::RedisBeside, text::escape};
+
+/// How long Redis may take for what is left when the command is done.
+const FLUSH_MAX: Duration = Duration::from_secs(10);
+/// How long a Redis may be away by then: whoever works without one does not wait for it.
+const AWAY_MAX: Duration = Duration::from_secs(2);
+/// How long one wait lasts before it is looked whether Redis is there at all.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A mirror that may be there or not.
+pub(crate) struct Mirroring(Option<(RedisMirror, String)>);
+
+impl Mirroring {
+    /// Starts a mirror where one was asked for; Redis need not be there.
+    pub(crate) fn start(options: &RedisBeside, store: &EventStore) -> Result<Self, Failure> {
+        let Some(endpoint) = options.endpoint()? else { return Ok(Self(None)) };
+        let place = endpoint.to_string();
+        let mirror = RedisMirror::builder(store, endpoint).profile(options.profile()?).start()?;
+        Ok(Self(Some((mirror, place))))
+    }
+
+    /// Waits until Redis has everything, but not for ever, and ends the mirror. Says how it stands,
+    /// for whoever reads the result as JSON.
+    pub(crate) fn finish(self, global: &Global) -> Result<Option<Value>, Failure> {
+        let Some((mirror, place)) = self.0 else { return Ok(None) };
+        let flushed = flush(&mirror);
+        let status = mirror.status();
+        mirror.stop()?;
+        if !global.quiet {
+            let told = match &flushed {
+                Ok(()) => done(&status, &place),
+                Err(error) => left(&status, &place, &Failure::from(error.clone())),
+            };
+            // A note alone: where nobody can read it, the command is done all the same.
+            let _ = writeln!(io::stderr(), "planbus: {}", escape(&told));
+        }
+        Ok(Some(to_json(&status)))
+    }
+}
+
+fn flush(mirror: &RedisMirror) -> planbus::Result<()> {
+    let begun = Instant::now();
+    loop {
+        let flushed = mirror.flush(LOOK);
+        let most = match mirror.status().state {
+            MirrorState::CatchingUp | MirrorState::Live => FLUSH_MAX,
+            _ => AWAY_MAX,
+        };
+        match flushed {
+            Err(error) if error.kind() == ErrorKind::Unavailable && begun.elapsed() < most => {}
+            flushed => return flushed,
+        }
+    }
+}
+
+fn done(status: &MirrorStatus, place: &str) -> String {
+    let mut told = format!("mirrored to {place}: {} appended", counted(status.appended, "event"));
+    let skipped: u64 = status.skipped.iter().map(|skipped| skipped.events).sum();
+    if skipped > 0 {
+        told.push_str(&format!(", {} that the profile {} cannot say left out", skipped, status.name));
+    }
+    told
+}
+
+fn left(status: &MirrorStatus, place: &str, why: &Failure) -> String {
+    let why = match why {
+        Failure::Told { message, .. } => message.as_str(),
+        Failure::ClosedPipe => "",
+    };
+    format!(
+        "{place} lacks {} ({why}); the log has them, and `planbus mirror --once` brings them there",
+        counted(status.lag_events, "event"),
+    )
+}
+
+/// How a mirror stands, as JSON.
+pub(crate) fn to_json(status: &MirrorStatus) -> Value {
+    let troubled = status.troubled.iter().map(
+        |stream| json!({"stream": stream.stream, "state": stream.state, "error": stream.error.to_string()}),
+    );
+    json!({
+        "mirror": status.name, "state": status.state, "seq": status.seq, "head": status.head,
+        "lag_events": status.lag_events, "lag_ms": status.lag.as_millis() as u64, "appended": status.appended,
+        "streams": status.streams, "skipped": status.skipped, "troubled": troubled.collect::<Value>(),
+        "error": status.last_error.as_ref().map(ToString::to_string),
+    })
+}
