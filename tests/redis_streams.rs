@@ -260,3 +260,37 @@ fn health_tells_the_server_and_what_it_holds_of_the_profile() {
     assert_eq!((health.streams, health.dead_letters, health.profile.as_str()), (1, 1, "native"));
     assert!(json!(health)["status"].is_string());
 }
+
+#[test]
+fn a_profile_with_a_registry_is_listed_by_it_and_a_deleted_stream_leaves_it() {
+    let Some(server) = RedisServer::start() else { return };
+    let dir = Dir::new();
+    let store = EventStore::open(dir.db()).expect("opens");
+    store.save(&Event::new("plan", PlanStarted::new("goal"))).expect("commits");
+    store.save(&event("plan", 1)).expect("commits");
+    let profile = Profile::named("attune-registry").expect("a profile");
+    let mirror = RedisMirror::builder(&store, endpoint(&server)).profile(profile.clone()).start();
+    let mirror = mirror.expect("starts");
+    mirror.flush(FLUSH).expect("Redis equals the log");
+    mirror.stop().expect("stops");
+    server.command(&["XADD", "stream:unregistered", "*", "a", "1"]);
+    server.command(&["SADD", "stream_registry", "stream:gone"]);
+    let streams = Streams::new(endpoint(&server), profile);
+    let list = streams.list().expect("lists").streams;
+    assert_eq!(list, ["stream:PlanStarted", "stream:ToolCalled"]);
+    streams.delete("stream:PlanStarted").expect("deletes");
+    assert_eq!(streams.list().expect("lists").streams, ["stream:ToolCalled"]);
+    assert_eq!(server.command(&["SISMEMBER", "stream_registry", "stream:PlanStarted"]), "0");
+}
+
+#[test]
+fn the_dead_letters_of_a_profile_without_braces_are_no_streams_of_it() {
+    let Some(server) = RedisServer::start() else { return };
+    for key in ["events:workflow.started", "events:workflow.started:dlq", "events:alone:dlq", "events:"] {
+        server.command(&["XADD", key, "*", "a", "1"]);
+    }
+    let list = Streams::new(endpoint(&server), Profile::named("per-type").expect("a profile")).list();
+    let list = list.expect("lists");
+    assert_eq!(list.streams, ["events:workflow.started"]);
+    assert_eq!(list.dead_letters, ["events:workflow.started:dlq"]);
+}
