@@ -33,13 +33,13 @@ pub(crate) struct EntryPrinter {
 impl EntryPrinter {
     pub(crate) fn new(form: Form) -> Self {
         let heads = [
-            ("ENTRY", Column::Right),
+            ("SEQ", Column::Right),
             ("TIME (UTC)", Column::Right),
             ("TYPE", Column::Left),
             ("PLAN", Column::End(PLAN_SHARE)),
             ("WHAT", Column::Left),
         ];
-        let table = Table::new(&heads).at_least(&[15, 18, 16, 0, 0]);
+        let table = Table::new(&heads).at_least(&[6, 18, 16, 0, 0]);
         let year = Timestamp::now().to_string().get(..4).unwrap_or_default().to_owned();
         Self { form, table, is_begun: false, printed: 0, year }
     }
@@ -65,21 +65,20 @@ impl EntryPrinter {
     }
 
     fn row(&self, entry: &StreamEntry) -> Vec<Cell> {
-        let id = (Style::Faint, entry.id.to_string());
         match &entry.event {
             Ok(event) => vec![
-                id,
+                (Style::Faint, event.seq().map(|seq| seq.to_string()).unwrap_or_default()),
                 (Style::Faint, self.short_time(Some(event.timestamp()))),
                 (style(event), event.event_type().to_string()),
                 cell(event.plan_id().to_string()),
                 cell(describe::event(event)),
             ],
             Err(error) => vec![
-                id,
+                cell(""),
                 (Style::Faint, self.short_time(entry.id.time())),
                 (Style::Bad, "no event".to_owned()),
                 cell(""),
-                cell(format!("{error}: {}", raw(entry))),
+                cell(format!("{}  {error}", raw(entry))),
             ],
         }
     }

@@ -13,6 +13,7 @@ mod failure;
 mod fields;
 mod interrupt;
 mod live;
+mod mirror_watch;
 mod mirroring;
 mod output;
 mod plan_view;

@@ -22,16 +22,16 @@ const FACT_COLUMNS: usize = 9;
 /// What stands for a figure that the server does not know.
 const UNKNOWN: &str = "?";
 
-/// Writes a line a stream, the names below `head`.
+/// Writes a line a stream, the names below `head`: with the lag of the group that is farthest behind,
+/// and up to where it was mirrored. A stream without groups has no lag.
 pub(crate) fn write_list(infos: &[StreamInfo], head: &'static str, out: &mut Output) -> Result<(), Failure> {
     let heads = [
         ("ENTRIES", Column::Right),
         ("SIZE", Column::Right),
         ("NEWEST", Column::Right),
-        ("GROUPS", Column::Right),
         ("LAG", Column::Right),
         ("PENDING", Column::Right),
-        ("MIRRORED", Column::Right),
+        ("TO SEQ", Column::Right),
         (head, Column::Left),
     ];
     let row = |info: &StreamInfo| -> Vec<Cell> {
@@ -42,10 +42,9 @@ pub(crate) fn write_list(infos: &[StreamInfo], head: &'static str, out: &mut Out
             cell(number(info.length)),
             cell(info.bytes.map_or_else(|| UNKNOWN.to_owned(), bytes)),
             (Style::Faint, info.last_id.map(ago).unwrap_or_default()),
-            cell(number(info.groups.len() as u64)),
             lag.map_or_else(|| cell(""), lag_cell),
-            pending_cell(pending),
-            (Style::Faint, mirrored.map(|seq| format!("to {seq}")).unwrap_or_default()),
+            if info.groups.is_empty() { cell("") } else { pending_cell(pending) },
+            (Style::Faint, mirrored.map(|seq| seq.to_string()).unwrap_or_default()),
             cell(&info.name),
         ]
     };

@@ -13,6 +13,9 @@ use crate::{
     redis::{reply, trim::MIRROR_GROUP_PREFIX},
 };
 
+/// The most entries that are read to count them, for a server that cannot tell how many there are.
+const UNREAD_MAX_ENTRIES: usize = 100;
+
 /// How a stream stands.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
@@ -50,8 +53,8 @@ pub struct GroupInfo {
     pub consumers: u64,
     /// How many entries were delivered and not acked.
     pub pending: u64,
-    /// How many entries it has not read; `None` where the server cannot tell, as before Redis 7.0 and
-    /// after a deletion in the middle.
+    /// How many entries it has not read. Some servers cannot tell, as before Redis 7.0 and after a
+    /// deletion in the middle: then up to 100 are counted, and `None` stands for more.
     pub lag: Option<u64>,
     /// The oldest entry that was delivered and not acked.
     pub oldest_pending_id: Option<EntryId>,
@@ -127,12 +130,15 @@ impl StreamInfo {
         }
         let pending = number(facts.remove("pending"))?.unwrap_or_default();
         let oldest = (pending > 0).then(|| session.ask(&oldest_pending(&self.name, &name))).transpose()?;
-        let has_read_all = last_delivered_id >= self.last_generated_id;
+        let lag = match number(facts.remove("lag"))? {
+            None => count_unread(session, &self.name, last_delivered_id)?,
+            lag => lag,
+        };
         self.groups.push(GroupInfo {
             name: String::from_utf8_lossy(&name).into_owned(),
             consumers: number(facts.remove("consumers"))?.unwrap_or_default(),
             pending,
-            lag: if has_read_all { Some(0) } else { number(facts.remove("lag"))? },
+            lag,
             oldest_pending_id: first_part(oldest.map(first_of).transpose()?.flatten())?,
             last_delivered_id,
         });
@@ -148,6 +154,15 @@ impl StreamInfo {
         };
         self.groups.iter().filter_map(needs).min_by_key(|hold| hold.from_id)
     }
+}
+
+/// How many entries are behind this one, as far as it is worth reading them.
+fn count_unread(session: &mut Session, stream: &str, read: EntryId) -> Result<Option<u64>> {
+    let Some(next) = read.next() else { return Ok(Some(0)) };
+    let mut command = ::redis::cmd("XRANGE");
+    command.arg(stream).arg(next.to_string()).arg("+").arg("COUNT").arg(UNREAD_MAX_ENTRIES + 1);
+    let unread = reply::list(session.ask(&command)?)?.len();
+    Ok((unread <= UNREAD_MAX_ENTRIES).then_some(unread as u64))
 }
 
 fn oldest_pending(stream: &str, group: &[u8]) -> Cmd {

@@ -3,43 +3,25 @@
 //! Never creates a store. Says on stderr what its mirrors do, and leaves Redis as it is when it ends:
 //! the next mirror goes on where the streams stand.
 
-use std::{
-    env,
-    io::{self, Write},
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-    time::{Duration, Instant},
-};
-
 use clap::{Args, ValueEnum};
 use planbus::{
-    ErrorKind, EventStore,
+    EventStore,
     redis::{MirrorState, MirrorStatus, OnInexpressible, Profile, RedisEndpoint, RedisMirror},
 };
 
 use super::{open, open_as_owner};
 use crate::{
-    agent_runtime::units::{counted, duration, number},
+    agent_runtime::units::number,
     cli::{Form, Global},
     failure::{Exit, Failure},
     interrupt,
-    live::pane::Pane,
+    mirror_watch::Watch,
     mirroring::to_json,
     output::Output,
-    progress::rate,
     redis::{RedisOptions, failed, profile},
     style::Style,
     table::{Cell, Column, Table, cell},
-    terminal,
-    text::{cut, escape},
 };
-
-/// How often the mirrors are looked at.
-const LOOK: Duration = Duration::from_millis(100);
-/// How long `--once` waits for a Redis that went away.
-const AWAY_MAX: Duration = Duration::from_secs(10);
-/// How long a look at the end may take, once a mirror has said that it is there.
-const LAST_LOOK: Duration = Duration::from_secs(30);
 
 /// The options of `mirror`.
 #[derive(Args, Debug)]
@@ -133,186 +115,6 @@ fn start(
         Rule::Stop => OnInexpressible::Stop,
     };
     Ok(RedisMirror::builder(store, endpoint).profile(profile).on_inexpressible(rule).start()?)
-}
-
-/// What a person is told while mirrors run.
-struct Watch {
-    /// `None` where no lines can be redrawn.
-    pane: Option<Pane>,
-    is_quiet: bool,
-    place: String,
-    begun: Instant,
-    /// What was told last of each mirror.
-    told: Vec<Option<MirrorState>>,
-    has_warned: bool,
-    away_since: Option<Instant>,
-}
-
-impl Watch {
-    fn new(endpoint: &RedisEndpoint, mirrors: usize, global: &Global) -> Self {
-        // Two writers on one terminal would spoil each other's lines.
-        let is_watched = terminal::can_redraw()
-            && !global.quiet
-            && global.verbose == 0
-            && env::var_os("RUST_LOG").is_none();
-        Self {
-            pane: is_watched.then(Pane::default),
-            is_quiet: global.quiet,
-            place: endpoint.to_string(),
-            begun: Instant::now(),
-            told: vec![None; mirrors],
-            has_warned: false,
-            away_since: None,
-        }
-    }
-
-    /// Looks at the mirrors until it is time to end.
-    fn run(&mut self, mirrors: &[RedisMirror], once: bool, stop: &AtomicBool) -> Result<(), Failure> {
-        loop {
-            if stop.load(Ordering::Relaxed) {
-                return if once { Err(interrupted()) } else { Ok(()) };
-            }
-            let all: Vec<MirrorStatus> = mirrors.iter().map(RedisMirror::status).collect();
-            self.tell(&all);
-            if once && self.is_done(&all, mirrors)? {
-                return Ok(());
-            }
-            thread::sleep(LOOK);
-        }
-    }
-
-    /// Whether every mirror has brought everything; an error where one cannot.
-    fn is_done(&mut self, all: &[MirrorStatus], mirrors: &[RedisMirror]) -> Result<bool, Failure> {
-        let stuck =
-            |status: &&MirrorStatus| matches!(status.state, MirrorState::Blocked | MirrorState::Forked);
-        if let Some(status) = all.iter().find(stuck) {
-            return Err(stuck_failure(status));
-        }
-        if !all.iter().any(|status| status.state == MirrorState::Retrying) {
-            self.away_since = None;
-        } else if self.away_since.get_or_insert_with(Instant::now).elapsed() >= AWAY_MAX {
-            let told = format!("redis: {} cannot be reached, or refuses for now", self.place);
-            let failure = Failure::new(Exit::Unavailable, told);
-            return Err(failure.hint("the log keeps what is missing: run it again"));
-        }
-        if !all.iter().all(|status| status.state == MirrorState::Live && status.lag_events == 0) {
-            return Ok(false);
-        }
-        for mirror in mirrors {
-            match mirror.flush(LAST_LOOK) {
-                Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::Unavailable => return Ok(false),
-                Err(_) => return Err(stuck_failure(&mirror.status())),
-            }
-        }
-        Ok(true)
-    }
-
-    fn tell(&mut self, all: &[MirrorStatus]) {
-        if self.is_quiet {
-            return;
-        }
-        let warnings = all.iter().find_map(|status| status.server.as_ref()).map(|server| &server.warnings);
-        if let Some(warnings) = warnings.filter(|_| !self.has_warned) {
-            self.has_warned = true;
-            for warning in warnings {
-                self.line(&format!("warning: {warning}"));
-            }
-        }
-        let elapsed = self.begun.elapsed();
-        for (at, status) in all.iter().enumerate() {
-            if self.told[at] != Some(status.state) {
-                self.told[at] = Some(status.state);
-                self.line(&change(status, &self.place));
-            }
-        }
-        if let Some(pane) = &mut self.pane {
-            let columns = terminal::stderr_size().0.saturating_sub(1);
-            let lines: Vec<String> =
-                all.iter().map(|status| cut(&escape(&line(status, elapsed)), columns).into_owned()).collect();
-            // A terminal that is gone needs no picture.
-            let _ = pane.draw(&lines.join("\n"), &mut io::stderr());
-        }
-    }
-
-    /// Writes a line that stays.
-    fn line(&mut self, text: &str) {
-        self.clear();
-        // Where nobody can read it, nobody is told.
-        let _ = writeln!(io::stderr(), "planbus: {}", escape(text));
-    }
-
-    fn clear(&mut self) {
-        if let Some(pane) = &mut self.pane {
-            let _ = pane.clear(&mut io::stderr());
-        }
-    }
-}
-
-fn interrupted() -> Failure {
-    Failure::new(
-        Exit::Interrupted,
-        "interrupted: what is missing in Redis is in the log; run it again to go on",
-    )
-}
-
-/// Why a mirror goes no further, and what to do.
-fn stuck_failure(status: &MirrorStatus) -> Failure {
-    let (why, stream) = match status.troubled.first() {
-        Some(trouble) => (Some(&trouble.error), Some(trouble.stream.as_str())),
-        None => (status.last_error.as_ref(), None),
-    };
-    let doing = format!("mirror {}: {}", status.name, status.state);
-    let failure = match why {
-        Some(error) => Failure::of(Exit::Failed, &doing, error),
-        None => Failure::new(Exit::Failed, doing),
-    };
-    match stream {
-        Some(stream) => failure.hint(&format!("`planbus streams rebuild {stream}` empties it for the log")),
-        None => failure,
-    }
-}
-
-/// What a mirror does now, for a line that stays.
-fn change(status: &MirrorStatus, place: &str) -> String {
-    let name = &status.name;
-    let behind = counted(status.lag_events, "event");
-    match (status.state, &status.last_error) {
-        (MirrorState::CatchingUp, _) if status.lag_events == 0 => {
-            format!("{name}: comparing {place} with the log")
-        }
-        (MirrorState::CatchingUp, _) => format!("{name}: catching up with the log, {behind} to go"),
-        (MirrorState::Live, _) => format!("{name}: {place} has the log up to seq {}", status.seq),
-        (MirrorState::Retrying, Some(error)) => {
-            format!("{name}: {} behind; {}; trying again", behind, reason(error))
-        }
-        (_, Some(_)) => match stuck_failure(status) {
-            Failure::Told { message, .. } => message,
-            Failure::ClosedPipe => status.state.to_string(),
-        },
-        (state, None) => format!("{name}: {state}, {behind} behind"),
-    }
-}
-
-fn reason(error: &planbus::Error) -> String {
-    match Failure::from(error.clone()) {
-        Failure::Told { message, .. } => message,
-        Failure::ClosedPipe => String::new(),
-    }
-}
-
-/// How a mirror stands, for a line that is drawn again.
-fn line(status: &MirrorStatus, elapsed: Duration) -> String {
-    let mut line = format!("{}  {}  seq {}", status.name, status.state, number(status.seq));
-    if status.lag_events > 0 {
-        line.push_str(&format!("  {} behind, {}", counted(status.lag_events, "event"), duration(status.lag)));
-    }
-    line.push_str(&format!(
-        "  {} appended, {}/s",
-        number(status.appended),
-        number(rate(status.appended, elapsed))
-    ));
-    line
 }
 
 fn write_summary(ends: &[MirrorStatus], out: &mut Output) -> Result<(), Failure> {
