@@ -9,7 +9,13 @@ mod store_support;
 
 use std::time::Duration;
 
-use history_support::{cell::Cell, check::Violations, fault::Fault, publisher, random::Random};
+use history_support::{
+    cell::Cell,
+    check::Violations,
+    fault::Fault,
+    publisher::{self, NAIVE},
+    random::Random,
+};
 use redis_support::ServerKind;
 
 /// How many histories are run, and from which seed on.
@@ -27,9 +33,9 @@ fn child_publishes_and_mirrors() {
 }
 
 /// Runs a history; what was wrong after each of its faults, together.
-fn history(seed: u64, is_naive: bool) -> Option<Violations> {
+fn history(seed: u64, mirror: &'static str) -> Option<Violations> {
     let kind = kind_of(seed);
-    let mut cell = Cell::start("child_publishes_and_mirrors", kind, is_naive)?;
+    let mut cell = Cell::start("child_publishes_and_mirrors", kind, mirror)?;
     let (mut random, mut violations) = (Random::new(seed), Violations::default());
     for fault in Fault::of_history(seed, FAULTS) {
         let is_idle = random.chance();
@@ -43,11 +49,11 @@ fn history(seed: u64, is_naive: bool) -> Option<Violations> {
             cell.publisher.publish(random.below(100));
         }
         cell.publisher.wait_published();
-        println!("seed {seed}: {fault:?}, idle: {is_idle}");
+        println!("seed {seed}, {mirror}: {fault:?}, idle: {is_idle}");
         let found = drained(&mut cell, random.chance());
         assert!(
-            is_naive || found.are_none(),
-            "seed {seed} on {kind:?}: after {fault:?} (idle: {is_idle}): {found}; the mirror: {:?}",
+            cell.is_naive() || found.are_none(),
+            "seed {seed}, {mirror} on {kind:?}: after {fault:?} (idle: {is_idle}): {found}; the mirror: {:?}",
             cell.publisher.flush(DRAIN),
         );
         violations += found;
@@ -76,6 +82,11 @@ fn drained(cell: &mut Cell, by_itself: bool) -> Violations {
     cell.violations()
 }
 
+/// One stream a tenant, or many sparse ones.
+fn profile_of(seed: u64) -> &'static str {
+    if seed.is_multiple_of(2) { "native" } else { "per-type" }
+}
+
 /// Most histories run on Redis 7, some on what else is there.
 fn kind_of(seed: u64) -> ServerKind {
     let kind = match seed % 5 {
@@ -95,7 +106,7 @@ fn p7_redis_equals_the_log_after_every_fault_of_every_history() {
     let first = number(FIRST_SEED, 0);
     let mut faults = 0;
     for seed in first..first + number(SEEDS, 5) {
-        let Some(violations) = history(seed, false) else { return };
+        let Some(violations) = history(seed, profile_of(seed)) else { return };
         assert!(violations.are_none(), "seed {seed}: {violations}");
         faults += FAULTS;
         println!("seed {seed}: {FAULTS} faults, {violations}");
@@ -107,7 +118,7 @@ fn p7_redis_equals_the_log_after_every_fault_of_every_history() {
 fn p7_the_same_histories_find_a_naive_mirror_out() {
     let mut sum = Violations::default();
     for seed in 0..2 {
-        let Some(violations) = history(seed, true) else { return };
+        let Some(violations) = history(seed, NAIVE) else { return };
         sum += violations;
     }
     println!("a cursor and XADD *: {sum}");

@@ -66,6 +66,23 @@ pub(crate) fn info_part<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
 }
 
+/// The fields of an entry.
+pub(crate) type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// An entry of a stream: its id and its fields.
+pub(crate) fn entry(value: Value) -> Result<(String, Fields)> {
+    let mut parts = list(value)?.into_iter();
+    let id = text(parts.next().unwrap_or_default())?;
+    let fields = pairs(parts.next().unwrap_or_default())?;
+    let fields = fields.into_iter().map(|(name, value)| Ok((name, bytes(value)?)));
+    Ok((id, fields.collect::<Result<_>>()?))
+}
+
+/// The entries of a stream, in the order of the answer.
+pub(crate) fn entries(value: Value) -> Result<Vec<(String, Fields)>> {
+    list(value)?.into_iter().map(entry).collect()
+}
+
 /// An answer that is none of the ones to this command.
 pub(crate) fn unexpected(expected: &str) -> Error {
     Error::new(ErrorKind::Storage, format!("redis: the server's answer is not {expected}"))

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::{
     check::{self, Violations},
-    publisher::Publisher,
+    publisher::{NAIVE, Publisher},
+    random::Random,
 };
 use crate::{
     redis_support::{Fsync, Persistence, Proxy, RedisServer, ServerKind},
@@ -14,7 +15,7 @@ use crate::{
 /// What a history runs in.
 pub(crate) struct Cell {
     role: &'static str,
-    is_naive: bool,
+    mirror: &'static str,
     pub(crate) kind: ServerKind,
     pub(crate) server: RedisServer,
     pub(crate) proxy: Proxy,
@@ -25,17 +26,17 @@ pub(crate) struct Cell {
 }
 
 impl Cell {
-    /// A cell whose process runs the test `role`; `None` where the test is to return.
-    pub(crate) fn start(role: &'static str, kind: ServerKind, is_naive: bool) -> Option<Self> {
+    /// A cell whose process runs the test `role` with a mirror of a profile; `None` where the test is to return.
+    pub(crate) fn start(role: &'static str, kind: ServerKind, mirror: &'static str) -> Option<Self> {
         let server = server(kind, None)?;
         let proxy = Proxy::before(server.port());
         let dir = memory_dir();
-        let publisher = Publisher::start(role, &dir.path().join("planbus.db"), &proxy.url(), is_naive);
-        Some(Self { role, is_naive, kind, server, proxy, publisher, is_promoted: false, dir })
+        let publisher = Publisher::start(role, &dir.path().join("planbus.db"), &proxy.url(), mirror);
+        Some(Self { role, mirror, kind, server, proxy, publisher, is_promoted: false, dir })
     }
 
     pub(crate) fn is_naive(&self) -> bool {
-        self.is_naive
+        self.mirror == NAIVE
     }
 
     /// The store.
@@ -62,7 +63,7 @@ impl Cell {
 
     /// A process more, on another store, into the same server.
     pub(crate) fn another_publisher(&self, db: &std::path::Path) -> Publisher {
-        Publisher::start(self.role, db, &self.proxy.url(), self.is_naive)
+        Publisher::start(self.role, db, &self.proxy.url(), self.mirror)
     }
 
     /// Kills the server, does something to its files, and starts it again.
@@ -80,9 +81,19 @@ impl Cell {
         server(self.kind, Some(port))
     }
 
-    /// What the stream lacks, or has too much.
+    /// One of the streams that are there, or will be.
+    pub(crate) fn stream(&self, random: &mut Random) -> String {
+        let streams = check::streams(&self.server);
+        match streams.len() {
+            0 if self.mirror == "per-type" => "events:workflow.progressed".to_owned(),
+            0 => "planbus:{default}:events".to_owned(),
+            several => streams[random.below(several)].clone(),
+        }
+    }
+
+    /// What the streams lack, or have too much.
     pub(crate) fn violations(&self) -> Violations {
-        check::compare(&self.db(), &self.server).0
+        check::compare(&self.db(), &self.server)
     }
 }
 

@@ -5,16 +5,14 @@
 use std::{collections::HashMap, fmt, path::Path};
 
 use planbus::EventStore;
+use serde_json::Value;
 
-use crate::redis_support::RedisServer;
+use crate::redis_support::{RedisServer, Reply};
 
-/// The stream of the histories.
-pub(crate) const STREAM: &str = "planbus:{default}:events";
-
-/// What is wrong with a stream, in numbers.
+/// What is wrong with the streams, in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Violations {
-    /// Events of the log that the stream lacks.
+    /// Events of the log that no stream has.
     pub(crate) lost: usize,
     /// Entries beyond the first of an event.
     pub(crate) doubled: usize,
@@ -46,29 +44,59 @@ impl fmt::Display for Violations {
     }
 }
 
-/// Compares a store's log with what stands of it in the stream; also how many events the log has.
-pub(crate) fn compare(db: &Path, server: &RedisServer) -> (Violations, usize) {
-    let store = EventStore::open_read_only(db).expect("opens");
-    let log = store.read_after(0, usize::MAX).expect("reads");
-    let mut seen = HashMap::new();
-    let (mut violations, mut highest) = (Violations::default(), 0);
-    for (_, fields) in server.entries(STREAM) {
+/// What planbus wrote of itself into an entry.
+struct Mark {
+    store: String,
+    seq: u64,
+    event_id: String,
+}
+
+impl Mark {
+    /// The mark of an entry in the fields of `native`, or in the one of `per-type`; none in a foreign one.
+    fn of(fields: &[(String, String)]) -> Option<Self> {
         let field =
             |name: &str| fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.clone());
-        // Entries of others are none of ours.
-        if field("store").as_deref() != Some(store.store_id()) {
-            continue;
+        if let Some(data) = field("data") {
+            let data: Value = serde_json::from_str(&data).expect("an entry of ours is JSON");
+            let mark = &data["metadata"]["planbus"];
+            let text = |value: &Value| value.as_str().map(str::to_owned);
+            let event_id = text(&mark["event_id"])?;
+            return Some(Self { store: text(&mark["store"])?, seq: mark["seq"].as_u64()?, event_id });
         }
-        let seq: u64 = field("seq").and_then(|seq| seq.parse().ok()).expect("an entry of ours has its seq");
-        let times = seen.entry(field("event_id").expect("an entry of ours has its id")).or_insert(0);
-        *times += 1;
-        violations.doubled += usize::from(*times > 1);
-        violations.disordered += usize::from(seq < highest);
-        highest = highest.max(seq);
+        Some(Self { store: field("store")?, seq: field("seq")?.parse().ok()?, event_id: field("event_id")? })
+    }
+}
+
+/// The streams of a server.
+pub(crate) fn streams(server: &RedisServer) -> Vec<String> {
+    let mut keys: Vec<String> = server.call(&["KEYS", "*"]).items().iter().map(Reply::to_string).collect();
+    keys.retain(|key| server.command(&["TYPE", key]) == "stream");
+    keys.sort();
+    keys
+}
+
+/// Compares a store's log with what stands of it in all streams.
+pub(crate) fn compare(db: &Path, server: &RedisServer) -> Violations {
+    let store = EventStore::open_read_only(db).expect("opens");
+    let log = store.read_after(0, usize::MAX).expect("reads");
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut violations = Violations::default();
+    for stream in streams(server) {
+        let mut highest = 0;
+        for (_, fields) in server.entries(&stream) {
+            let Some(mark) = Mark::of(&fields).filter(|mark| mark.store == store.store_id()) else {
+                continue;
+            };
+            let times = seen.entry(mark.event_id).or_default();
+            *times += 1;
+            violations.doubled += usize::from(*times > 1);
+            violations.disordered += usize::from(mark.seq < highest);
+            highest = highest.max(mark.seq);
+        }
     }
     for event in &log {
         violations.lost += usize::from(seen.remove(&event.event_id().to_string()).is_none());
     }
     violations.unknown = seen.len();
-    (violations, log.len())
+    violations
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use planbus::EventStore;
 
-use super::{cell::Cell, check::STREAM, random::Random};
+use super::{cell::Cell, publisher::RARE, random::Random};
 use crate::redis_support::{self as support, Proxy, SERVER_LIMIT, wait_for};
 
 /// What is broken.
@@ -69,7 +69,7 @@ impl Fault {
 
     /// Breaks it, beside whatever the cell is doing, and mends what does not mend by itself.
     pub(crate) fn strike(self, cell: &mut Cell, random: &mut Random) {
-        let foreign = ["XADD", STREAM, "*", "by", "somebody else"];
+        let stream = cell.stream(random);
         match self {
             Self::KillPublisher => cell.restart_publisher(),
             Self::ClientKill => drop(cell.server.command(&["CLIENT", "KILL", "TYPE", "normal"])),
@@ -81,31 +81,31 @@ impl Fault {
             Self::RestartWithAof => cell.restart_server(|_| {}),
             Self::RestartEmpty => cell.restart_server(remove_aof),
             Self::FlushAll => drop(cell.server.command(&["FLUSHALL"])),
-            Self::DeleteStream => drop(cell.server.command(&["DEL", STREAM])),
+            Self::DeleteStream => drop(cell.server.command(&["DEL", &stream])),
             Self::ForeignThenDelete => {
-                cell.server.command(&foreign);
-                cell.server.command(&["DEL", STREAM]);
+                cell.server.command(&["XADD", &stream, "*", "by", "somebody else"]);
+                cell.server.command(&["DEL", &stream]);
             }
             Self::DeleteThenForeign => {
                 // Nobody comes in between: else this would be two faults.
-                cell.server.command(&["EVAL", DELETE_AND_ADD, "1", STREAM]);
+                cell.server.command(&["EVAL", DELETE_AND_ADD, "1", &stream]);
             }
             Self::MaximalId => {
                 let maximal = format!("{}-{}", u64::MAX, u64::MAX);
-                cell.server.command(&["XADD", STREAM, &maximal, "by", "somebody else"]);
-                cell.publisher.publish(5);
+                cell.server.command(&["XADD", &stream, &maximal, "by", "somebody else"]);
+                cell.publisher.publish(RARE);
                 wait_for_state(cell, "blocked");
-                cell.server.command(&["DEL", STREAM]);
+                cell.server.command(&["DEL", &stream]);
             }
             Self::DestroyGroup => {
                 let store = EventStore::open_read_only(cell.db()).expect("opens");
                 let group = format!("planbus:{}", store.store_id());
-                cell.server.call(&["XGROUP", "DESTROY", STREAM, &group]);
+                cell.server.call(&["XGROUP", "DESTROY", &stream, &group]);
             }
             Self::ScriptFlush => drop(cell.server.command(&["SCRIPT", "FLUSH"])),
             Self::OutOfMemory => {
                 cell.server.command(&["CONFIG", "SET", "maxmemory", "1"]);
-                cell.publisher.publish(5);
+                cell.publisher.publish(RARE);
                 wait_for_state(cell, "retrying");
                 cell.server.command(&["CONFIG", "SET", "maxmemory", "0"]);
             }

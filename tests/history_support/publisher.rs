@@ -13,7 +13,7 @@ use std::{
 };
 
 use planbus::{
-    redis::{RedisEndpoint, RedisMirror},
+    redis::{Profile, RedisEndpoint, RedisMirror},
     *,
 };
 
@@ -22,7 +22,13 @@ use crate::store_support::{as_child, event, wait_until};
 
 /// Where the child finds Redis, and which mirror it is to run.
 const URL: &str = "PLANBUS_TEST_URL";
-const NAIVE: &str = "PLANBUS_TEST_NAIVE";
+const MIRROR: &str = "PLANBUS_TEST_MIRROR";
+
+/// The mirror that is no profile's.
+pub(crate) const NAIVE: &str = "naive";
+
+/// Of so many events in a row, each type and each tenant has one.
+pub(crate) const RARE: usize = 30;
 
 /// What to add to a URL so that a history does not wait long for what is lost.
 pub(crate) const IMPATIENT: &str =
@@ -37,11 +43,11 @@ pub(crate) struct Publisher {
 
 impl Publisher {
     /// Starts a child that runs the test `role`, on the store at `db`.
-    pub(crate) fn start(role: &str, db: &Path, url: &str, is_naive: bool) -> Self {
+    pub(crate) fn start(role: &str, db: &Path, url: &str, mirror: &str) -> Self {
         // A child that was orphaned must not go on: its stdin ends with its parent.
         let mut command = Command::new(std::env::current_exe().expect("this binary"));
         as_child(&mut command, role, db);
-        command.env(URL, url).env(NAIVE, if is_naive { "1" } else { "" });
+        command.env(URL, url).env(MIRROR, mirror);
         let mut child = command.stdin(Stdio::piped()).spawn().expect("starts");
         let stdin = child.stdin.take().expect("is piped");
         let lines = BufReader::new(child.stdout.take().expect("is piped")).lines();
@@ -113,13 +119,13 @@ enum Mirror {
 pub(crate) fn run(db: &Path) {
     let url = std::env::var(URL).expect("a child is given a URL");
     let store = open(db);
-    let mirror = match std::env::var(NAIVE).is_ok_and(|naive| !naive.is_empty()) {
-        true => Mirror::Naive(NaiveMirror::start(&store, &url)),
-        false => {
+    let mirror = match std::env::var(MIRROR).expect("a child is given a mirror").as_str() {
+        NAIVE => Mirror::Naive(NaiveMirror::start(&store, &url)),
+        profile => {
             let endpoint = RedisEndpoint::parse(&format!("{url}{IMPATIENT}")).expect("a URL");
-            Mirror::Real(
-                RedisMirror::builder(&store, endpoint).batch_max_events(100).start().expect("starts"),
-            )
+            let profile = Profile::named(profile).and_then(|profile| profile.with_max_len(None));
+            let builder = RedisMirror::builder(&store, endpoint).profile(profile.expect("is built in"));
+            Mirror::Real(builder.batch_max_events(100).start().expect("starts"))
         }
     };
     let (orders, taken) = channel();
@@ -189,9 +195,21 @@ fn publish(store: &EventStore, orders: &Receiver<usize>, done: &std::sync::mpsc:
         }
         for _ in 0..events {
             number += 1;
-            store.save(&event(&format!("plan-{}", number % 7), number)).expect("commits");
+            store.save(&varied(number)).expect("commits");
         }
     }
+}
+
+/// Events of two tenants and several types, some of them rare, so that streams are many and sparse.
+fn varied(number: usize) -> Event {
+    let plan = format!("plan-{}", number % 7);
+    let event = match number % RARE {
+        0 => Event::new(plan, PlanStarted::new("a goal")),
+        1 => Event::new(plan, SubplanSpawned::new("a part")),
+        number if number % 3 == 0 => Event::raw(plan, "agent.heartbeat", r#"{"queue_depth":3}"#),
+        _ => event(&plan, number),
+    };
+    if number.is_multiple_of(5) { event.with_tenant("acme") } else { event }
 }
 
 fn say(line: &str) {

@@ -3,6 +3,8 @@
 //! A stream that was filled before and lost only its group is not filled twice: its own last entry
 //! says how far it is. One that is new, or was deleted or flushed, begins at the beginning.
 
+use std::collections::BTreeSet;
+
 use super::{
     position::Position,
     script::{self, Appended},
@@ -17,7 +19,7 @@ use crate::{
 /// The most entries that are looked through for the mirror's own last one.
 const LOOK_BACK_MAX_ENTRIES: usize = 10_000;
 /// How many of them are asked for at a time.
-const LOOK_BACK_ENTRIES: usize = 100;
+const LOOK_BACK_ENTRIES: usize = 500;
 /// How often it is tried again because somebody else appended meanwhile.
 const TRIES_MAX: usize = 5;
 
@@ -59,39 +61,36 @@ impl Session<'_> {
             Ok(seen) => seen,
             Err(refusal) => return self.refused(stream, refusal).map(|()| None),
         };
-        let (mut before, mut left) = ("+".to_owned(), LOOK_BACK_MAX_ENTRIES);
+        // All of them: readers that put an entry back at the end leave the newest for last but one.
+        let (mut own, mut before, mut left) = (BTreeSet::new(), "+".to_owned(), LOOK_BACK_MAX_ENTRIES);
         while left > 0 && !seen.is_empty() {
-            let mut page = ::redis::cmd("XREVRANGE");
-            page.arg(stream).arg(&before).arg("-").arg("COUNT").arg(LOOK_BACK_ENTRIES.min(left));
-            let entries = match self.client.call(&page)?.map(Entries::of_reply) {
-                Ok(entries) => entries?,
+            let page = script::newest(stream, &before, LOOK_BACK_ENTRIES.min(left));
+            let entries = match self.client.call(&page)? {
+                Ok(entries) => reply::entries(entries)?,
                 Err(refusal) => return self.refused(stream, refusal).map(|()| None),
             };
-            let Some((last, _)) = entries.0.last() else { break };
+            let Some((last, _)) = entries.last() else { break };
             before = format!("({last}");
-            left = left.saturating_sub(entries.0.len());
-            for (_, fields) in &entries.0 {
-                if let Some(at) = self.own_position(stream, fields)? {
-                    return Ok(Some((at, seen)));
-                }
+            left -= entries.len().min(left);
+            own.extend(entries.iter().filter_map(|(_, fields)| self.own_seq(fields)));
+        }
+        for seq in own.into_iter().rev() {
+            if self.worker.encoder.belongs(seq, stream)? != Some(false) {
+                let bits = match self.worker.store.chain_at(seq)? {
+                    ChainAt::Bits(bits) => bits,
+                    ChainAt::Pruned | ChainAt::Beyond => 0,
+                };
+                return Ok(Some((Position { seq, bits }, seen)));
             }
         }
         Ok(Some((Position::START, seen)))
     }
 
-    /// The position of an entry that this mirror appended.
-    fn own_position(&mut self, stream: &str, fields: &[(Vec<u8>, Vec<u8>)]) -> Result<Option<Position>> {
-        let encoder = &mut self.worker.encoder;
-        let own_seq = encoder.profile.origin(fields).filter(|(store, _)| *store == encoder.store.store_id());
-        let Some((_, seq)) = own_seq else { return Ok(None) };
-        if encoder.belongs(seq, stream)? == Some(false) {
-            return Ok(None);
-        }
-        let bits = match self.worker.store.chain_at(seq)? {
-            ChainAt::Bits(bits) => bits,
-            ChainAt::Pruned | ChainAt::Beyond => 0,
-        };
-        Ok(Some(Position { seq, bits }))
+    /// The seq of an entry of this store.
+    fn own_seq(&self, fields: &[(Vec<u8>, Vec<u8>)]) -> Option<u64> {
+        let encoder = &self.worker.encoder;
+        let (store, seq) = encoder.profile.origin(fields)?;
+        (store == encoder.store.store_id()).then_some(seq)
     }
 
     /// Makes a stream known to the readers of its profile, where they look streams up.
@@ -100,21 +99,5 @@ impl Session<'_> {
         let mut command = ::redis::cmd("SADD");
         command.arg(set).arg(stream);
         Some(command)
-    }
-}
-
-/// Entries as the server lists them.
-struct Entries(Vec<(String, Vec<(Vec<u8>, Vec<u8>)>)>);
-
-impl Entries {
-    fn of_reply(value: ::redis::Value) -> Result<Self> {
-        let entries = reply::list(value)?.into_iter().map(|entry| {
-            let mut parts = reply::list(entry)?.into_iter();
-            let id = reply::text(parts.next().unwrap_or_default())?;
-            let fields = reply::pairs(parts.next().unwrap_or_default())?;
-            let fields = fields.into_iter().map(|(name, value)| Ok((name, reply::bytes(value)?)));
-            Ok((id, fields.collect::<Result<_>>()?))
-        });
-        entries.collect::<Result<_>>().map(Self)
     }
 }

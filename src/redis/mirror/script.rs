@@ -106,6 +106,13 @@ pub(super) fn info(stream: &str) -> Cmd {
     command
 }
 
+/// Asks for the newest entries of a stream before an id, the newest first.
+pub(super) fn newest(stream: &str, before: &str, count: usize) -> Cmd {
+    let mut command = cmd("XREVRANGE");
+    command.arg(stream).arg(before).arg("-").arg("COUNT").arg(count);
+    command
+}
+
 /// The position of `group` in what [`groups`] was answered; `None` where there is none.
 pub(super) fn position_of(reply: Reply, group: &str) -> Result<Option<Position>, Refusal> {
     let groups = match reply {

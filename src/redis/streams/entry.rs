@@ -107,15 +107,8 @@ pub struct StreamEntry {
 impl StreamEntry {
     /// Reads `[id, [name, value, ...]]`, as every command that lists entries answers.
     pub(super) fn parse(stream: &str, entry: Value, profile: &Profile) -> Result<Self> {
-        let mut parts = reply::list(entry)?.into_iter();
-        let (Some(id), Some(fields)) = (parts.next(), parts.next()) else {
-            return Err(reply::unexpected("an entry"));
-        };
-        let id: EntryId = reply::text(id)?.parse()?;
-        let fields = reply::pairs(fields)?
-            .into_iter()
-            .map(|(name, value)| Ok((name, reply::bytes(value)?)))
-            .collect::<Result<Vec<_>>>()?;
+        let (id, fields) = reply::entry(entry)?;
+        let id: EntryId = id.parse()?;
         let event = profile.decode(stream, &id.to_string(), &fields);
         Ok(Self { stream: stream.to_owned(), id, fields, event })
     }
