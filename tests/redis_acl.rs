@@ -21,13 +21,23 @@ const FLUSH: Duration = Duration::from_secs(30);
 /// A server with the users of the example.
 fn server() -> Option<RedisServer> {
     let server = RedisServer::start()?;
+    make_users(&server);
+    Some(server)
+}
+
+fn make_users(server: &RedisServer) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/redis/users.acl");
     for line in fs::read_to_string(path).expect("the example is there").lines() {
         let rules = line.strip_prefix("user ").expect("a user a line");
         let command: Vec<&str> = ["ACL", "SETUSER"].into_iter().chain(rules.split(' ')).collect();
         assert_eq!(server.command(&command), "OK", "{line}");
     }
-    Some(server)
+}
+
+/// Gives a user more rights than the example.
+fn allow(server: &RedisServer, user: &str, rules: &str) {
+    let command: Vec<&str> = ["ACL", "SETUSER", user].into_iter().chain(rules.split(' ')).collect();
+    assert_eq!(server.command(&command), "OK", "{rules}");
 }
 
 fn endpoint(server: &RedisServer, user: &str, number: u32) -> RedisEndpoint {
@@ -179,4 +189,50 @@ fn an_administrator_of_streams_trims_rebuilds_and_deletes_and_nothing_else() {
     let mut wire = wire(&server, "planbus-admin", 4);
     is_denied(&mut wire, DESTRUCTIVE);
     is_denied(&mut wire, &["XADD planbus:{default}:events * a 1", "UNLINK other"]);
+}
+
+#[test]
+fn a_registry_asks_for_the_rights_on_its_set_and_for_no_others() {
+    let Some(server) = server() else { return };
+    allow(&server, "planbus-mirror", "resetkeys ~stream:* ~stream_registry +sadd");
+    allow(&server, "planbus-reader", "resetkeys %R~stream:* %R~stream_registry +smembers");
+    allow(&server, "planbus-admin", "resetkeys ~stream:* ~stream_registry +smembers +srem");
+    let dir = Dir::new();
+    let store = EventStore::open(dir.db()).expect("opens");
+    store.save(&event("plan", 1)).expect("commits");
+    let profile = Profile::named("attune-registry").expect("a profile");
+    let mirror =
+        RedisMirror::builder(&store, endpoint(&server, "planbus-mirror", 1)).profile(profile.clone());
+    let mirror = mirror.start().expect("starts");
+    mirror.flush(FLUSH).expect("Redis equals the log");
+    mirror.stop().expect("stops");
+    let reader = Streams::new(endpoint(&server, "planbus-reader", 3), profile.clone());
+    assert_eq!(reader.list().expect("lists").streams, ["stream:ToolCalled"]);
+    let admin = Streams::new(endpoint(&server, "planbus-admin", 4), profile);
+    admin.delete("stream:ToolCalled").expect("deletes");
+    assert!(reader.list().expect("lists").streams.is_empty());
+}
+
+#[test]
+fn in_a_cluster_a_user_needs_the_map_of_slots_besides() {
+    let Some(cluster) = Cluster::start(false) else { return };
+    for node in cluster.nodes() {
+        make_users(node);
+        allow(node, "planbus-mirror", "+cluster|slots");
+        allow(node, "planbus-reader", "+cluster|slots");
+    }
+    let endpoint = |user: &str, number: u32| {
+        let url = format!("redis+cluster://{user}:CHANGE-ME-{number}@{}", cluster.addresses().join(","));
+        RedisEndpoint::parse(&url).expect("a URL")
+    };
+    let dir = Dir::new();
+    let store = EventStore::open(dir.db()).expect("opens");
+    for number in 0..20 {
+        store.save(&event("plan", number)).expect("commits");
+    }
+    let mirror = RedisMirror::builder(&store, endpoint("planbus-mirror", 1)).start().expect("starts");
+    mirror.flush(FLUSH).expect("Redis equals the log");
+    let streams = Streams::new(endpoint("planbus-reader", 3), Profile::native());
+    assert_eq!(streams.list().expect("lists").streams, [STREAM]);
+    assert_eq!(streams.recent(STREAM, 100, Filter::all()).expect("reads").len(), 20);
 }
