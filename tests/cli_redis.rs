@@ -123,21 +123,40 @@ fn a_mirror_runs_until_it_is_asked_to_end_and_says_what_it_did() {
     }
 }
 
+/// The arguments of a mirror that ends by itself.
+fn once<'a>(url: &'a str, options: &[&'a str]) -> Vec<&'a str> {
+    [&["mirror", "--once", "-q", "--redis", url], options].concat()
+}
+
 #[test]
-fn several_profiles_have_a_mirror_each() {
+fn several_profiles_have_a_mirror_each_and_what_one_cannot_say_is_counted_or_stops_it() {
     let Some(server) = RedisServer::start() else { return };
     let place = place();
+    place.file("image.png", [0, 159, 146, 150]);
     place.demo();
-    let arguments =
-        ["mirror", "--once", "--redis", &server.url(), "--profile", "native", "--profile", "native"];
+    let url = server.url();
+    let three = ["--profile", "native", "--profile", "per-type", "--profile", "orchestration"];
+    let ends = json_lines(&stdout(place.path(), &[&once(&url, &three)[..], &["-o", "json"]].concat()));
+    let of = |name: &str| ends.iter().find(|end| end["mirror"] == name).expect("a mirror").clone();
+    let decisions =
+        place.events().iter().filter(|event| event.event_type().as_str() == "DecisionMade").count();
+    assert!(decisions > 0);
+    let all = place.events().len();
+    assert_eq!((&of("native")["appended"], &of("per-type")["appended"]), (&json!(all), &json!(all)));
+    assert_eq!(of("orchestration")["appended"], json!(all - decisions));
+    assert_eq!(of("orchestration")["skipped"][0]["events"], json!(decisions));
+    assert!(stdout(place.path(), &once(&url, &three)).contains("WHY"));
+
+    server.command(&["FLUSHALL"]);
+    let stop = ["--profile", "orchestration", "--on-inexpressible", "stop", "--key", "other:events"];
+    let output = run(place.path(), &once(&url, &stop));
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("orchestration: blocked"), "{}", stderr(&output));
     // Two of one name would share a position.
-    fails(place.path(), &arguments, 2, &["another mirror of this store is called native"]);
-    fails(
-        place.path(),
-        &["mirror", "--once", "--redis", &server.url(), "--profile", "nothing"],
-        2,
-        &["profile: must be one of native"],
-    );
+    let twice = ["--profile", "native", "--profile", "native"];
+    fails(place.path(), &once(&url, &twice), 2, &["another mirror of this store is called native"]);
+    fails(place.path(), &once(&url, &["--profile", "nothing"]), 2, &["profile: must be one of native"]);
+    fails(place.path(), &once(&url, &[&three[..], &["--stream", "x"]].concat()), 2, &["go with one profile"]);
 }
 
 #[test]
