@@ -33,8 +33,8 @@ pub(crate) enum ChainAt {
     Bits(u64),
     /// The log begins later.
     Pruned,
-    /// The log does not reach so far.
-    Beyond,
+    /// The log does not hold it, and did not prune it: it ends before, or has a hole there.
+    Missing,
 }
 
 impl EventStore {
@@ -65,10 +65,10 @@ impl EventStore {
             let snapshot = connection.unchecked_transaction().map_err(failed)?;
             let bounds = read::bounds(&snapshot)?;
             let at = match seq {
-                seq if seq > bounds.last => ChainAt::Beyond,
+                seq if seq > bounds.last => ChainAt::Missing,
                 seq if seq + 1 < bounds.floor => ChainAt::Pruned,
                 seq if seq + 1 == bounds.floor => ChainAt::Bits(bits(&schema::meta(&snapshot)?.chain_anchor)),
-                seq => ChainAt::Bits(link(&snapshot, seq)?),
+                seq => link(&snapshot, seq)?.map_or(ChainAt::Missing, ChainAt::Bits),
             };
             snapshot.commit().map_err(failed)?;
             Ok(at)
@@ -145,16 +145,17 @@ fn page(connection: &Connection, after: u64, limit: usize, limit_bytes: usize) -
     Ok(page)
 }
 
-fn link(connection: &Connection, seq: u64) -> Result<u64> {
+fn link(connection: &Connection, seq: u64) -> Result<Option<u64>> {
     let failed = |cause| fault::sqlite("read the chain", cause);
     let mut statement =
         connection.prepare_cached("SELECT chain FROM plan_events WHERE id = ?1").map_err(failed)?;
     let chain: Option<Vec<u8>> =
         statement.query_row([seq.cast_signed()], |row| row.get(0)).optional().map_err(failed)?;
-    chain
-        .filter(|chain| chain.len() == 32)
-        .map(|chain| bits(&chain))
-        .ok_or_else(|| fault::corrupt_row(seq.cast_signed(), "chain", "is missing or not 32 bytes"))
+    let Some(chain) = chain else { return Ok(None) };
+    match chain.len() {
+        32 => Ok(Some(bits(&chain))),
+        _ => Err(fault::corrupt_row(seq.cast_signed(), "chain", "is not 32 bytes")),
+    }
 }
 
 /// The first 64 bits of a chain.

@@ -99,15 +99,18 @@ impl Encoder {
         self.profile.encode(event, self.store.store_id(), self.limits.entry_bytes, &mut self.entry)
     }
 
-    /// Whether the event of this seq goes into this stream; `None` where the log has it no more.
-    pub(super) fn belongs(&mut self, seq: u64, stream: &str) -> Result<Option<bool>> {
+    /// The event of this seq; `None` where the log does not hold it.
+    pub(super) fn event_at(&self, seq: u64) -> Result<Option<Event>> {
         let page = match self.store.chained_after(seq.saturating_sub(1), 1, 1) {
             Err(error) if error.kind() == crate::ErrorKind::Pruned => return Ok(None),
             page => page?,
         };
-        let event = page.into_iter().find(|found| found.seq == seq);
-        let Some(Chained { event, .. }) = event else { return Ok(None) };
-        Ok(Some(self.filter.matches(&event) && self.encode(&event).is_ok() && self.entry.key() == stream))
+        Ok(page.into_iter().find(|found| found.seq == seq).map(|found| found.event))
+    }
+
+    /// Whether an event goes into this stream.
+    pub(super) fn belongs(&mut self, event: &Event, stream: &str) -> bool {
+        self.filter.matches(event) && self.encode(event).is_ok() && self.entry.key() == stream
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A stream, as far as the mirror knows it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Stream {
     /// Where it stands; `None` before it was asked.
     pub(super) position: Option<Position>,
@@ -24,7 +24,8 @@ pub(super) struct Stream {
     recorded: u64,
     /// Why nothing is appended to it.
     pub(super) trouble: Option<Trouble>,
-    /// How many entries it got since it was trimmed.
+    /// How many entries it got since it was trimmed; at first as many as can be, for what mirrors
+    /// before this one appended and did not trim.
     pub(super) untrimmed: u64,
     /// The group that holds its trimming back.
     pub(super) trim_held_by: Option<String>,
@@ -35,9 +36,15 @@ pub(super) struct Stream {
 pub(super) struct Trouble {
     pub(super) state: MirrorState,
     pub(super) error: Error,
+    /// What it needs of the log, once it takes entries again, comes after this seq.
+    needs_after: u64,
 }
 
 impl Stream {
+    fn new(recorded: u64) -> Self {
+        Self { position: None, recorded, trouble: None, untrimmed: u64::MAX, trim_held_by: None }
+    }
+
     /// Whether the mirror has ever appended to it.
     pub(super) fn was_written(&self) -> bool {
         self.last_seq() > 0
@@ -75,8 +82,7 @@ impl Book {
         let before_floor = floor.saturating_sub(1);
         let cursor =
             if progress.setup == setup { progress.cursor.unwrap_or(before_floor) } else { before_floor };
-        let stream =
-            |(key, seq): &(String, u64)| (key.clone(), Stream { recorded: *seq, ..Stream::default() });
+        let stream = |(key, seq): &(String, u64)| (key.clone(), Stream::new(*seq));
         Self {
             cursor,
             streams: progress.streams.iter().map(stream).collect(),
@@ -109,9 +115,9 @@ impl Book {
 
     pub(super) fn stream(&mut self, key: &str) -> &mut Stream {
         if !self.streams.contains_key(key) {
-            self.streams.insert(key.to_owned(), Stream::default());
+            self.streams.insert(key.to_owned(), Stream::new(0));
         }
-        self.streams.entry(key.to_owned()).or_default()
+        self.streams.entry(key.to_owned()).or_insert_with(|| Stream::new(0))
     }
 
     pub(super) fn known(&self, key: &str) -> Option<&Stream> {
@@ -122,32 +128,40 @@ impl Book {
     pub(super) fn found(&mut self, key: &str, at: Position, log: ChainAt, floor: u64) {
         let cursor = self.cursor;
         let stream = self.stream(key);
+        // Retention took away what comes before the floor.
+        let needs_after = at.seq.max(floor.saturating_sub(1));
         if let Some(error) = fork(key, at, log) {
-            stream.trouble = Some(Trouble { state: MirrorState::Forked, error });
+            stream.trouble = Some(Trouble { state: MirrorState::Forked, error, needs_after });
             stream.position = Some(at);
             return;
         }
-        // A stream that never had anything lacks nothing of what was read before it came up.
-        let is_new = at == Position::START && !stream.was_written() && stream.position.is_none();
-        let is_as_before = stream.position == Some(at) && stream.is_open();
+        // One that was not asked before stands as the store remembers it, at 0 for one that is new:
+        // it lacks nothing of what was read before.
+        let before = stream.position.map_or(stream.recorded, |before| before.seq);
+        let is_as_before = before == at.seq && stream.is_open();
         stream.position = Some(at);
         stream.trouble = None;
-        if !is_new && !is_as_before && at.seq < cursor {
-            self.rewind(at.seq.max(floor.saturating_sub(1)));
+        if !is_as_before && at.seq < cursor {
+            self.rewind(needs_after);
         }
     }
 
-    /// The server does not take what is for a stream.
-    pub(super) fn block(&mut self, key: &str, error: Error) {
-        self.stream(key).trouble = Some(Trouble { state: MirrorState::Blocked, error });
+    /// The server does not take what is for a stream; the log begins at `floor`.
+    pub(super) fn block(&mut self, key: &str, error: Error, floor: u64) {
+        let stream = self.stream(key);
+        let needs_after = match &stream.trouble {
+            // What was forced out of the log meanwhile is missed, and told.
+            Some(trouble) => trouble.needs_after,
+            None => stream.last_seq().max(floor.saturating_sub(1)),
+        };
+        stream.trouble = Some(Trouble { state: MirrorState::Blocked, error, needs_after });
     }
 
     /// A blocked stream may take entries again: what it lacks is read anew.
     pub(super) fn unblock(&mut self, key: &str) {
-        let stream = self.stream(key);
-        if stream.trouble.take_if(|trouble| trouble.state == MirrorState::Blocked).is_some() {
-            let seq = stream.last_seq();
-            self.rewind(seq);
+        let trouble = &mut self.stream(key).trouble;
+        if let Some(trouble) = trouble.take_if(|trouble| trouble.state == MirrorState::Blocked) {
+            self.rewind(trouble.needs_after);
         }
     }
 
@@ -181,8 +195,8 @@ impl Book {
 
     /// Where retention must keep the log from: what a stream in trouble still needs counts.
     fn needed_after(&self) -> u64 {
-        let waiting = self.streams.values().filter(|stream| !stream.is_open());
-        waiting.map(Stream::last_seq).min().unwrap_or(u64::MAX).min(self.cursor)
+        let waiting = self.streams.values().filter_map(|stream| stream.trouble.as_ref());
+        waiting.map(|trouble| trouble.needs_after).min().unwrap_or(u64::MAX).min(self.cursor)
     }
 
     /// What has changed since it was last saved; `None` when nothing has.
@@ -218,7 +232,7 @@ fn fork(key: &str, at: Position, log: ChainAt) -> Option<Error> {
         // What it was is no longer known; the seqs that come after it are the log's own.
         ChainAt::Pruned => return None,
         ChainAt::Bits(_) => format!("another event than the log's stands at seq {}", at.seq),
-        ChainAt::Beyond => format!("it holds events up to seq {}, and the log does not", at.seq),
+        ChainAt::Missing => format!("it holds the event at seq {}, and the log does not", at.seq),
     };
     Some(Error::new(
         ErrorKind::Conflict,

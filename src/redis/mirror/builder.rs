@@ -136,7 +136,10 @@ impl MirrorBuilder {
         let claim = self.store.claim(&reader).ok_or_else(|| {
             invalid("name", format!("another mirror of this store is called {name}; give this one another"))
         })?;
-        let book = Book::new(self.store.progress(&reader)?, &setup, self.store.floor()?);
+        let mut progress = self.store.progress(&reader)?;
+        // Streams of another key template are left to whoever looks after them.
+        progress.streams.retain(|(key, _)| self.profile.is_stream(key));
+        let book = Book::new(progress, &setup, self.store.floor()?);
         let shared = Arc::new(Shared::new(book.cursor()));
         let encoder = Encoder {
             store: self.store.clone(),
@@ -147,7 +150,7 @@ impl MirrorBuilder {
             on_inexpressible: self.on_inexpressible,
             entry: Entry::default(),
         };
-        let worker = Worker {
+        let mut worker = Worker {
             store: self.store.clone(),
             endpoint: self.endpoint,
             shared: Arc::clone(&shared),
@@ -157,6 +160,8 @@ impl MirrorBuilder {
             setup,
             saved_at: Instant::now(),
         };
+        // From now on it holds retention back, be Redis there or not.
+        worker.save()?;
         let thread = thread::Builder::new()
             .name(format!("planbus-{reader}"))
             .spawn(move || worker.run())

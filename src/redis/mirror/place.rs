@@ -3,8 +3,6 @@
 //! A stream that was filled before and lost only its group is not filled twice: its own last entry
 //! says how far it is. One that is new, or was deleted or flushed, begins at the beginning.
 
-use std::collections::BTreeSet;
-
 use super::{
     position::Position,
     script::{self, Appended},
@@ -16,10 +14,16 @@ use crate::{
     store::ChainAt,
 };
 
-/// The most entries that are looked through for the mirror's own last one.
-const LOOK_BACK_MAX_ENTRIES: usize = 10_000;
-/// How many of them are asked for at a time.
-const LOOK_BACK_ENTRIES: usize = 500;
+/// The most entries that are looked through for the mirror's own last one. Behind so many of others
+/// it is not known how far the stream is: rather than to fill it twice, it is left alone.
+const LOOK_BACK_MAX_ENTRIES: usize = 1_000_000;
+/// How many more are looked through behind the first: readers that put an entry back at the end make
+/// an older one the newest.
+const LOOK_FURTHER_MAX_ENTRIES: usize = 1_000;
+/// The most of them that are asked for at a time.
+const LOOK_BACK_PAGE_MAX_ENTRIES: usize = 100;
+/// What stands for the chain where the log does not have the entry's event: no log's chain begins so.
+const NO_BITS: u64 = 0;
 /// How often it is tried again because somebody else appended meanwhile.
 const TRIES_MAX: usize = 5;
 
@@ -61,36 +65,60 @@ impl Session<'_> {
             Ok(seen) => seen,
             Err(refusal) => return self.refused(stream, refusal).map(|()| None),
         };
-        // All of them: readers that put an entry back at the end leave the newest for last but one.
-        let (mut own, mut before, mut left) = (BTreeSet::new(), "+".to_owned(), LOOK_BACK_MAX_ENTRIES);
-        while left > 0 && !seen.is_empty() {
-            let page = script::newest(stream, &before, LOOK_BACK_ENTRIES.min(left));
+        let (mut before, mut looked, mut own, mut own_at) = ("+".to_owned(), 0, None, 0);
+        while !seen.is_empty() && (own.is_none() || looked < own_at + LOOK_FURTHER_MAX_ENTRIES) {
+            if own.is_none() && looked >= LOOK_BACK_MAX_ENTRIES {
+                let problem = format!(
+                    "stream {stream}: how far it is cannot be told behind {looked} entries of others: \
+                     `planbus streams rebuild {stream}` fills it anew"
+                );
+                let floor = self.worker.store.floor()?;
+                self.worker.book.block(stream, Error::new(ErrorKind::Conflict, problem), floor);
+                return Ok(None);
+            }
+            let page = script::newest(stream, &before, LOOK_BACK_PAGE_MAX_ENTRIES);
             let entries = match self.client.call(&page)? {
                 Ok(entries) => reply::entries(entries)?,
                 Err(refusal) => return self.refused(stream, refusal).map(|()| None),
             };
             let Some((last, _)) = entries.last() else { break };
             before = format!("({last}");
-            left -= entries.len().min(left);
-            own.extend(entries.iter().filter_map(|(_, fields)| self.own_seq(fields)));
-        }
-        for seq in own.into_iter().rev() {
-            if self.worker.encoder.belongs(seq, stream)? != Some(false) {
-                let bits = match self.worker.store.chain_at(seq)? {
-                    ChainAt::Bits(bits) => bits,
-                    ChainAt::Pruned | ChainAt::Beyond => 0,
-                };
-                return Ok(Some((Position { seq, bits }, seen)));
+            looked += entries.len();
+            for (id, fields) in &entries {
+                let at = self.own_position(stream, id, fields)?;
+                if own.is_none() && at.is_some() {
+                    own_at = looked;
+                }
+                own = [own, at].into_iter().flatten().max_by_key(|at: &Position| at.seq);
             }
         }
-        Ok(Some((Position::START, seen)))
+        Ok(Some((own.unwrap_or(Position::START), seen)))
     }
 
-    /// The seq of an entry of this store.
-    fn own_seq(&self, fields: &[(Vec<u8>, Vec<u8>)]) -> Option<u64> {
-        let encoder = &self.worker.encoder;
-        let (store, seq) = encoder.profile.origin(fields)?;
-        (store == encoder.store.store_id()).then_some(seq)
+    /// The position of an entry that this mirror appended.
+    fn own_position(
+        &mut self,
+        stream: &str,
+        id: &str,
+        fields: &[(Vec<u8>, Vec<u8>)],
+    ) -> Result<Option<Position>> {
+        let encoder = &mut self.worker.encoder;
+        let own_seq = encoder.profile.origin(fields).filter(|(store, _)| *store == encoder.store.store_id());
+        let Some((_, seq)) = own_seq else { return Ok(None) };
+        if let Some(event) = encoder.event_at(seq)? {
+            let entry = encoder.profile.decode(stream, id, fields);
+            if entry.is_ok_and(|entry| entry.event_id() != event.event_id()) {
+                return Ok(Some(Position { seq, bits: NO_BITS }));
+            }
+            if !encoder.belongs(&event, stream) {
+                return Ok(None);
+            }
+        }
+        let bits = match self.worker.store.chain_at(seq)? {
+            ChainAt::Bits(bits) => bits,
+            ChainAt::Pruned | ChainAt::Missing => NO_BITS,
+        };
+        Ok(Some(Position { seq, bits }))
     }
 
     /// Makes a stream known to the readers of its profile, where they look streams up.

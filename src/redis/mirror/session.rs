@@ -49,7 +49,6 @@ impl<'a> Session<'a> {
     /// Mirrors until the mirror is stopped; an error ends the connection.
     pub(super) fn run(&mut self, back_off: &mut BackOff) -> Result<()> {
         self.check()?;
-        back_off.reset();
         let mut ahead = None;
         while !self.worker.shared.is_stopped() {
             let calls = self.worker.store.calls();
@@ -62,6 +61,8 @@ impl<'a> Session<'a> {
             } else {
                 ahead = self.append(batch)?;
             }
+            // Not before: a server that lets the mirror in may still refuse all that it sends.
+            back_off.reset();
             self.answer_requests()?;
             if self.checked_at.elapsed() >= CHECK_INTERVAL {
                 self.check()?;
@@ -133,7 +134,10 @@ impl<'a> Session<'a> {
         let head = self.worker.store.head()?;
         let is_current =
             head.saturating_sub(self.worker.book.cursor()) <= self.worker.encoder.limits.events as u64;
-        self.worker.tell(appended, is_current);
+        // One that stops before its first event changes nothing.
+        if end > after {
+            self.worker.tell(appended, is_current && stopped.is_none());
+        }
         match stopped {
             Some((seq, why)) => {
                 let problem = format!("the event at seq {seq} cannot be expressed by the profile: {why}");
@@ -165,7 +169,7 @@ impl<'a> Session<'a> {
             if believed.seq >= append.last().seq {
                 continue;
             }
-            known.untrimmed += append.ids().len() as u64;
+            known.untrimmed = known.untrimmed.saturating_add(append.ids().len() as u64);
             let trim = max_len.filter(|max_len| known.untrimmed >= TRIM_AFTER_ENTRIES.max(max_len / 100));
             let (command, ids) = append.into_command(believed);
             commands.push(command);
@@ -244,7 +248,8 @@ impl<'a> Session<'a> {
         } else {
             String::new()
         };
-        self.worker.book.block(stream, refusal.into_error(&(doing + &hint)));
+        let floor = self.worker.store.floor()?;
+        self.worker.book.block(stream, refusal.into_error(&(doing + &hint)), floor);
         Ok(())
     }
 

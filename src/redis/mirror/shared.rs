@@ -136,9 +136,9 @@ impl Shared {
         self.state.lock().is_stopped
     }
 
-    /// Waits until the deadline, unless the mirror is stopped before.
-    pub(super) fn pause(&self, deadline: Instant) {
-        let mut state = self.state.lock();
-        while !state.is_stopped && !self.changed.wait_until(&mut state, deadline).timed_out() {}
+    /// Whether somebody asked who was not answered at all, not even that it cannot be done now.
+    pub(super) fn has_new_request(&self) -> bool {
+        let state = self.state.lock();
+        state.requests > state.news.looked
     }
 }

@@ -43,7 +43,7 @@ impl Worker {
     /// Mirrors until it is stopped, or the store is closed.
     pub(super) fn run(mut self) {
         let mut back_off = self.endpoint.back_off();
-        while !self.shared.is_stopped() {
+        while self.goes_on() {
             match self.mirror(&mut back_off) {
                 Ok(()) => break,
                 Err(error) if error.kind() == ErrorKind::Closed => break,
@@ -84,7 +84,25 @@ impl Worker {
         if let Some(request) = request {
             self.shared.answer(request, false);
         }
-        self.shared.pause(Instant::now() + delay);
+        // What turned out to be missing in Redis is kept in the log, also while Redis is away.
+        let _ = self.save_sometimes();
+        self.pause(Instant::now() + delay);
+    }
+
+    /// Whether it is not stopped, and its store not closed.
+    fn goes_on(&self) -> bool {
+        !self.shared.is_stopped() && self.store.head().is_ok()
+    }
+
+    /// Waits until the deadline, unless it is over before, or somebody asks how it stands.
+    fn pause(&self, deadline: Instant) {
+        loop {
+            let calls = self.store.calls();
+            if !self.goes_on() || self.shared.has_new_request() || Instant::now() >= deadline {
+                return;
+            }
+            self.store.wait_beyond(u64::MAX, calls, deadline);
+        }
     }
 
     /// Tells how it stands.
