@@ -174,8 +174,7 @@ impl StreamFollower {
     fn refresh(&mut self, session: &mut Session) -> Result<()> {
         let names =
             if self.names.is_empty() { list(session, &self.profile)?.streams } else { self.names.clone() };
-        for name in names {
-            let last = last_id(session, &name)?;
+        for (name, last) in session.last_ids(names)? {
             let known = self.positions.get(&name).copied();
             let position = match (known, &self.from) {
                 // It does not go on where it was: it is another stream.
@@ -237,14 +236,6 @@ impl fmt::Debug for StreamFollower {
             .field("positions", &self.positions)
             .finish_non_exhaustive()
     }
-}
-
-/// The highest id that a stream ever gave; `None` where it is not there.
-fn last_id(session: &mut Session, name: &str) -> Result<Option<EntryId>> {
-    let Some(answer) = session.find(::redis::cmd("XINFO").arg("STREAM").arg(name))? else { return Ok(None) };
-    let facts = reply::pairs(answer)?;
-    let last = facts.into_iter().find(|(name, _)| name == b"last-generated-id");
-    last.map(|(_, id)| reply::text(id)?.parse()).transpose()
 }
 
 fn read_command(positions: &BTreeMap<String, EntryId>, wait: Duration) -> Cmd {

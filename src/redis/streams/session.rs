@@ -6,13 +6,21 @@ use std::time::Duration;
 
 use ::redis::{Cmd, Value};
 
+use super::entry::EntryId;
 use crate::{
     error::{Error, ErrorKind, Result},
-    redis::{client::Client, endpoint::RedisEndpoint, fault::Refusal, reply},
+    redis::{
+        client::{Client, Reply},
+        endpoint::RedisEndpoint,
+        fault::Refusal,
+        reply,
+    },
 };
 
 /// How many keys a server looks at between two answers of a scan.
 const SCAN_COUNT: u32 = 1_000;
+/// What a server says of a key that is not there.
+const NO_SUCH_KEY: &str = "no such key";
 /// How many commands wait for their answers at once.
 const PIPELINE_MAX_COMMANDS: usize = 500;
 /// How long an answer may take beyond the time that the server was asked to wait.
@@ -37,7 +45,7 @@ impl Session {
     /// The answer to one command about a key, `None` where there is no such key.
     pub(super) fn find(&mut self, command: &Cmd) -> Result<Option<Value>> {
         match self.client.call(command)? {
-            Err(refusal) if refusal.message.contains("no such key") => Ok(None),
+            Err(refusal) if refusal.message.contains(NO_SUCH_KEY) => Ok(None),
             reply => reply.map(Some).map_err(|refusal| self.refused(refusal)),
         }
     }
@@ -88,17 +96,43 @@ impl Session {
     /// Which of these keys are streams, in their order.
     pub(super) fn streams_of(&mut self, names: &[String]) -> Result<Vec<String>> {
         let mut found = Vec::new();
-        for part in names.chunks(PIPELINE_MAX_COMMANDS) {
-            let commands: Vec<Cmd> = part.iter().map(|name| kind_of(name)).collect();
-            self.client.send(&commands)?;
-            for (name, kind) in part.iter().zip(self.client.receive()?) {
-                let kind = kind.map_err(|refusal| refusal.into_error(&self.doing))?;
-                if reply::text(kind)? == "stream" {
-                    found.push(name.clone());
-                }
+        for (name, kind) in self.ask_each(names, kind_of)? {
+            let kind = kind.map_err(|refusal| self.refused(refusal))?;
+            if reply::text(kind)? == "stream" {
+                found.push(name.clone());
             }
         }
         Ok(found)
+    }
+
+    /// The highest id that each of these streams ever gave; `None` for one that is not there.
+    pub(super) fn last_ids(&mut self, names: Vec<String>) -> Result<Vec<(String, Option<EntryId>)>> {
+        let mut found = Vec::with_capacity(names.len());
+        for (name, facts) in self.ask_each(&names, facts_of)? {
+            let facts = match facts {
+                Err(refusal) if refusal.message.contains(NO_SUCH_KEY) => Vec::new(),
+                facts => reply::pairs(facts.map_err(|refusal| self.refused(refusal))?)?,
+            };
+            let last = facts.into_iter().find(|(name, _)| name == b"last-generated-id");
+            let last = last.map(|(_, id)| reply::text(id)?.parse()).transpose()?;
+            found.push((name.clone(), last));
+        }
+        Ok(found)
+    }
+
+    /// The answers to one command about each of these keys, many at a time.
+    fn ask_each<'n>(
+        &mut self,
+        names: &'n [String],
+        command: impl Fn(&str) -> Cmd,
+    ) -> Result<Vec<(&'n String, Reply)>> {
+        let mut answers = Vec::with_capacity(names.len());
+        for part in names.chunks(PIPELINE_MAX_COMMANDS) {
+            let commands: Vec<Cmd> = part.iter().map(|name| command(name)).collect();
+            self.client.send(&commands)?;
+            answers.extend(part.iter().zip(self.client.receive()?));
+        }
+        Ok(answers)
     }
 
     /// The keys of streams that a pattern matches, on every master, in no order and maybe twice. A
@@ -128,6 +162,12 @@ impl Session {
 fn kind_of(name: &str) -> Cmd {
     let mut command = ::redis::cmd("TYPE");
     command.arg(name);
+    command
+}
+
+fn facts_of(name: &str) -> Cmd {
+    let mut command = ::redis::cmd("XINFO");
+    command.arg("STREAM").arg(name);
     command
 }
 
