@@ -243,6 +243,7 @@ fn the_variable_names_the_redis_and_no_password_is_ever_shown() {
             }
         }
     }
+    fails(place.path(), &["health", "--redis", &wrong], 1, &["check the user and the password"]);
     let right = format!("unix://{}?pass=right", server.socket().display());
     let mut mirror = planbus(place.path());
     let done = mirror.env("PLANBUS_REDIS", &right).args(["mirror", "--once"]).output().expect("starts");

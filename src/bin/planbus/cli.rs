@@ -30,7 +30,7 @@ Exit codes:
   1    failed while running
   2    wrong usage
   3    not found: no such plan, file or directory
-  4    the store is locked by its owner, or cannot be reached, read or written
+  4    the store is locked by its owner, or cannot be reached, read or written; or Redis cannot be reached
   5    the file is damaged or is no planbus store, or a newer planbus wrote it
   6    the log or the input is not as it should be: verify found a row that was changed, or import met bad lines
   130  interrupted by Ctrl-C";

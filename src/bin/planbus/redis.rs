@@ -141,7 +141,9 @@ pub(crate) fn streams(redis: &RedisOptions, profile: &ProfileOptions) -> Result<
 pub(crate) fn failed(error: planbus::Error) -> Failure {
     let hint = match error.kind() {
         ErrorKind::Unavailable => "is Redis up, and is this its address?",
-        ErrorKind::Unauthorized => "the user needs the rights that EVENTS.md lists",
+        ErrorKind::Unauthorized => {
+            "check the user and the password; EVENTS.md lists the rights that a user needs"
+        }
         _ => return Failure::from(error),
     };
     Failure::from(error).hint(hint)
