@@ -43,8 +43,12 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     /// A refusal as the server writes it. One inside a script is told by its own code: Redis 6.2
-    /// calls them all `ERR` and names the code in the text.
+    /// calls them all `ERR` and names the code in the text, and before 7.2 a right that is missing
+    /// has no code at all.
     pub(crate) fn new(code: &str, message: &str) -> Self {
+        if code == "ERR" && message.contains("The user executing the script can't") {
+            return Self { code: "NOPERM".to_owned(), message: message.to_owned() };
+        }
         let inner = match message.split_once(": -") {
             Some((before, inner)) if code == "ERR" && before.contains("running script") => inner,
             _ => return Self { code: code.to_owned(), message: message.to_owned() },
@@ -198,6 +202,10 @@ mod tests {
         );
         assert!(old.is_oom() && old.is_transient() && !old.needs_reconnect(), "{old:?}");
         assert_eq!(old.message, "command not allowed when used memory > 'maxmemory'.");
+        let denied = refusal(
+            "ERR The user executing the script can't run this command or subcommand script: f9, on @user_script:26.",
+        );
+        assert_eq!(denied.into_error("test").kind(), ErrorKind::Unauthorized);
         let data = refusal("ERR a payload that says: -OOM is none");
         assert!(!data.is_oom(), "{data:?}");
     }

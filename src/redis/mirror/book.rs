@@ -29,6 +29,8 @@ pub(super) struct Stream {
     pub(super) untrimmed: u64,
     /// The group that holds its trimming back.
     pub(super) trim_held_by: Option<String>,
+    /// The server refused to trim it.
+    pub(super) is_trim_refused: bool,
 }
 
 /// Why nothing is appended to a stream.
@@ -42,7 +44,14 @@ pub(super) struct Trouble {
 
 impl Stream {
     fn new(recorded: u64) -> Self {
-        Self { position: None, recorded, trouble: None, untrimmed: u64::MAX, trim_held_by: None }
+        Self {
+            position: None,
+            recorded,
+            trouble: None,
+            untrimmed: u64::MAX,
+            trim_held_by: None,
+            is_trim_refused: false,
+        }
     }
 
     /// Whether the mirror has ever appended to it.

@@ -23,6 +23,9 @@ const BATCH_EVENTS: RangeInclusive<usize> = 1..=2_000;
 const BATCH_BYTES: RangeInclusive<usize> = 1_024..=64 << 20;
 const ENTRY_BYTES: RangeInclusive<usize> = 1_024..=16 << 20;
 
+/// The most bytes of a mirror's name: with what comes before it, it is a reader's name.
+const NAME_MAX_BYTES: usize = 57;
+
 /// Options of a [`RedisMirror`].
 #[derive(Clone, Debug)]
 #[must_use = "a mirror does nothing until it is started"]
@@ -67,7 +70,7 @@ impl MirrorBuilder {
         self
     }
 
-    /// The mirror's name: its profile's unless said otherwise. It names the mirror's cursor in the
+    /// The mirror's name, `[A-Za-z0-9][A-Za-z0-9._-]{0,56}`: its profile's unless said otherwise. It names the mirror's cursor in the
     /// store, `mirror.<name>`, and its group in the streams, `planbus:<store id>:<name>`, or
     /// `planbus:<store id>` where no name is given.
     ///
@@ -122,7 +125,11 @@ impl MirrorBuilder {
         }
         let name = self.name.clone().unwrap_or_else(|| self.profile.name().to_owned());
         let reader = format!("mirror.{name}");
-        check_name("name", &reader).map_err(|error| invalid("name", error))?;
+        if check_name("name", &name).is_err() || name.len() > NAME_MAX_BYTES {
+            let last = NAME_MAX_BYTES - 1;
+            let problem = format!("must match [A-Za-z0-9][A-Za-z0-9._-]{{0,{last}}}, got {name:?}");
+            return Err(invalid("name", problem));
+        }
         if self.endpoint.is_cluster() {
             self.profile.check_cluster()?;
         }

@@ -197,14 +197,18 @@ impl<'a> Session<'a> {
             Sent::Append { stream, ids } => self.take_append(&stream, &ids, reply, after),
             Sent::Trim { stream } => {
                 // A stream that cannot be trimmed is no less equal to the log.
-                let held_by = match reply.map(|value| TrimStep::of_reply(&value)) {
-                    Ok(step) => step.and_then(|step| step.held_by),
+                let known = self.worker.book.stream(&stream);
+                let was_refused = std::mem::replace(&mut known.is_trim_refused, reply.is_err());
+                known.trim_held_by = match reply {
+                    Ok(value) => TrimStep::of_reply(&value).and_then(|step| step.held_by),
                     Err(refusal) => {
-                        tracing::debug!(stream = stream.as_str(), %refusal, "planbus.mirror: trim");
+                        // Told once: it grows until somebody mends that.
+                        if !was_refused {
+                            tracing::warn!(stream, %refusal, "planbus.mirror: the stream cannot be trimmed");
+                        }
                         None
                     }
                 };
-                self.worker.book.stream(&stream).trim_held_by = held_by;
                 Ok(0)
             }
         }
