@@ -102,17 +102,6 @@ fn p7_publish_neither_fails_nor_waits_while_redis_is_away_or_stands_still() {
     assert_equal(&server, &store);
 }
 
-/// Checks that a mirror which cannot go on tries at most as often as its delays allow; `tries` says
-/// how often it has.
-fn assert_backs_off(tries: impl Fn() -> u64) {
-    let (start, before) = (Instant::now(), tries());
-    wait_for("it tries again", || tries() >= before + 10);
-    let (made, taken) = (tries() - before, start.elapsed());
-    // Doubled from the first: 20, 40, 80, 160 ms, then 200 ms each.
-    let at_most = 5 + taken.as_millis() / MAX_DELAY.as_millis();
-    assert!(u128::from(made) <= at_most, "{made} tries in {taken:?}");
-}
-
 #[test]
 fn a_mirror_tries_no_oftener_than_its_delays_allow_whatever_keeps_it() {
     let Some(server) = RedisServer::builder().tcp().start() else { return };
@@ -217,4 +206,26 @@ fn stopping_takes_no_longer_than_a_read_when_redis_stands_still() {
     server.cont();
     // The read that was under way, and time for a machine that does much else.
     assert!(taken < 8 * TIMEOUT, "{taken:?}");
+}
+
+#[test]
+fn stopping_does_not_wait_until_many_streams_were_looked_at() {
+    let Some(server) = RedisServer::builder().tcp().start() else { return };
+    let proxy = Proxy::before(server.port());
+    let dir = Dir::new();
+    let store = open(&dir.db());
+    let events: Vec<Event> = (0..2_000).map(|number| event(&format!("plan-{number}"), number)).collect();
+    EventBus::builder().store(store.clone()).build().expect("builds").publish_all(events).expect("commits");
+    let profile = redis::Profile::native().with_key("{p}:<plan>").expect("a template");
+    let mirror = started(mirror(&store, &proxy.url()).profile(profile));
+    mirror.flush(FLUSH).expect("Redis equals the log");
+    server.command(&["FLUSHALL"]);
+    let keys = || server.command(&["DBSIZE"]).parse::<usize>().expect("a number");
+    // Now each of the round trips takes 20 ms, and two are needed for each stream.
+    proxy.set(Fault::Delay(Duration::from_millis(10)));
+    wait_for("it looks after its streams", || keys() > 0);
+    let start = Instant::now();
+    drop(mirror);
+    assert!(start.elapsed() < 8 * TIMEOUT, "{:?}", start.elapsed());
+    assert!(keys() < 1_000, "it was far from done");
 }

@@ -103,11 +103,12 @@ fn a_mirror_that_is_to_stop_before_what_it_cannot_express_is_blocked_there_and_g
     }
     // However often it tries, it says nothing else meanwhile, and appends nothing.
     let before = proxy.accepted();
-    wait_for("it has tried again", || {
+    wait_until("it has tried again", || {
         let status = stopping.status();
         assert_eq!((status.state, status.seq), (MirrorState::Blocked, 2), "{status:?}");
-        proxy.accepted() > before + 5
+        proxy.accepted() > before + 3
     });
+    assert_backs_off(|| proxy.accepted() as u64);
     assert_eq!(server.entries(TENANT_STREAM).len(), 2);
     assert_eq!(store.skipped().expect("reads"), []);
     stopping.stop().expect("ends");
@@ -209,8 +210,9 @@ fn p9_a_blocked_stream_holds_retention_where_it_stands_and_gets_everything_then(
     save("a", 10..20);
     save("b", 90..100);
     save("c", 0..10);
-    wait_for_state(&first, MirrorState::Blocked);
+    wait_for("both are blocked", || first.status().troubled.len() == 2);
     let blocked = first.status();
+    assert_eq!(blocked.state, MirrorState::Blocked, "{blocked:?}");
     let streams: Vec<&str> = blocked.troubled.iter().map(|trouble| trouble.stream.as_str()).collect();
     assert_eq!(streams, ["planbus:{a}:events", "planbus:{c}:events"]);
     assert_eq!(first.flush(FLUSH).expect_err("is blocked").kind(), ErrorKind::Storage);

@@ -4,7 +4,12 @@
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
-use std::{error::Error as _, ops::Range, path::Path, time::Duration};
+use std::{
+    error::Error as _,
+    ops::Range,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use planbus::{
     redis::{MirrorBuilder, MirrorState, RedisEndpoint, RedisMirror},
@@ -103,4 +108,15 @@ pub(crate) fn log_floor(store: &EventStore) -> u64 {
 /// Checks that a stream has every event of the log once and in order.
 pub(crate) fn assert_equal(server: &RedisServer, store: &EventStore) {
     assert_eq!(own(&server.entries(STREAM), store), logged(store), "the stream equals the log");
+}
+
+/// Checks that a mirror which cannot go on tries at most as often as its delays allow; `tries` says
+/// how often it has.
+pub(crate) fn assert_backs_off(tries: impl Fn() -> u64) {
+    let (start, before) = (Instant::now(), tries());
+    wait_for("it tries again", || tries() >= before + 10);
+    let (made, taken) = (tries() - before, start.elapsed());
+    // Doubled from the first: 20, 40, 80, 160 ms, then 200 ms each.
+    let at_most = 5 + taken.as_millis() / MAX_DELAY.as_millis();
+    assert!(u128::from(made) <= at_most, "{made} tries in {taken:?}");
 }

@@ -14,6 +14,8 @@ mod session;
 mod shared;
 mod status;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::{

@@ -76,6 +76,7 @@ impl Session<'_> {
                 self.worker.book.block(stream, Error::new(ErrorKind::Conflict, problem), floor);
                 return Ok(None);
             }
+            self.check_stopped()?;
             let page = script::newest(stream, &before, LOOK_BACK_PAGE_MAX_ENTRIES);
             let entries = match self.client.call(&page)? {
                 Ok(entries) => reply::entries(entries)?,

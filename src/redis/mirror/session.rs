@@ -155,6 +155,7 @@ impl<'a> Session<'a> {
         let new: Vec<String> =
             batch.appends.iter().map(|(stream, _)| stream).filter(|stream| is_new(stream)).cloned().collect();
         for stream in &new {
+            self.check_stopped()?;
             self.place(stream)?;
         }
         Ok(!new.is_empty())
@@ -240,6 +241,14 @@ impl<'a> Session<'a> {
         Ok(appended as u64)
     }
 
+    /// Ends the session where the mirror was stopped: what takes many round trips asks in between.
+    pub(super) fn check_stopped(&self) -> Result<()> {
+        match self.worker.shared.is_stopped() {
+            true => Err(Error::new(ErrorKind::Closed, "the mirror was stopped")),
+            false => Ok(()),
+        }
+    }
+
     /// A stream does not take entries: what passes ends the session, the rest waits for somebody.
     pub(super) fn refused(&mut self, stream: &str, refusal: Refusal) -> Result<()> {
         let doing = format!("mirror into {stream}");
@@ -268,6 +277,7 @@ impl<'a> Session<'a> {
             self.client.send(&commands)?;
             let replies = self.client.receive()?;
             for (stream, reply) in streams.iter().zip(replies) {
+                self.check_stopped()?;
                 match script::position_of(reply, &self.worker.encoder.group) {
                     Ok(Some(at)) => self.found(stream, at)?,
                     Ok(None) => self.place(stream)?,
