@@ -193,9 +193,11 @@ fn cut(cell: &mut Cell, fault: support::Fault) {
 /// Another process mirrors a copy of the store into the same stream, for a while.
 fn rival(cell: &mut Cell) {
     let (backup, copy) = (cell.beside("backup.db"), cell.beside("copy.db"));
-    for file in [&backup, &copy] {
-        let _ = std::fs::remove_file(file);
+    // What the rival before left, where there was one.
+    for suffix in ["", "-wal", "-shm", ".lock"] {
+        let _ = std::fs::remove_file(cell.beside(&format!("copy.db{suffix}")));
     }
+    let _ = std::fs::remove_file(&backup);
     let store = EventStore::open_read_only(cell.db()).expect("opens");
     store.backup(&backup).expect("is copied");
     EventStore::restore(&backup, &copy).expect("is restored");

@@ -65,9 +65,9 @@ fn to_json(stats: &StoreStats, by_type: Option<&BTreeMap<String, u64>>) -> Value
     json
 }
 
-/// How many events a reader has still to read.
-fn lag(stats: &StoreStats, cursor: &Cursor) -> u64 {
-    stats.last_seq.saturating_sub(cursor.seq)
+/// What a reader has still to read; a stream's cursor stands at its last event, and tells nothing of that.
+fn lag(stats: &StoreStats, cursor: &Cursor) -> Option<u64> {
+    cursor.stream.is_empty().then(|| stats.last_seq.saturating_sub(cursor.seq))
 }
 
 fn write_facts(stats: &StoreStats, out: &mut Output) -> Result<(), Failure> {
@@ -110,7 +110,7 @@ fn write_facts(stats: &StoreStats, out: &mut Output) -> Result<(), Failure> {
 
 fn write_cursors(stats: &StoreStats, out: &mut Output) -> Result<(), Failure> {
     let row = |cursor: &Cursor| -> Vec<Cell> {
-        let numbers = [cursor.seq.to_string(), number(lag(stats, cursor))].map(cell);
+        let numbers = [cursor.seq.to_string(), lag(stats, cursor).map(number).unwrap_or_default()].map(cell);
         [&numbers[..], &[cell(&cursor.reader), cell(&cursor.stream)]].concat()
     };
     let heads =
