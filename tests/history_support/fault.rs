@@ -1,10 +1,13 @@
 //! [`Fault`]: what is broken on purpose, and how it is mended where that needs somebody.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use planbus::EventStore;
 
-use super::{cell::Cell, publisher::RARE, random::Random};
+use super::{cell::Cell, check, publisher::RARE, random::Random};
 use crate::redis_support::{self as support, Proxy, SERVER_LIMIT, wait_for};
 
 /// What is broken.
@@ -28,10 +31,11 @@ pub(crate) enum Fault {
     CutReply,
     BlackHole,
     Rival,
+    RestoreBackup,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::KillPublisher,
         Self::ClientKill,
         Self::StopServer,
@@ -50,6 +54,7 @@ impl Fault {
         Self::CutReply,
         Self::BlackHole,
         Self::Rival,
+        Self::RestoreBackup,
     ];
 
     /// All kinds in an order of the seed's: histories with neighbouring seeds go on where the one
@@ -124,6 +129,7 @@ impl Fault {
                 cell.proxy.set(support::Fault::None);
             }
             Self::Rival => rival(cell),
+            Self::RestoreBackup => restore_backup(cell),
         }
     }
 }
@@ -193,11 +199,8 @@ fn cut(cell: &mut Cell, fault: support::Fault) {
 /// Another process mirrors a copy of the store into the same stream, for a while.
 fn rival(cell: &mut Cell) {
     let (backup, copy) = (cell.beside("backup.db"), cell.beside("copy.db"));
-    // What the rival before left, where there was one.
-    for suffix in ["", "-wal", "-shm", ".lock"] {
-        let _ = std::fs::remove_file(cell.beside(&format!("copy.db{suffix}")));
-    }
-    let _ = std::fs::remove_file(&backup);
+    remove_store(&copy);
+    remove_store(&backup);
     let store = EventStore::open_read_only(cell.db()).expect("opens");
     store.backup(&backup).expect("is copied");
     EventStore::restore(&backup, &copy).expect("is restored");
@@ -206,4 +209,34 @@ fn rival(cell: &mut Cell) {
     // It says that it equals its log, or that the stream holds more than that.
     let _ = rival.flush(std::time::Duration::from_secs(5));
     rival.kill();
+}
+
+/// The store goes back to what it was, behind what Redis holds, and goes on otherwise.
+fn restore_backup(cell: &mut Cell) {
+    let backup = cell.beside("backup.db");
+    remove_store(&backup);
+    cell.publisher.wait_published();
+    let _ = cell.publisher.flush(Duration::from_secs(10));
+    EventStore::open_read_only(cell.db()).and_then(|store| store.backup(&backup)).expect("is copied");
+    cell.publisher.publish(RARE);
+    cell.publisher.wait_published();
+    let _ = cell.publisher.flush(Duration::from_secs(10));
+    cell.replace_publisher(|cell| {
+        remove_store(&cell.db());
+        EventStore::restore(&backup, cell.db()).expect("is restored");
+    });
+    // What the log does not have stays in the stream, and nothing comes behind it.
+    cell.publisher.publish(2 * RARE);
+    wait_for_state(cell, "forked");
+    for stream in check::streams(&cell.server) {
+        cell.server.command(&["DEL", &stream]);
+    }
+}
+
+/// Removes a store with all that may stand beside it.
+fn remove_store(db: &Path) {
+    for suffix in ["", "-wal", "-shm", ".lock"] {
+        // Not all of them are there.
+        let _ = std::fs::remove_file(format!("{}{suffix}", db.display()));
+    }
 }
