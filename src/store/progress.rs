@@ -145,6 +145,12 @@ fn load(connection: &Connection, reader: &str) -> Result<Progress> {
 
 fn save(connection: &Connection, reader: &str, progress: &Progress) -> Result<()> {
     let failed = |cause| fault::sqlite(DOING, cause);
+    if load(connection, reader)?.setup != progress.setup {
+        // What another setup wrote and left out is not this one's.
+        for table in ["DELETE FROM mirror_skips WHERE reader = ?1", "DELETE FROM cursors WHERE reader = ?1"] {
+            connection.execute(table, [reader]).map_err(failed)?;
+        }
+    }
     connection
         .prepare_cached("INSERT OR REPLACE INTO mirrors(reader, setup) VALUES (?1, ?2)")
         .and_then(|mut statement| statement.execute([reader, &progress.setup]))

@@ -2,13 +2,13 @@
 -- KEYS: the stream. ARGV: the group; the entries; where the mirror believes the group to be, and how
 -- many of the entries are there already if it is. An entry is its id, the number of its fields with
 -- their names, or '=' where they are those of the entry before, and the values.
--- Answers the position; behind it the error, if one kept entries back. Where the position is none of
+-- Answers the position, how many entries were appended, and the error if one kept entries back. Where the position is none of
 -- the ids that were sent, nothing was appended: it is for the mirror to find its place.
 local key, group, argv, pcall = KEYS[1], ARGV[1], ARGV, redis.pcall
 local believed, known = argv[#argv - 1], tonumber(argv[#argv])
 local at = position(key, group)
 if type(at) == 'table' then return at end
-if not at then return {''} end
+if not at then return {'', 0} end
 -- How many entries are to be passed over; false while the position is looked for among them.
 local passed = at == believed and known
 local command, words, word, entries_end = {'XADD', key, '*'}, 3, 2, #argv - 1
@@ -38,7 +38,7 @@ if added > 0 then
     for _, entry in ipairs(pcall('XREVRANGE', key, '+', '-', 'COUNT', added)) do
       pcall('XDEL', key, entry[1])
     end
-    return {at, moved.err}
+    return {at, 0, moved.err}
   end
 end
-return {reached, refused}
+return {reached, added, refused}

@@ -3,7 +3,10 @@
 //! One cursor reads the log for all streams. A stream that turns out to lack something sends the
 //! cursor back; what the others have already is left out when it is read again.
 
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Bound,
+};
 
 use super::{
     position::Position,
@@ -15,6 +18,9 @@ use crate::{
     store::{ChainAt, Progress},
 };
 
+/// A stream that has refused ever so often is tried in every 2^6th round.
+const TRIED_SELDOM: u32 = 6;
+
 /// A stream, as far as the mirror knows it.
 #[derive(Debug)]
 pub(super) struct Stream {
@@ -23,12 +29,14 @@ pub(super) struct Stream {
     /// The last seq in it that the store remembers, 0 for none.
     recorded: u64,
     /// Why nothing is appended to it.
-    pub(super) trouble: Option<Trouble>,
+    trouble: Option<Trouble>,
+    /// How often it has refused entries since it took some.
+    refusals: u32,
     /// How many entries it got since it was trimmed; at first as many as can be, for what mirrors
     /// before this one appended and did not trim.
     pub(super) untrimmed: u64,
     /// The group that holds its trimming back.
-    pub(super) trim_held_by: Option<String>,
+    trim_held_by: Option<String>,
     /// The server refused to trim it.
     pub(super) is_trim_refused: bool,
 }
@@ -48,6 +56,7 @@ impl Stream {
             position: None,
             recorded,
             trouble: None,
+            refusals: 0,
             untrimmed: u64::MAX,
             trim_held_by: None,
             is_trim_refused: false,
@@ -69,6 +78,11 @@ impl Stream {
         self.trouble.as_ref().is_some_and(|trouble| trouble.state == MirrorState::Blocked)
     }
 
+    /// In which rounds of trying it is tried.
+    fn tried_every(&self) -> u32 {
+        1 << self.refusals.saturating_sub(1).min(TRIED_SELDOM)
+    }
+
     /// Whether it takes entries now.
     pub(super) fn is_open(&self) -> bool {
         self.trouble.is_none()
@@ -80,21 +94,26 @@ impl Stream {
 pub(super) struct Book {
     /// All events up to here are in those streams that take entries, or were left out.
     cursor: u64,
-    streams: HashMap<String, Stream>,
+    streams: BTreeMap<String, Stream>,
+    /// Those of them that wait for somebody, or whose trimming is held back: few, where there are many.
+    notable: BTreeSet<String>,
     pub(super) tally: Tally,
     saved: Progress,
 }
 
 impl Book {
-    /// What the store remembers. Another setup reads the log from its beginning.
+    /// What the store remembers. Another setup begins anew: it reads the log from its beginning, and
+    /// what the one before it wrote or left out is not its own.
     pub(super) fn new(progress: Progress, setup: &str, floor: u64) -> Self {
         let before_floor = floor.saturating_sub(1);
-        let cursor =
-            if progress.setup == setup { progress.cursor.unwrap_or(before_floor) } else { before_floor };
+        if progress.setup != setup {
+            return Self { cursor: before_floor, ..Self::default() };
+        }
         let stream = |(key, seq): &(String, u64)| (key.clone(), Stream::new(*seq));
         Self {
-            cursor,
+            cursor: progress.cursor.unwrap_or(before_floor),
             streams: progress.streams.iter().map(stream).collect(),
+            notable: BTreeSet::new(),
             tally: Tally::new(&progress.skipped),
             saved: progress,
         }
@@ -114,8 +133,17 @@ impl Book {
         self.cursor = self.cursor.min(seq);
     }
 
-    pub(super) fn streams(&self) -> impl Iterator<Item = (&String, &Stream)> {
-        self.streams.iter()
+    /// The next streams behind one, by name; the first ones behind none.
+    pub(super) fn keys_behind(&self, key: Option<&str>, count: usize) -> Vec<String> {
+        let behind = key.map_or(Bound::Unbounded, Bound::Excluded);
+        let keys = self.streams.range::<str, _>((behind, Bound::Unbounded));
+        keys.take(count).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// The blocked streams whose turn it is: one that has refused often is seldom tried.
+    pub(super) fn blocked(&self, round: u32) -> Vec<String> {
+        let is_due = |stream: &Stream| stream.is_blocked() && round.is_multiple_of(stream.tried_every());
+        self.notable.iter().filter(|key| self.streams.get(*key).is_some_and(is_due)).cloned().collect()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -136,23 +164,49 @@ impl Book {
     /// A stream was found at a position, of which the log says this.
     pub(super) fn found(&mut self, key: &str, at: Position, log: ChainAt, floor: u64) {
         let cursor = self.cursor;
-        let stream = self.stream(key);
         // Retention took away what comes before the floor.
         let needs_after = at.seq.max(floor.saturating_sub(1));
-        if let Some(error) = fork(key, at, log) {
-            stream.trouble = Some(Trouble { state: MirrorState::Forked, error, needs_after });
-            stream.position = Some(at);
-            return;
-        }
+        let forked = fork(key, at, log);
+        let stream = self.stream(key);
         // One that was not asked before stands as the store remembers it, at 0 for one that is new:
         // it lacks nothing of what was read before.
         let before = stream.position.map_or(stream.recorded, |before| before.seq);
         let is_as_before = before == at.seq && stream.is_open();
         stream.position = Some(at);
-        stream.trouble = None;
-        if !is_as_before && at.seq < cursor {
+        stream.trouble = forked.map(|error| Trouble { state: MirrorState::Forked, error, needs_after });
+        let is_behind = stream.is_open() && !is_as_before && at.seq < cursor;
+        self.note(key);
+        if is_behind {
             self.rewind(needs_after);
         }
+    }
+
+    /// A stream took entries, up to a position.
+    pub(super) fn reached(&mut self, key: &str, at: Position) {
+        let stream = self.stream(key);
+        stream.position = Some(at);
+        stream.refusals = 0;
+    }
+
+    /// The trimming of a stream is held back by a group, or by none any more.
+    pub(super) fn hold_trim(&mut self, key: &str, group: Option<String>) {
+        self.stream(key).trim_held_by = group;
+        self.note(key);
+    }
+
+    /// Keeps in mind what is to be told of a stream.
+    fn note(&mut self, key: &str) {
+        let is_notable =
+            self.streams.get(key).is_some_and(|stream| !stream.is_open() || stream.trim_held_by.is_some());
+        if is_notable {
+            self.notable.insert(key.to_owned());
+        } else {
+            self.notable.remove(key);
+        }
+    }
+
+    fn notable(&self) -> impl Iterator<Item = (&String, &Stream)> {
+        self.notable.iter().filter_map(|key| self.streams.get_key_value(key))
     }
 
     /// The server does not take what is for a stream; the log begins at `floor`.
@@ -163,7 +217,9 @@ impl Book {
             Some(trouble) => trouble.needs_after,
             None => stream.last_seq().max(floor.saturating_sub(1)),
         };
+        stream.refusals = stream.refusals.saturating_add(1);
         stream.trouble = Some(Trouble { state: MirrorState::Blocked, error, needs_after });
+        self.note(key);
     }
 
     /// A blocked stream may take entries again: what it lacks is read anew.
@@ -172,39 +228,36 @@ impl Book {
         if let Some(trouble) = trouble.take_if(|trouble| trouble.state == MirrorState::Blocked) {
             self.rewind(trouble.needs_after);
         }
+        self.note(key);
     }
 
     /// Whether every stream takes entries.
     pub(super) fn is_sound(&self) -> bool {
-        self.streams.values().all(Stream::is_open)
+        self.notable().all(|(_, stream)| stream.is_open())
     }
 
     /// The streams that wait for somebody, by name.
     pub(super) fn troubles(&self) -> Vec<StreamTrouble> {
-        let waiting = self.streams.iter().filter_map(|(key, stream)| Some((key, stream.trouble.as_ref()?)));
-        let mut waiting: Vec<StreamTrouble> = waiting
-            .map(|(key, trouble)| StreamTrouble {
-                stream: key.clone(),
-                state: trouble.state,
-                error: trouble.error.clone(),
-            })
-            .collect();
-        waiting.sort_by(|a, b| a.stream.cmp(&b.stream));
-        waiting
+        let waiting = self.notable().filter_map(|(key, stream)| Some((key, stream.trouble.as_ref()?)));
+        let told = |(key, trouble): (&String, &Trouble)| StreamTrouble {
+            stream: key.clone(),
+            state: trouble.state,
+            error: trouble.error.clone(),
+        };
+        waiting.map(told).collect()
     }
 
     /// The streams whose trimming a group holds back, with the group, by name.
     pub(super) fn held_trims(&self) -> Vec<(String, String)> {
         let held =
-            self.streams.iter().filter_map(|(key, stream)| Some((key.clone(), stream.trim_held_by.clone()?)));
-        let mut held: Vec<_> = held.collect();
-        held.sort();
-        held
+            self.notable().filter_map(|(key, stream)| Some((key.clone(), stream.trim_held_by.clone()?)));
+        held.collect()
     }
 
-    /// Where retention must keep the log from: what a stream in trouble still needs counts.
-    fn needed_after(&self) -> u64 {
-        let waiting = self.streams.values().filter_map(|stream| stream.trouble.as_ref());
+    /// All events up to here are in their streams, or were left out: what a stream in trouble still
+    /// needs counts. Retention must keep the log from here on.
+    pub(super) fn needed_after(&self) -> u64 {
+        let waiting = self.notable().filter_map(|(_, stream)| stream.trouble.as_ref());
         waiting.map(|trouble| trouble.needs_after).min().unwrap_or(u64::MAX).min(self.cursor)
     }
 

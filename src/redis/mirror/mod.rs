@@ -7,6 +7,7 @@
 mod batch;
 mod book;
 mod builder;
+mod checks;
 mod place;
 mod position;
 mod script;

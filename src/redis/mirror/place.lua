@@ -1,7 +1,7 @@
 -- Makes the mirror's group where it is missing.
 -- KEYS: the stream. ARGV: the group; the position to make it at; the stream's last id that the
 -- position was found by ('' where there is no stream), or '*' for any.
--- Answers the group's position, made now or before; or '' and the last id when that has moved on.
+-- Answers the group's position, made now or before; or '' where the last id has moved on.
 local key, group = KEYS[1], ARGV[1]
 local at = position(key, group)
 if type(at) == 'table' then return at end
@@ -13,10 +13,10 @@ if not at then
       if info[field] == 'last-generated-id' then last = info[field + 1] end
     end
   end
-  if ARGV[3] ~= '*' and ARGV[3] ~= last then return {'', last} end
+  if ARGV[3] ~= '*' and ARGV[3] ~= last then return {'', 0} end
   redis.call('XGROUP', 'CREATE', key, group, ARGV[2], 'MKSTREAM')
   at = ARGV[2]
 end
 -- Moves nothing, and shows before the first append that it may be moved.
 redis.call('XGROUP', 'SETID', key, group, at)
-return {at}
+return {at, 0}

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    redis::reply,
+    redis::{client::Reply, reply},
     store::ChainAt,
 };
 
@@ -20,34 +20,77 @@ const LOOK_BACK_MAX_ENTRIES: usize = 1_000_000;
 /// How many more are looked through behind the first: readers that put an entry back at the end make
 /// an older one the newest.
 const LOOK_FURTHER_MAX_ENTRIES: usize = 1_000;
-/// The most of them that are asked for at a time.
-const LOOK_BACK_PAGE_MAX_ENTRIES: usize = 100;
+/// The most of them that are asked for at a time, and about how many bytes.
+const PAGE_MAX_ENTRIES: usize = 500;
+const PAGE_BYTES: usize = 1 << 20;
 /// What stands for the chain where the log does not have the entry's event: no log's chain begins so.
 const NO_BITS: u64 = 0;
-/// How often it is tried again because somebody else appended meanwhile.
-const TRIES_MAX: usize = 5;
+/// How often it is tried again because somebody else appended meanwhile: each time only that is read.
+const TRIES_MAX: usize = 20;
+/// The most streams that one round trip makes groups in.
+const PLACE_STREAMS_MAX: usize = 512;
+
+/// How far a stream was looked through, from its end.
+struct Look {
+    /// The last id that it had when that began.
+    seen: String,
+    /// The position by the newest entry of this mirror.
+    own: Option<Position>,
+    looked: usize,
+    /// How many had been looked through at the first entry of this mirror.
+    own_after: usize,
+}
+
+impl Look {
+    fn is_over(&self) -> bool {
+        self.own.is_some() && self.looked >= self.own_after + LOOK_FURTHER_MAX_ENTRIES
+    }
+}
 
 impl Session<'_> {
-    /// Finds where a stream stands, and makes the mirror's group there.
-    pub(super) fn place(&mut self, stream: &str) -> Result<()> {
-        if let Some(registration) = self.registration(stream) {
-            self.client.call(&registration)?.map_err(|refusal| refusal.into_error("register a stream"))?;
+    /// Makes the mirror's group in streams that it has never written to, many at a time.
+    pub(super) fn place_new(&mut self, streams: &[String]) -> Result<()> {
+        for streams in streams.chunks(PLACE_STREAMS_MAX) {
+            self.check_stopped()?;
+            let registrations: Vec<_> =
+                streams.iter().filter_map(|stream| self.registration(stream)).collect();
+            let group = &self.worker.encoder.group;
+            let places = streams.iter().map(|stream| script::place(stream, group, Position::START, None));
+            let commands: Vec<_> = registrations.into_iter().chain(places).collect();
+            self.client.send(&commands)?;
+            let mut replies = self.client.receive()?;
+            let places = replies.split_off(replies.len() - streams.len());
+            for (stream, reply) in streams.iter().zip(places) {
+                match Appended::of_reply(reply) {
+                    Ok(placed) => self.found(stream, placed.at.unwrap_or(Position::START))?,
+                    Err(refusal) => self.refused(stream, refusal)?,
+                }
+            }
+            self.take_registrations(streams, replies)?;
         }
+        Ok(())
+    }
+
+    /// Finds where a stream stands that lost the mirror's group, and makes the group there.
+    pub(super) fn place(&mut self, stream: &str) -> Result<()> {
+        if !self.worker.book.stream(stream).was_written() {
+            self.worker.book.unblock(stream);
+            return self.place_new(&[stream.to_owned()]);
+        }
+        let mut look = Look { seen: String::new(), own: None, looked: 0, own_after: 0 };
         for _ in 0..TRIES_MAX {
-            let was_written = self.worker.book.stream(stream).was_written();
-            let (at, seen) = if was_written {
-                let Some((at, seen)) = self.look_back(stream)? else { return Ok(()) };
-                (at, Some(seen))
-            } else {
-                (Position::START, None)
-            };
-            let command = script::place(stream, &self.worker.encoder.group, at, seen.as_deref());
+            if !self.look_back(stream, &mut look)? {
+                return Ok(());
+            }
+            let at = look.own.unwrap_or(Position::START);
+            let command = script::place(stream, &self.worker.encoder.group, at, Some(&look.seen));
             let reply = self.client.call(&command)?;
             match Appended::of_reply(reply) {
                 Ok(Appended { at: Some(at), .. }) => {
                     // Whatever it refused before was of a stream that is gone.
                     self.worker.book.unblock(stream);
-                    return self.found(stream, at);
+                    self.found(stream, at)?;
+                    return self.register(stream);
                 }
                 Ok(Appended { at: None, .. }) => {}
                 Err(refusal) => return self.refused(stream, refusal),
@@ -57,43 +100,51 @@ impl Session<'_> {
         Err(Error::new(ErrorKind::Unavailable, problem))
     }
 
-    /// The position by the stream's own entries, and the last id by which that was found; `None`
-    /// when the server refused to tell, which is noted.
-    fn look_back(&mut self, stream: &str) -> Result<Option<(Position, String)>> {
+    /// Looks through what a stream got since the last look; `false` when it is left alone, which is
+    /// noted.
+    fn look_back(&mut self, stream: &str, look: &mut Look) -> Result<bool> {
         let info = self.client.call(&script::info(stream))?;
         let seen = match script::last_id(info) {
-            Ok(seen) => seen,
-            Err(refusal) => return self.refused(stream, refusal).map(|()| None),
+            Ok(seen) => std::mem::replace(&mut look.seen, seen),
+            Err(refusal) => return self.refused(stream, refusal).map(|()| false),
         };
-        let (mut before, mut looked, mut own, mut own_at) = ("+".to_owned(), 0, None, 0);
-        while !seen.is_empty() && (own.is_none() || looked < own_at + LOOK_FURTHER_MAX_ENTRIES) {
-            if own.is_none() && looked >= LOOK_BACK_MAX_ENTRIES {
-                let problem = format!(
-                    "stream {stream}: how far it is cannot be told behind {looked} entries of others: \
-                     `planbus streams rebuild {stream}` fills it anew"
-                );
-                let floor = self.worker.store.floor()?;
-                self.worker.book.block(stream, Error::new(ErrorKind::Conflict, problem), floor);
-                return Ok(None);
+        let after = if seen.is_empty() { "-".to_owned() } else { format!("({seen}") };
+        let (mut before, mut count) = ("+".to_owned(), 1);
+        while !look.seen.is_empty() && !look.is_over() {
+            if look.own.is_none() && look.looked >= LOOK_BACK_MAX_ENTRIES {
+                return self.leave_alone(stream, look.looked).map(|()| false);
             }
             self.check_stopped()?;
-            let page = script::newest(stream, &before, LOOK_BACK_PAGE_MAX_ENTRIES);
+            let page = script::newest(stream, (&before, &after), count);
             let entries = match self.client.call(&page)? {
                 Ok(entries) => reply::entries(entries)?,
-                Err(refusal) => return self.refused(stream, refusal).map(|()| None),
+                Err(refusal) => return self.refused(stream, refusal).map(|()| false),
             };
             let Some((last, _)) = entries.last() else { break };
             before = format!("({last}");
-            looked += entries.len();
+            look.looked += entries.len();
             for (id, fields) in &entries {
                 let at = self.own_position(stream, id, fields)?;
-                if own.is_none() && at.is_some() {
-                    own_at = looked;
+                if look.own.is_none() && at.is_some() {
+                    look.own_after = look.looked;
                 }
-                own = [own, at].into_iter().flatten().max_by_key(|at: &Position| at.seq);
+                look.own = [look.own, at].into_iter().flatten().max_by_key(|at| at.seq);
             }
+            let words = entries.iter().flat_map(|(_, fields)| fields);
+            let bytes: usize = words.map(|(name, value)| name.len() + value.len()).sum();
+            count = if bytes < PAGE_BYTES { (2 * count).min(PAGE_MAX_ENTRIES) } else { count.div_ceil(2) };
         }
-        Ok(Some((own.unwrap_or(Position::START), seen)))
+        Ok(true)
+    }
+
+    fn leave_alone(&mut self, stream: &str, looked: usize) -> Result<()> {
+        let problem = format!(
+            "stream {stream}: how far it is cannot be told behind {looked} entries of others: \
+             `planbus streams rebuild {stream}` fills it anew"
+        );
+        let floor = self.worker.store.floor()?;
+        self.worker.book.block(stream, Error::new(ErrorKind::Conflict, problem), floor);
+        Ok(())
     }
 
     /// The position of an entry that this mirror appended.
@@ -128,5 +179,20 @@ impl Session<'_> {
         let mut command = ::redis::cmd("SADD");
         command.arg(set).arg(stream);
         Some(command)
+    }
+
+    fn register(&mut self, stream: &str) -> Result<()> {
+        let Some(registration) = self.registration(stream) else { return Ok(()) };
+        let reply = self.client.call(&registration)?;
+        self.take_registrations(&[stream.to_owned()], vec![reply])
+    }
+
+    /// A stream that cannot be made known is as good as not there for its readers.
+    pub(super) fn take_registrations(&mut self, streams: &[String], replies: Vec<Reply>) -> Result<()> {
+        let refused = streams.iter().zip(replies).filter_map(|(stream, reply)| Some((stream, reply.err()?)));
+        for (stream, refusal) in refused {
+            self.refused(stream, refusal)?;
+        }
+        Ok(())
     }
 }

@@ -11,7 +11,7 @@ use crate::redis::{
     client::Reply,
     fault::Refusal,
     profile::Entry,
-    reply::{list, pairs, text},
+    reply::{integer, list, pairs, text},
 };
 
 const APPEND: &str = concat!(include_str!("position.lua"), include_str!("append.lua"));
@@ -66,11 +66,16 @@ impl Append {
     }
 }
 
-/// What an append did.
+/// The highest id that there is: a stream that has it takes no more entries.
+pub(super) const LAST_ID: &str = "18446744073709551615-18446744073709551615";
+
+/// What a script did.
 #[derive(Debug, PartialEq)]
 pub(super) struct Appended {
     /// Where the stream stands now; `None` where the mirror has no group in it.
     pub(super) at: Option<Position>,
+    /// How many entries are new.
+    pub(super) added: u64,
     /// Why not all was appended, where the server said so.
     pub(super) refused: Option<Refusal>,
 }
@@ -79,8 +84,10 @@ impl Appended {
     pub(super) fn of_reply(reply: Reply) -> Result<Self, Refusal> {
         let mut parts = list(reply?).map_err(|_| strange())?.into_iter();
         let at = parts.next().and_then(|at| text(at).ok()).ok_or_else(strange)?;
+        let added = parts.next().and_then(|added| integer(added).ok()).ok_or_else(strange)?;
         let refused = parts.next().and_then(|error| text(error).ok());
-        Ok(Self { at: position(&at)?, refused: refused.as_deref().map(caught) })
+        let refused = refused.as_deref().map(caught);
+        Ok(Self { at: position(&at)?, added: added.unsigned_abs(), refused })
     }
 }
 
@@ -106,10 +113,23 @@ pub(super) fn info(stream: &str) -> Cmd {
     command
 }
 
-/// Asks for the newest entries of a stream before an id, the newest first.
-pub(super) fn newest(stream: &str, before: &str, count: usize) -> Cmd {
+/// Whether a stream may be appended to: an entry whose id no stream takes, so that only what stands
+/// in the way before that is told.
+pub(super) fn probe(stream: &str) -> Cmd {
+    let mut command = cmd("XADD");
+    command.arg(stream).arg("0-0").arg("probe").arg("");
+    command
+}
+
+/// What a [`probe`] was refused for, where it is more than its id.
+pub(super) fn probed(reply: Reply) -> Option<Refusal> {
+    reply.err().filter(|refusal| !refusal.message.contains("must be greater than 0-0"))
+}
+
+/// Asks for the newest entries of a stream between two bounds, the newest first.
+pub(super) fn newest(stream: &str, (before, after): (&str, &str), count: usize) -> Cmd {
     let mut command = cmd("XREVRANGE");
-    command.arg(stream).arg(before).arg("-").arg("COUNT").arg(count);
+    command.arg(stream).arg(before).arg(after).arg("COUNT").arg(count);
     command
 }
 

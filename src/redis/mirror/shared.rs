@@ -21,6 +21,8 @@ struct State {
     requests: u64,
     /// The seq that the requests wait for.
     wanted: u64,
+    /// How many requests the thread knows of while it waits to try again.
+    heard: u64,
     is_stopped: bool,
 }
 
@@ -64,7 +66,7 @@ impl Shared {
             looked: 0,
             answered: 0,
         };
-        let state = State { news, requests: 0, wanted: 0, is_stopped: false };
+        let state = State { news, requests: 0, wanted: 0, heard: 0, is_stopped: false };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -85,11 +87,19 @@ impl Shared {
         Request { number: state.requests, wanted: state.wanted }
     }
 
-    /// The last request that was not answered yet.
+    /// The last request, unless it was answered, be it that it cannot be done now.
     pub(super) fn open_request(&self) -> Option<Request> {
         let state = self.state.lock();
-        let is_open = state.requests > state.news.answered;
+        let is_open = state.requests > state.news.answered.max(state.news.looked);
         is_open.then_some(Request { number: state.requests, wanted: state.wanted })
+    }
+
+    /// As [`open_request`](Self::open_request), and it is no longer [new](Self::has_new_request).
+    pub(super) fn hear(&self) -> Option<Request> {
+        let mut state = self.state.lock();
+        state.heard = state.requests;
+        drop(state);
+        self.open_request()
     }
 
     /// A request was looked at, and so were all that came before it; `is_answered` when Redis has
@@ -136,9 +146,9 @@ impl Shared {
         self.state.lock().is_stopped
     }
 
-    /// Whether somebody asked who was not answered at all, not even that it cannot be done now.
+    /// Whether somebody asked since the thread last [heard](Self::hear).
     pub(super) fn has_new_request(&self) -> bool {
         let state = self.state.lock();
-        state.requests > state.news.looked
+        state.requests > state.heard
     }
 }

@@ -106,8 +106,12 @@ impl Model {
     }
 
     fn check(&mut self) {
-        let known: Vec<u64> =
-            self.book.streams().map(|(key, _)| key.parse().expect("a stream of ours")).collect();
+        let known: Vec<u64> = self
+            .book
+            .keys_behind(None, usize::MAX)
+            .iter()
+            .map(|key| key.parse().expect("a stream of ours"))
+            .collect();
         known.into_iter().for_each(|stream| self.find(stream));
     }
 

@@ -6,6 +6,7 @@
 
 use std::{
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -39,9 +40,24 @@ pub(super) struct Worker {
     pub(super) saved_at: Instant,
 }
 
+/// Tells that the thread has ended, also where it panicked.
+struct End(Arc<Shared>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.tell(|news| {
+            news.state = MirrorState::Stopped;
+            if thread::panicking() {
+                news.last_error = Some(Error::new(ErrorKind::Storage, "the mirror's thread panicked"));
+            }
+        });
+    }
+}
+
 impl Worker {
     /// Mirrors until it is stopped, or the store is closed.
     pub(super) fn run(mut self) {
+        let _told = End(Arc::clone(&self.shared));
         let mut back_off = self.endpoint.back_off();
         while self.goes_on() {
             match self.mirror(&mut back_off) {
@@ -52,7 +68,6 @@ impl Worker {
         }
         // A store that was closed keeps the cursor that was saved last.
         let _ = self.save();
-        self.shared.tell(|news| news.state = MirrorState::Stopped);
         tracing::debug!(mirror = self.claim.reader(), "planbus.mirror: stopped");
     }
 
@@ -76,12 +91,13 @@ impl Worker {
             let reader = self.claim.reader();
             tracing::warn!(mirror = reader, state = state.as_str(), %error, cause = ?error, "planbus.mirror");
         }
-        let request = self.shared.open_request();
         self.shared.tell(|news| {
             news.state = state;
             news.last_error = Some(error);
         });
-        if let Some(request) = request {
+        if let Some(request) = self.shared.hear()
+            && state == MirrorState::Blocked
+        {
             self.shared.answer(request, false);
         }
         // What turned out to be missing in Redis is kept in the log, also while Redis is away.
@@ -108,14 +124,14 @@ impl Worker {
     /// Tells how it stands.
     pub(super) fn tell(&mut self, appended: u64, is_current: bool) {
         let troubled: Vec<StreamTrouble> = self.book.troubles();
-        let state = troubled.iter().map(|trouble| trouble.state).max_by_key(|state| *state as u8);
+        let worst = troubled.iter().max_by_key(|trouble| trouble.state as u8);
         let usual = if is_current { MirrorState::Live } else { MirrorState::CatchingUp };
-        let (seq, streams, skipped) = (self.book.cursor(), self.book.len(), self.book.tally.to_vec());
+        let state = worst.map_or(usual, |trouble| trouble.state);
+        let last_error = worst.map(|trouble| trouble.error.clone());
+        let (seq, streams, skipped) = (self.book.needed_after(), self.book.len(), self.book.tally.to_vec());
         let trim_held_by = self.book.held_trims();
         self.shared.tell(|news| {
-            news.state = state.unwrap_or(usual);
-            news.last_error = troubled.last().map(|trouble| trouble.error.clone());
-            news.troubled = troubled;
+            (news.state, news.last_error, news.troubled) = (state, last_error, troubled);
             news.appended += appended;
             (news.seq, news.streams, news.skipped) = (seq, streams, skipped);
             news.trim_held_by = trim_held_by;
