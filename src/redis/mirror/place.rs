@@ -73,6 +73,7 @@ impl Session<'_> {
 
     /// Finds where a stream stands that lost the mirror's group, and makes the group there.
     pub(super) fn place(&mut self, stream: &str) -> Result<()> {
+        self.check_stopped()?;
         if !self.worker.book.stream(stream).was_written() {
             self.worker.book.unblock(stream);
             return self.place_new(&[stream.to_owned()]);
