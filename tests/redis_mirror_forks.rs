@@ -6,7 +6,7 @@ mod mirror_support;
 mod redis_support;
 mod store_support;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Instant};
 
 use mirror_support::*;
 use planbus::{
@@ -68,6 +68,27 @@ fn p7_a_store_restored_from_an_older_backup_is_forked_until_its_stream_is_rebuil
     wait_for_state(&mirror, MirrorState::Live);
     mirror.flush(FLUSH).expect("Redis equals the log");
     assert_equal(&server, &store);
+}
+
+/// How often a server was asked for the groups of a stream.
+fn looks(server: &RedisServer) -> u64 {
+    let stats = server.command(&["INFO", "commandstats"]);
+    let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_xinfo|groups:calls="));
+    line.and_then(|line| line.split(',').next()?.parse().ok()).expect("it was asked")
+}
+
+#[test]
+fn a_mirror_that_waits_for_somebody_looks_once_a_second_also_after_a_flush() {
+    let Some(server) = RedisServer::start() else { return };
+    let dir = Dir::new();
+    let backup = mirrored_beyond_its_backup(&server, &dir);
+    let store = restored(&dir, &backup);
+    let mirror = started(mirror(&store, &server.url()));
+    assert_forked(&mirror);
+    let (start, before) = (Instant::now(), looks(&server));
+    wait_for("it looks again", || looks(&server) >= before + 3);
+    let (made, taken) = (looks(&server) - before, start.elapsed());
+    assert!(made <= 2 + taken.as_secs(), "{made} looks in {taken:?}");
 }
 
 #[test]

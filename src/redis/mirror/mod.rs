@@ -104,7 +104,8 @@ impl RedisMirror {
     }
 
     /// Waits until Redis equals the log as it is now: until every event is in its stream, and a look
-    /// at all streams has shown that they stand where they should.
+    /// at all streams has shown that they stand where they should. A mirror that waits to try again
+    /// does so at once.
     ///
     /// # Errors
     /// `Unavailable` when the time is over, with how far the mirror is and what went wrong last; at
