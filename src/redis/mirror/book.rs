@@ -217,7 +217,9 @@ impl Book {
             Some(trouble) => trouble.needs_after,
             None => stream.last_seq().max(floor.saturating_sub(1)),
         };
-        stream.refusals = stream.refusals.saturating_add(1);
+        if stream.is_open() {
+            stream.refusals = stream.refusals.saturating_add(1);
+        }
         stream.trouble = Some(Trouble { state: MirrorState::Blocked, error, needs_after });
         self.note(key);
     }

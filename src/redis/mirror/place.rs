@@ -62,7 +62,10 @@ impl Session<'_> {
             let places = replies.split_off(replies.len() - streams.len());
             for (stream, reply) in streams.iter().zip(places) {
                 match Appended::of_reply(reply) {
-                    Ok(placed) => self.found(stream, placed.at.unwrap_or(Position::START))?,
+                    Ok(placed) => {
+                        self.worker.book.unblock(stream);
+                        self.found(stream, placed.at.unwrap_or(Position::START))?;
+                    }
                     Err(refusal) => self.refused(stream, refusal)?,
                 }
             }
@@ -75,7 +78,6 @@ impl Session<'_> {
     pub(super) fn place(&mut self, stream: &str) -> Result<()> {
         self.check_stopped()?;
         if !self.worker.book.stream(stream).was_written() {
-            self.worker.book.unblock(stream);
             return self.place_new(&[stream.to_owned()]);
         }
         let mut look = Look { seen: String::new(), own: None, looked: 0, own_after: 0 };
