@@ -13,6 +13,8 @@ use planbus::redis::{EntryId, Profile, RedisEndpoint, Streams, TrimReport, TrimR
 use redis_support::*;
 
 const STREAM: &str = "planbus:{default}:events";
+/// A group by which a mirror keeps its place.
+const MIRROR: &str = "planbus:01J8ZQ4X9T6V7W8Y0ABCDEFGHK";
 
 fn streams(server: &RedisServer) -> Streams {
     Streams::new(RedisEndpoint::parse(&server.url()).expect("a URL"), Profile::native())
@@ -96,10 +98,27 @@ fn p9_what_a_group_has_not_read_or_not_acked_stays_unless_forced() {
 }
 
 #[test]
+fn p9_a_reader_that_is_named_like_a_mirror_is_trimmed_over_no_more_than_another() {
+    each_kind(|server| {
+        fill(server, 1, 5_000);
+        server.command(&["XGROUP", "CREATE", STREAM, MIRROR, "0"]);
+        server.command(&["XGROUP", "CREATE", STREAM, "planbus:workers", "0"]);
+        let streams = streams(server);
+        let trimmed = streams.trim(STREAM, TrimRule::MaxLen(10), false).expect("trims");
+        assert_eq!(trimmed, report(0, Some("planbus:workers")));
+        let info = streams.info(STREAM).expect("is there");
+        assert_eq!(info.groups.iter().map(|group| &group.name).collect::<Vec<_>>(), ["planbus:workers"]);
+        assert_eq!((info.mirrors.len(), info.held_by.is_some()), (1, true));
+        assert_eq!(streams.rebuild(STREAM).expect("rebuilds").groups, ["planbus:workers"]);
+        assert_eq!(server.call(&["XINFO", "GROUPS", STREAM]).items().len(), 1, "the mirror's place is gone");
+    });
+}
+
+#[test]
 fn a_mirrors_position_is_no_reader_and_ids_of_any_size_are_understood() {
     each_kind(|server| {
         fill(server, 1, 50);
-        server.command(&["XGROUP", "CREATE", STREAM, "planbus:01J", "3-18446744073709551615"]);
+        server.command(&["XGROUP", "CREATE", STREAM, MIRROR, "3-18446744073709551615"]);
         server.command(&["XADD", STREAM, "18446744073709551614-18446744073709551615", "a", "1"]);
         server.command(&["XADD", STREAM, &EntryId::MAX.to_string(), "a", "1"]);
         server.command(&["XGROUP", "CREATE", STREAM, "all", "$"]);

@@ -11,6 +11,7 @@ mod cluster;
 mod dial;
 mod endpoint;
 mod fault;
+mod group;
 mod handshake;
 mod health;
 #[cfg(feature = "sqlite")]

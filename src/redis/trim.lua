@@ -6,8 +6,7 @@
 -- ARGV[3]  how many entries the stream may have more than max_len says
 -- ARGV[4]  the most entries to remove as whole nodes, which are not read
 -- ARGV[5]  the most entries to remove one by one
--- ARGV[6]  what the names of groups that are no readers begin with
--- ARGV[7]  "force" to remove what groups have not read, too
+-- ARGV[6]  "force" to remove what groups have not read, too
 --
 -- Answers {removed, the group that held entries back, or an empty text}.
 
@@ -55,11 +54,11 @@ local function needs(group)
 end
 
 local holder = ''
-if ARGV[7] ~= 'force' then
+if ARGV[6] ~= 'force' then
   for _, fields in ipairs(redis.call('XINFO', 'GROUPS', key)) do
     local group = {}
     for at = 1, #fields, 2 do group[fields[at]] = fields[at + 1] end
-    if group.name:sub(1, #ARGV[6]) ~= ARGV[6] then
+    if not is_position_group(group.name) then
       local needed = needs(group)
       if needed and is_before(needed, limit) then
         limit, holder = needed, group.name

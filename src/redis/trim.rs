@@ -5,8 +5,6 @@
 
 use ::redis::{Cmd, Value};
 
-/// What the names of the mirrors' own groups begin with: a position of a mirror is no reader.
-pub(crate) const MIRROR_GROUP_PREFIX: &str = "planbus:";
 /// The most entries that one call removes as whole nodes of the stream, which costs no reading.
 pub(crate) const TRIM_STEP_MAX_ENTRIES: u64 = 10_000;
 /// The most entries that one call removes one by one, where only a part of a node may leave. As
@@ -16,7 +14,7 @@ const TRIM_PARTIAL_MAX_ENTRIES: u64 = 100;
 /// in one piece.
 const TRIM_SLACK_ENTRIES: u64 = 100;
 
-const SCRIPT: &str = include_str!("trim.lua");
+const SCRIPT: &str = concat!(include_str!("group.lua"), include_str!("trim.lua"));
 
 /// What one call of the script did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,8 +53,7 @@ pub(super) fn rule_command(key: &str, rule: &str, limit: &str, force: bool) -> C
 fn command(key: &str, rule: &str, limit: &str, slack: u64, force: bool) -> Cmd {
     let mut command = ::redis::cmd("EVAL");
     command.arg(SCRIPT).arg(1).arg(key).arg(rule).arg(limit).arg(slack);
-    command.arg(TRIM_STEP_MAX_ENTRIES).arg(TRIM_PARTIAL_MAX_ENTRIES);
-    command.arg(MIRROR_GROUP_PREFIX).arg(if force { "force" } else { "" });
+    command.arg(TRIM_STEP_MAX_ENTRIES).arg(TRIM_PARTIAL_MAX_ENTRIES).arg(if force { "force" } else { "" });
     command
 }
 

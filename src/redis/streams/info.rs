@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{entry::EntryId, session::Session};
 use crate::{
     error::Result,
-    redis::{reply, trim::MIRROR_GROUP_PREFIX},
+    redis::{group::mirror_of, reply},
 };
 
 /// The most entries that are read to count them, for a server that cannot tell how many there are.
@@ -118,14 +118,10 @@ impl StreamInfo {
         let mut facts = facts(group)?;
         let name = facts.remove("name").map(reply::bytes).transpose()?.unwrap_or_default();
         let last_delivered_id = id(facts.remove("last-delivered-id"))?.unwrap_or_default();
-        if let Some(whose) = name.strip_prefix(MIRROR_GROUP_PREFIX.as_bytes()) {
+        if let Some((store, name)) = mirror_of(&name) {
             let (seq, chain) = last_delivered_id.halves();
-            let whose = String::from_utf8_lossy(whose);
-            let (store, name) = match whose.split_once(':') {
-                Some((store, name)) => (store, Some(name.to_owned())),
-                None => (&*whose, None),
-            };
-            self.mirrors.push(MirrorPosition { store: store.to_owned(), name, seq, chain });
+            let (store, name) = (store.to_owned(), name.map(str::to_owned));
+            self.mirrors.push(MirrorPosition { store, name, seq, chain });
             return Ok(());
         }
         let pending = number(facts.remove("pending"))?.unwrap_or_default();

@@ -25,10 +25,10 @@ use self::{
     read::{Way, read},
     session::Session,
 };
-use super::{endpoint::RedisEndpoint, health::Health, profile::Profile, reply, trim::MIRROR_GROUP_PREFIX};
+use super::{endpoint::RedisEndpoint, health::Health, profile::Profile, reply};
 use crate::{error::Result, filter::Filter};
 
-const REBUILD: &str = include_str!("rebuild.lua");
+const REBUILD: &str = concat!(include_str!("../group.lua"), include_str!("rebuild.lua"));
 
 /// The streams of a profile on a Redis: what there is, how it stands, what is in it; trimming,
 /// deletion, rebuilding.
@@ -196,7 +196,7 @@ impl Streams {
         let mut session = self.session("rebuild a stream")?;
         session.check_stream(name)?;
         let mut command = ::redis::cmd("EVAL");
-        command.arg(REBUILD).arg(1).arg(name).arg(MIRROR_GROUP_PREFIX);
+        command.arg(REBUILD).arg(1).arg(name);
         let mut answer = reply::list(session.ask(&command)?)?.into_iter();
         let (Some(removed), Some(groups)) = (answer.next(), answer.next()) else {
             return Err(reply::unexpected("one to a rebuild"));
