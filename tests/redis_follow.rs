@@ -5,7 +5,10 @@
 mod redis_support;
 mod store_support;
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use planbus::{
     redis::{EntryId, FollowFrom, Profile, RedisEndpoint, StreamEntry, StreamFollower, Streams},
@@ -192,4 +195,56 @@ fn streams_of_several_slots_are_followed_together() {
         came.sort_by_key(|name| names.iter().position(|known| known == name));
         assert_eq!(came, names);
     }
+}
+
+#[test]
+fn p11_a_wait_of_any_length_is_one() {
+    let Some(server) = RedisServer::start() else { return };
+    append(&server, STREAM, 0..1);
+    let mut follower = follow(&server.url(), &[STREAM], FollowFrom::Beginning, Filter::all());
+    let entry = follower.next_timeout(Duration::MAX).expect("goes on").expect("it is there");
+    assert_eq!(number(&entry), 0);
+}
+
+#[test]
+fn one_read_takes_few_entries_of_many_streams_and_none_of_them_starves() {
+    const STREAMS: usize = 1_200;
+    const ENTRIES: usize = 4;
+    let Some(server) = RedisServer::start() else { return };
+    let mut seen = server.wire().expect("connects");
+    let names: Vec<String> = (0..STREAMS).map(|tenant| format!("planbus:{{t{tenant}}}:events")).collect();
+    let mut wire = server.wire().expect("connects");
+    for name in names.iter().flat_map(|name| [name; ENTRIES]) {
+        wire.send(&["XADD", name, "*", "number", "1"]).expect("sends");
+    }
+    (0..STREAMS * ENTRIES).for_each(|_| drop(wire.receive().expect("answers")));
+    seen.call(&["MONITOR"]).expect("watches");
+    let mut follower = follow(&server.url(), &[], FollowFrom::Beginning, Filter::all());
+    let mut came: BTreeMap<String, Vec<EntryId>> = BTreeMap::new();
+    for entry in take(&mut follower, 1_500) {
+        came.entry(entry.stream).or_default().push(entry.id);
+    }
+    assert_eq!(came.len(), STREAMS, "each had its turn before one had its second");
+    for entry in take(&mut follower, STREAMS * ENTRIES - 1_500) {
+        came.entry(entry.stream).or_default().push(entry.id);
+    }
+    assert!(came.values().all(|ids| ids.len() == ENTRIES && ids.is_sorted_by(|one, next| one < next)));
+    server.command(&["PING"]);
+    let mut reads = 0;
+    loop {
+        let line = seen.receive().expect("tells").to_string();
+        let words: Vec<&str> = line.split('"').skip(1).step_by(2).collect();
+        match words[..] {
+            ["PING"] => break,
+            ["XREAD", "COUNT", count, ..] => {
+                let at = words.iter().position(|word| *word == "STREAMS").expect("streams");
+                let (count, streams) =
+                    (count.parse::<usize>().expect("a number"), (words.len() - at - 1) / 2);
+                assert!(count * streams <= 500, "{count} entries of {streams} streams");
+                reads += 1;
+            }
+            _ => {}
+        }
+    }
+    assert!(reads >= STREAMS * ENTRIES / 500, "{reads} reads were seen");
 }

@@ -5,7 +5,9 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    fmt, thread,
+    fmt,
+    ops::Bound::{Excluded, Included, Unbounded},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -28,9 +30,12 @@ use crate::{
 const BLOCK_MAX: Duration = Duration::from_millis(500);
 /// How often streams that came or were made anew are looked for.
 const REFRESH: Duration = Duration::from_secs(1);
-/// How many entries of each stream one read takes.
+/// The most entries of each stream that one read takes.
 const PAGE_ENTRIES: usize = 100;
-/// The pause between two rounds where one read cannot wait for all streams: in a cluster.
+/// The most entries that one read takes of all its streams together, and so the most streams.
+const READ_MAX_ENTRIES: usize = 500;
+/// The pause between two rounds where one read cannot wait for all streams: in a cluster, and where
+/// they are many.
 const ROUND_PAUSE: Duration = Duration::from_millis(50);
 
 /// Where a [`StreamFollower`] begins.
@@ -66,6 +71,8 @@ pub struct StreamFollower {
     refreshed: Option<Instant>,
     /// Whether the streams must be read one by one.
     is_split: bool,
+    /// The stream that was read last, where one read is not for all: those behind it are next.
+    turn: String,
     back_off: BackOff,
     last_error: Option<Error>,
     ready: VecDeque<StreamEntry>,
@@ -91,6 +98,7 @@ impl StreamFollower {
             session: None,
             refreshed: None,
             is_split: false,
+            turn: String::new(),
             back_off,
             last_error: None,
             ready: VecDeque::new(),
@@ -103,13 +111,13 @@ impl StreamFollower {
     /// # Errors
     /// What does not pass by itself: `Unauthorized`, or a key that is no stream.
     pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<StreamEntry>> {
-        let end = Instant::now() + timeout;
+        let end = Instant::now().checked_add(timeout);
+        let left = || end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
         loop {
             if let Some(entry) = self.ready.pop_front() {
                 return Ok(Some(entry));
             }
-            let left = end.saturating_duration_since(Instant::now());
-            match self.read(left) {
+            match self.read(left()) {
                 Ok(()) => {
                     self.back_off.reset();
                     self.last_error = None;
@@ -118,14 +126,14 @@ impl StreamFollower {
                     self.session = None;
                     self.last_error = Some(error);
                     let pause = self.back_off.next_delay();
-                    thread::sleep(pause.min(end.saturating_duration_since(Instant::now())));
+                    thread::sleep(pause.min(left()));
                 }
                 Err(error) => {
                     self.session = None;
                     return Err(error);
                 }
             }
-            if self.ready.is_empty() && Instant::now() >= end {
+            if self.ready.is_empty() && left().is_zero() {
                 return Ok(None);
             }
         }
@@ -161,10 +169,8 @@ impl StreamFollower {
         let wait = wait.min(BLOCK_MAX);
         if self.positions.is_empty() {
             thread::sleep(wait.min(ROUND_PAUSE));
-        } else if self.is_split {
-            self.read_each(&mut session, wait)?;
         } else {
-            self.read_all(&mut session, wait)?;
+            self.read_round(&mut session, wait)?;
         }
         self.session = Some(session);
         Ok(())
@@ -191,29 +197,52 @@ impl StreamFollower {
         Ok(())
     }
 
-    /// Reads all streams at once.
-    fn read_all(&mut self, session: &mut Session, wait: Duration) -> Result<()> {
-        let answer = session.ask_unless("CROSSSLOT", &read_command(&self.positions, wait))?;
-        match answer {
-            Some(answer) => self.take(answer),
-            None => {
-                self.is_split = true;
-                Ok(())
+    /// Reads part after part of the streams, until something came or all had their turn. Where one
+    /// part is all, the server waits for them.
+    fn read_round(&mut self, session: &mut Session, wait: Duration) -> Result<()> {
+        let mut left = self.positions.len();
+        let is_one = left <= READ_MAX_ENTRIES;
+        while left > 0 && self.ready.is_empty() {
+            let part = self.next_part();
+            left = left.saturating_sub(part.len());
+            let block = if is_one { wait } else { Duration::ZERO };
+            for answer in self.ask_part(session, &part, block)? {
+                self.take(answer)?;
             }
         }
-    }
-
-    /// Reads the streams one by one: a server waits for streams of one slot alone.
-    fn read_each(&mut self, session: &mut Session, wait: Duration) -> Result<()> {
-        for (name, position) in self.positions.clone() {
-            let one = BTreeMap::from([(name, position)]);
-            let answer = session.ask(&read_command(&one, Duration::ZERO))?;
-            self.take(answer)?;
-        }
-        if self.ready.is_empty() {
+        if self.ready.is_empty() && (self.is_split || !is_one) {
             thread::sleep(wait.min(ROUND_PAUSE));
         }
         Ok(())
+    }
+
+    /// The streams whose turn it is, and how far each was read.
+    fn next_part(&mut self) -> Vec<(String, EntryId)> {
+        let behind = self.positions.range::<str, _>((Excluded(self.turn.as_str()), Unbounded));
+        let before = self.positions.range::<str, _>((Unbounded, Included(self.turn.as_str())));
+        let part = behind.chain(before).take(READ_MAX_ENTRIES);
+        let part: Vec<_> = part.map(|(name, position)| (name.clone(), *position)).collect();
+        self.turn = part.last().map(|(name, _)| name.clone()).unwrap_or_default();
+        part
+    }
+
+    /// What came to these streams. A server of a cluster reads streams of one slot together, and
+    /// those of several one by one, without waiting.
+    fn ask_part(
+        &mut self,
+        session: &mut Session,
+        part: &[(String, EntryId)],
+        wait: Duration,
+    ) -> Result<Vec<Value>> {
+        let count = PAGE_ENTRIES.min(READ_MAX_ENTRIES / part.len().max(1));
+        if !self.is_split {
+            match session.ask_unless("CROSSSLOT", &read_command(part, count, wait))? {
+                Some(answer) => return Ok(vec![answer]),
+                None => self.is_split = true,
+            }
+        }
+        let commands: Vec<Cmd> = part.chunks(1).map(|one| read_command(one, count, Duration::ZERO)).collect();
+        session.ask_all(&commands)
     }
 
     fn take(&mut self, answer: Value) -> Result<()> {
@@ -238,18 +267,18 @@ impl fmt::Debug for StreamFollower {
     }
 }
 
-fn read_command(positions: &BTreeMap<String, EntryId>, wait: Duration) -> Cmd {
+fn read_command(streams: &[(String, EntryId)], count: usize, wait: Duration) -> Cmd {
     let mut command = ::redis::cmd("XREAD");
-    command.arg("COUNT").arg(PAGE_ENTRIES);
+    command.arg("COUNT").arg(count);
     // To wait for no time at all is to wait for ever.
     if wait.as_millis() > 0 {
         command.arg("BLOCK").arg(wait.as_millis() as u64);
     }
     command.arg("STREAMS");
-    for name in positions.keys() {
+    for (name, _) in streams {
         command.arg(name);
     }
-    for id in positions.values() {
+    for (_, id) in streams {
         command.arg(id.to_string());
     }
     command

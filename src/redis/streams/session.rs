@@ -120,6 +120,18 @@ impl Session {
         Ok(found)
     }
 
+    /// The answers to commands that do not wait for each other, many at a time.
+    pub(super) fn ask_all(&mut self, commands: &[Cmd]) -> Result<Vec<Value>> {
+        let mut answers = Vec::with_capacity(commands.len());
+        for part in commands.chunks(PIPELINE_MAX_COMMANDS) {
+            self.client.send(part)?;
+            for reply in self.client.receive()? {
+                answers.push(reply.map_err(|refusal| self.refused(refusal))?);
+            }
+        }
+        Ok(answers)
+    }
+
     /// The answers to one command about each of these keys, many at a time.
     fn ask_each<'n>(
         &mut self,
