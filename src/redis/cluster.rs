@@ -11,6 +11,7 @@ use super::{
     dial::{Target, dial},
     fault::Refusal,
     node::{Hello, Node, Reply},
+    reply,
     settings::{Address, Settings, invalid},
     slots::{self, SlotMap},
 };
@@ -35,25 +36,35 @@ enum Awaited {
 }
 
 impl Cluster {
-    /// Asks the first node that answers who owns which slots.
-    pub(super) fn connect(settings: &Arc<Settings>, seeds: &[Address]) -> Result<Self> {
-        let mut last = None;
-        for seed in seeds {
+    /// Asks the nodes, from the one at `turn` on, who owns which slots, and takes the first answer of
+    /// one that is not cut off. Each connection begins with another node: what a node names may be
+    /// long gone, and it answers all the same.
+    pub(super) fn connect(settings: &Arc<Settings>, seeds: &[Address], turn: usize) -> Result<Self> {
+        let (mut cut_off, mut last) = (None, None);
+        for seed in seeds.iter().cycle().skip(turn % seeds.len().max(1)).take(seeds.len()) {
             match Self::ask(settings, seed) {
-                Ok(cluster) => return Ok(cluster),
+                Ok((cluster, true)) => return Ok(cluster),
+                Ok((cluster, false)) => cut_off = cut_off.or(Some(cluster)),
                 Err(error) => last = Some(error),
             }
         }
-        Err(last.unwrap_or_else(|| invalid("the URL names no node of a Cluster")))
+        // It still says why it serves nothing.
+        cut_off.ok_or_else(|| last.unwrap_or_else(|| invalid("the URL names no node of a Cluster")))
     }
 
-    fn ask(settings: &Arc<Settings>, seed: &Address) -> Result<Self> {
+    /// The masters that a node names, and whether it believes that the Cluster works.
+    fn ask(settings: &Arc<Settings>, seed: &Address) -> Result<(Self, bool)> {
         let mut node = dial(settings, Target::Server(seed), &settings.login, 0)?;
         if !matches!(node.hello.mode.as_str(), "cluster" | "") {
             return Err(invalid(format!("{seed} is no node of a Cluster; redis:// is for one server")));
         }
-        node.send(&cmd("CLUSTER").arg("SLOTS").get_packed_command(), 1)?;
-        let answer = node.receive()?;
+        let mut questions = cmd("CLUSTER").arg("SLOTS").get_packed_command();
+        cmd("CLUSTER").arg("INFO").write_packed_command(&mut questions);
+        node.send(&questions, 2)?;
+        let (answer, state) = (node.receive()?, node.receive()?);
+        // Who may not ask must find out.
+        let state = state.ok().and_then(|state| reply::text(state).ok()).unwrap_or_default();
+        let works = reply::info_part(&state, "cluster_state") != Some("fail");
         let answer = answer.map_err(|refusal| refusal.into_error(&format!("ask {seed} for the slots")))?;
         let slots = SlotMap::read(answer, seed)?;
         if slots.masters.is_empty() {
@@ -67,7 +78,8 @@ impl Cluster {
             nodes[own] = Some(node);
         }
         let (settings, read_timeout) = (Arc::clone(settings), settings.read_timeout);
-        Ok(Self { settings, slots, nodes, read_timeout, awaited: VecDeque::new(), hello })
+        let awaited = VecDeque::new();
+        Ok((Self { settings, slots, nodes, read_timeout, awaited, hello }, works))
     }
 
     pub(super) fn send(&mut self, commands: &[Cmd]) -> Result<()> {

@@ -2,7 +2,16 @@
 //!
 //! It holds no connection, and shows its secrets nowhere.
 
-use std::{fmt, path::Path, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    path::Path,
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use super::{
     back_off::BackOff,
@@ -43,7 +52,11 @@ use crate::error::Result;
 /// # Ok::<(), planbus::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct RedisEndpoint(Arc<Settings>);
+pub struct RedisEndpoint {
+    settings: Arc<Settings>,
+    /// How many connections were asked for, of all clones together.
+    connections: Arc<AtomicUsize>,
+}
 
 impl RedisEndpoint {
     /// The endpoint of a URL.
@@ -62,7 +75,7 @@ impl RedisEndpoint {
 
     /// A new connection, to the master where there are several servers.
     pub(crate) fn connect(&self) -> Result<Client> {
-        let (settings, mode) = (&self.0, self.mode());
+        let (settings, mode) = (&self.settings, self.mode());
         let one = |target| Client::one(single(dial(settings, target, &settings.login, settings.db)?)?, mode);
         let client = match &settings.place {
             Place::Server(address) => one(Target::Server(address))?,
@@ -70,7 +83,10 @@ impl RedisEndpoint {
             Place::Sentinel(addresses, master) => {
                 Client::one(sentinel::connect(settings, addresses, master)?, mode)?
             }
-            Place::Cluster(addresses) => Client::cluster(Cluster::connect(settings, addresses)?, mode)?,
+            Place::Cluster(addresses) => {
+                let turn = self.connections.fetch_add(1, Ordering::Relaxed);
+                Client::cluster(Cluster::connect(settings, addresses, turn)?, mode)?
+            }
         };
         tracing::debug!(endpoint = %self, server = ?client, "planbus.redis: connected");
         Ok(client)
@@ -78,18 +94,18 @@ impl RedisEndpoint {
 
     /// Whether keys are spread over several masters.
     pub(crate) fn is_cluster(&self) -> bool {
-        matches!(self.0.place, Place::Cluster(_))
+        matches!(self.settings.place, Place::Cluster(_))
     }
 
     /// How long to wait between attempts to connect.
     pub(crate) fn back_off(&self) -> BackOff {
-        let Waits { first, max, jitter } = self.0.back_off;
+        let Waits { first, max, jitter } = self.settings.back_off;
         BackOff::new(first, max, jitter)
     }
 
     /// `standalone`, `sentinel` or `cluster`.
     pub(super) fn mode(&self) -> &'static str {
-        match self.0.place {
+        match self.settings.place {
             Place::Server(_) | Place::Socket(_) => "standalone",
             Place::Sentinel(..) => "sentinel",
             Place::Cluster(_) => "cluster",
@@ -121,7 +137,7 @@ impl FromStr for RedisEndpoint {
 
 impl fmt::Display for RedisEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        fmt::Display::fmt(&self.settings, f)
     }
 }
 
@@ -222,7 +238,7 @@ impl RedisEndpointBuilder {
         let settings = self.0?;
         settings.check()?;
         check_files(&settings)?;
-        Ok(RedisEndpoint(Arc::new(settings)))
+        Ok(RedisEndpoint { settings: Arc::new(settings), connections: Arc::default() })
     }
 
     fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {

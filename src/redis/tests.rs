@@ -276,3 +276,32 @@ fn in_a_cluster_a_slot_that_moved_is_found_by_the_next_connection() {
     assert!(values.ends_with(&["e".to_owned()]), "{values:?}");
     assert!(!values.iter().any(|value| value == "b" || value == "d"), "{values:?}");
 }
+
+#[test]
+fn a_node_of_a_cluster_that_is_cut_off_is_not_believed() {
+    let Some(cluster) = Cluster::start(false) else { return };
+    let [alone, others @ ..] = cluster.nodes() else { return };
+    let is_theirs = |key: &String| cluster.master_of(key).port() != alone.port();
+    let keys: Vec<String> = (0..10).map(|number| format!("stream:{number}")).filter(is_theirs).collect();
+    assert!(!keys.is_empty());
+    // It forgets the others, as if a partition had begun long ago.
+    let mut wire = alone.wire().expect("answers");
+    for other in others {
+        wire.send(&["CLUSTER", "FORGET", &other.command(&["CLUSTER", "MYID"])]).expect("sends");
+    }
+    others.iter().for_each(|_| assert_eq!(wire.receive().expect("answers").to_string(), "OK"));
+    let says = |state: &str| wait_for(state, || alone.command(&["CLUSTER", "INFO"]).contains(state));
+    says("cluster_state:fail");
+    let addresses = cluster.addresses();
+    let endpoint = endpoint(&format!("redis+cluster://{},{}", addresses[0], addresses[1]));
+    let append = || {
+        let mut client = endpoint.connect().expect("a node answers");
+        client.send(&keys.iter().map(|key| add(key, "a")).collect::<Vec<_>>()).expect("connected");
+        client.receive().expect("connected").iter().all(Result::is_ok)
+    };
+    assert!((0..4).all(|_| append()), "it is passed over");
+    // One that believes itself well is found out by what it cannot do, and another is asked.
+    alone.command(&["CONFIG", "SET", "cluster-require-full-coverage", "no"]);
+    says("cluster_state:ok");
+    assert!([append(), append()].contains(&true), "it is asked for ever");
+}
