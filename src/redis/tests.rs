@@ -92,7 +92,7 @@ fn a_script_that_finds_no_memory_or_no_master_is_refused_with_that_code_by_every
         let mut client = connect(&server.url());
         server.command(&["CONFIG", "SET", "maxmemory", "1"]);
         let full = client.call(&append).expect("connected").expect_err("no memory is left");
-        assert!(full.is_oom() && full.is_transient() && !full.needs_reconnect(), "{kind:?}: {full:?}");
+        assert!(full.code == "OOM" && full.is_transient() && !full.needs_reconnect(), "{kind:?}: {full:?}");
         server.command(&["CONFIG", "SET", "maxmemory", "0"]);
         client.call(&append).expect("connected").expect("there is memory again");
         server.command(&["REPLICAOF", "127.0.0.1", "1"]);

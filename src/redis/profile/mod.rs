@@ -3,9 +3,6 @@
 //! A profile turns an event into the key and the fields of an entry, and an entry back into an
 //! event. It decides and never acts: nothing here talks to Redis.
 
-// Written for the mirror and the consumers that are to come.
-#![allow(dead_code)]
-
 mod attune;
 mod built_in;
 #[cfg(feature = "sqlite")]
