@@ -9,7 +9,7 @@ mod store_support;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mirror_support::*;
-use planbus::{redis::MirrorState, *};
+use planbus::redis::MirrorState;
 use redis_support::*;
 use store_support::*;
 
