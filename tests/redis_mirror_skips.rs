@@ -233,3 +233,27 @@ fn p9_a_blocked_stream_holds_retention_where_it_stands_and_gets_everything_then(
     assert_eq!((length("a"), length("b"), length("c")), (10, 100, 10));
     assert_eq!(mirror.status().skipped, [], "nothing was left out");
 }
+
+#[test]
+fn p7_what_a_stream_lost_and_the_log_no_longer_holds_is_counted() {
+    let Some(server) = RedisServer::builder().persistence(Persistence::Rdb).start() else { return };
+    let dir = Dir::new();
+    let store = open(&dir.db());
+    publish(&store, 0..100);
+    let first = started(mirror(&store, &server.url()));
+    first.flush(FLUSH).expect("Redis equals the log");
+    server.command(&["SAVE"]);
+    publish(&store, 100..300);
+    first.flush(FLUSH).expect("Redis equals the log");
+    drop(first);
+    server.kill();
+    store.prune(Retention::keep_last(50)).expect("prunes");
+    server.restart();
+    let second = started(mirror(&store, &server.url()));
+    second.flush(FLUSH).expect("Redis equals the log");
+    let status = second.status();
+    let skipped: Vec<_> =
+        status.skipped.iter().map(|one| (one.events, one.first_seq, one.last_seq)).collect();
+    assert_eq!(skipped, [(150, 101, 250)], "{status:?}");
+    assert_eq!(server.entries(STREAM).len(), 150);
+}

@@ -18,6 +18,8 @@ use crate::{
     store::{ChainAt, Progress},
 };
 
+/// Why events are left out that retention took before they were mirrored.
+pub(super) const GONE: &str = "no longer in the log";
 /// A stream that has refused ever so often is tried in every 2^6th round.
 const TRIED_SELDOM: u32 = 6;
 
@@ -177,7 +179,16 @@ impl Book {
         let is_behind = stream.is_open() && !is_as_before && at.seq < cursor;
         self.note(key);
         if is_behind {
+            self.count_lost(at.seq, needs_after.min(before));
             self.rewind(needs_after);
+        }
+    }
+
+    /// Counts what a stream had, lost, and cannot get again: it lies before the log's floor. One that
+    /// lost everything begins anew with what the log holds, and lacks nothing in between.
+    fn count_lost(&mut self, at: u64, before: u64) {
+        if at > 0 && before > at {
+            self.tally.count(GONE, at + 1, before);
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ::redis::Cmd;
 
-use super::{position::Position, script, session::Session};
+use super::{book::Stream, position::Position, script, session::Session};
 use crate::{
     error::{Error, ErrorKind, Result},
     redis::fault::Refusal,
@@ -108,8 +108,17 @@ impl Session<'_> {
         if known.is_some_and(|known| known.is_open() || known.is_blocked()) {
             return Ok(());
         }
+        let stood_at = self.worker.book.known(stream).map_or(0, Stream::last_seq);
         let (log, floor) = (self.worker.store.chain_at(at.seq)?, self.worker.store.floor()?);
         self.worker.book.found(stream, at, log, floor);
+        if at.seq < stood_at {
+            tracing::warn!(
+                stream,
+                seq = at.seq,
+                stood_at,
+                "planbus.mirror: the stream has lost entries; what the log holds of them is appended again"
+            );
+        }
         Ok(())
     }
 

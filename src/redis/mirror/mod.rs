@@ -90,6 +90,7 @@ impl RedisMirror {
             name: self.name.clone(),
             state: news.state,
             seq: news.seq,
+            is_compared: news.is_compared,
             head,
             lag_events: head - news.seq,
             lag: waits_since.map_or(Duration::ZERO, |since| crate::Timestamp::now().duration_since(since)),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{
     batch::Batch,
-    book::Stream,
+    book::{GONE, Stream},
     checks::Checks,
     position::Position,
     script::{self, Appended},
@@ -46,6 +46,7 @@ impl<'a> Session<'a> {
     /// Mirrors until the mirror is stopped; an error ends the connection.
     pub(super) fn run(&mut self, back_off: &mut BackOff) -> Result<()> {
         self.check_all()?;
+        self.worker.shared.tell(|news| news.is_compared = true);
         let mut ahead = None;
         while !self.worker.shared.is_stopped() {
             let calls = self.worker.store.calls();
@@ -84,7 +85,7 @@ impl<'a> Session<'a> {
     /// Goes on behind events that the log no longer holds.
     fn pass_over_hole(&mut self, after: u64) -> Result<()> {
         let next = self.worker.store.next_held(after)?;
-        if self.worker.book.tally.count("no longer in the log", after + 1, next - 1) {
+        if self.worker.book.tally.count(GONE, after + 1, next - 1) {
             tracing::warn!(
                 first_seq = after + 1,
                 last_seq = next - 1,

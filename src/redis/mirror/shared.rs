@@ -31,6 +31,7 @@ struct State {
 pub(super) struct News {
     pub(super) state: MirrorState,
     pub(super) seq: u64,
+    pub(super) is_compared: bool,
     pub(super) appended: u64,
     pub(super) streams: usize,
     pub(super) skipped: Vec<Skipped>,
@@ -56,6 +57,7 @@ impl Shared {
         let news = News {
             state: MirrorState::CatchingUp,
             seq,
+            is_compared: false,
             appended: 0,
             streams: 0,
             skipped: Vec::new(),

@@ -73,6 +73,8 @@ pub struct MirrorStatus {
     pub state: MirrorState,
     /// All events up to this seq are in their streams, or were left out.
     pub seq: u64,
+    /// Whether the mirror has looked into Redis yet: before that, `seq` is what it remembers.
+    pub is_compared: bool,
     /// The last seq of the log.
     pub head: u64,
     /// How many events of the log the mirror has not handled yet.
