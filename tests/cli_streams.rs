@@ -106,12 +106,12 @@ fn typed(place: &Place, action: &[&str], url: &str, answer: &str) -> Option<Stri
 
 #[test]
 fn health_is_told_to_people_and_to_programs() {
-    let Some(server) =
-        RedisServer::builder().persistence(Persistence::Aof { fsync: Fsync::EverySecond }).start()
-    else {
-        return;
-    };
+    let aof = Persistence::Aof { fsync: Fsync::EverySecond };
+    let builder = RedisServer::builder().persistence(aof).acl("app", "~* +@all -scan", "s3cret");
+    let Some(server) = builder.start() else { return };
     let place = mirrored(&server);
+    let uncounted = stdout(place.path(), &["health", "--redis", &server.url_as("app", "s3cret")]);
+    assert!(uncounted.contains("healthy") && uncounted.contains("not counted"), "{uncounted}");
     let table = stdout(place.path(), &["health", "--redis", &server.url()]);
     for word in ["healthy", "append-only file", "1 stream of the profile native"] {
         assert!(table.contains(word), "no {word:?} in {table}");

@@ -264,8 +264,28 @@ fn health_tells_the_server_and_what_it_holds_of_the_profile() {
     server.command(&["XADD", STREAM, "*", "a", "1"]);
     server.command(&["XADD", &format!("{STREAM}:dlq"), "*", "a", "1"]);
     let health = native(&server).health().expect("healthy");
-    assert_eq!((health.streams, health.dead_letters, health.profile.as_str()), (1, 1, "native"));
-    assert!(json!(health)["status"].is_string());
+    assert_eq!((health.streams, health.dead_letters, health.profile.as_str()), (Some(1), Some(1), "native"));
+    let json = json!(health);
+    assert!(json["status"].is_string() && json["streams"] == 1 && json["not_counted"].is_null(), "{json}");
+}
+
+#[test]
+fn health_is_told_where_the_streams_cannot_be_counted() {
+    let Some(server) = RedisServer::builder().acl("app", "~* +@all -scan", "s3cret").start() else { return };
+    let uncounted = |streams: Streams| {
+        let json = json!(streams.health().expect("the server answers"));
+        assert!(json["status"] == "healthy" || json["status"] == "degraded", "{json}");
+        assert!(json["streams"].is_null() && json["dead_letters"].is_null(), "{json}");
+        json["not_counted"].as_str().expect("why").to_owned()
+    };
+    let url = server.url_as("app", "s3cret");
+    let no_scan = Streams::new(RedisEndpoint::parse(&url).expect("a URL"), Profile::native());
+    assert_eq!(uncounted(no_scan), "redis: count streams: refused by the server");
+    let append = "for i = 1, 10001 do redis.call('XADD', 'planbus:{t' .. i .. '}:events', '*', 'a', i) end";
+    server.command(&["EVAL", append, "0"]);
+    assert_eq!(uncounted(native(&server)), "list streams: the profile has more than 10000");
+    server.command(&["DEBUG", "POPULATE", "1000001"]);
+    assert_eq!(uncounted(native(&server)), "count streams: the server holds more than 1000000 keys");
 }
 
 #[test]

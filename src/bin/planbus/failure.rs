@@ -63,7 +63,7 @@ impl Failure {
 }
 
 /// An error with its causes, each told once.
-fn chain(error: &dyn StdError) -> String {
+pub(crate) fn chain(error: &dyn StdError) -> String {
     let mut told = error.to_string();
     let mut last = told.clone();
     let mut cause = error.source();

@@ -15,6 +15,9 @@ use crate::{
 /// The most streams of one profile: more are refused, not listed in part.
 pub const LIST_MAX_STREAMS: usize = 10_000;
 
+/// The most keys of a server that are looked through only to count the streams among them.
+const COUNT_MAX_KEYS: u64 = 1_000_000;
+
 /// The keys of a profile's streams, sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -23,6 +26,16 @@ pub struct StreamList {
     pub streams: Vec<String>,
     /// The dead-letter queues that these streams have.
     pub dead_letters: Vec<String>,
+}
+
+/// All streams of a profile, for whoever only wants to know how many: not where finding them would
+/// keep the server busy.
+pub(super) fn list_to_count(session: &mut Session, profile: &Profile) -> Result<StreamList> {
+    if profile.registry().is_none() && session.keys()? > COUNT_MAX_KEYS {
+        let told = format!("count streams: the server holds more than {COUNT_MAX_KEYS} keys");
+        return Err(Error::new(ErrorKind::TooLarge, told));
+    }
+    list(session, profile)
 }
 
 /// All streams of a profile.

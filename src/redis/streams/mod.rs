@@ -11,7 +11,7 @@ mod read;
 mod session;
 mod trim;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 pub use self::{
     entry::{EntryId, StreamEntry},
@@ -26,7 +26,10 @@ use self::{
     session::Session,
 };
 use super::{endpoint::RedisEndpoint, health::Health, profile::Profile, reply};
-use crate::{error::Result, filter::Filter};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    filter::Filter,
+};
 
 const REBUILD: &str = concat!(include_str!("../group.lua"), include_str!("rebuild.lua"));
 
@@ -73,10 +76,19 @@ pub struct StreamsHealth {
     pub server: Health,
     /// The profile's name.
     pub profile: String,
-    /// How many streams it has.
-    pub streams: usize,
-    /// How many dead-letter queues.
-    pub dead_letters: usize,
+    /// How many streams it has; `None` where they were not counted.
+    pub streams: Option<usize>,
+    /// How many dead-letter queues; `None` where they were not counted.
+    pub dead_letters: Option<usize>,
+    /// Why they were not counted, a text as JSON: `TooLarge` where the profile has more than
+    /// [`LIST_MAX_STREAMS`], or the server more than 1,000,000 keys to look through; what kept the
+    /// user from listing them, like `Unauthorized`.
+    #[serde(serialize_with = "as_text")]
+    pub not_counted: Option<Error>,
+}
+
+fn as_text<S: Serializer>(error: &Option<Error>, serializer: S) -> Result<S::Ok, S::Error> {
+    error.as_ref().map(Error::to_string).serialize(serializer)
 }
 
 impl Streams {
@@ -208,19 +220,27 @@ impl Streams {
         })
     }
 
-    /// How the server is doing, and how many streams of the profile it holds.
+    /// How the server is doing, and how many streams of the profile it holds, where they can be
+    /// counted.
     ///
     /// # Errors
     /// `Unavailable` when it cannot be reached.
     pub fn health(&self) -> Result<StreamsHealth> {
         let server = self.endpoint.health()?;
-        let list = self.list()?;
-        let profile = self.profile.name().to_owned();
+        let counted = self
+            .session("count streams")
+            .and_then(|mut session| list::list_to_count(&mut session, &self.profile));
+        let (list, not_counted) = match counted {
+            Ok(list) => (Some(list), None),
+            Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+            Err(error) => (None, Some(error)),
+        };
         Ok(StreamsHealth {
             server,
-            profile,
-            streams: list.streams.len(),
-            dead_letters: list.dead_letters.len(),
+            profile: self.profile.name().to_owned(),
+            streams: list.as_ref().map(|list| list.streams.len()),
+            dead_letters: list.as_ref().map(|list| list.dead_letters.len()),
+            not_counted,
         })
     }
 

@@ -86,6 +86,13 @@ impl Session {
         Error::new(ErrorKind::NotFound, format!("{}: there is no stream {name}", self.doing))
     }
 
+    /// How many keys the server holds, on all masters together; as many as it tells.
+    pub(super) fn keys(&mut self) -> Result<u64> {
+        let replies = self.client.each_master(&::redis::cmd("DBSIZE"))?.into_iter();
+        let told = replies.filter_map(|(_, reply)| reply::integer(reply.ok()?).ok());
+        Ok(told.map(i64::unsigned_abs).sum())
+    }
+
     /// The members of a set of names; what is no UTF-8 is no profile's.
     pub(super) fn members(&mut self, set: &str) -> Result<Vec<String>> {
         let members = reply::list(self.ask(::redis::cmd("SMEMBERS").arg(set))?)?;

@@ -8,7 +8,7 @@ use planbus::redis::{HealthStatus, StreamsHealth};
 use crate::{
     agent_runtime::units::{bytes, counted, duration, number},
     cli::{Form, Global},
-    failure::Failure,
+    failure::{Failure, chain},
     output::Output,
     redis::{self, ProfileOptions, RedisOptions, failed},
     style::Style,
@@ -39,7 +39,7 @@ pub(crate) fn run(options: &HealthOptions, _global: &Global, out: &mut Output) -
 }
 
 fn write_facts(endpoint: &str, health: &StreamsHealth, out: &mut Output) -> Result<(), Failure> {
-    let StreamsHealth { server: redis, profile, streams, dead_letters, .. } = health;
+    let redis = &health.server;
     let (status, style) = match redis.status {
         HealthStatus::Healthy => ("healthy", Style::Good),
         _ => ("degraded: it answers, and see the warnings", Style::Bad),
@@ -48,7 +48,6 @@ fn write_facts(endpoint: &str, health: &StreamsHealth, out: &mut Output) -> Resu
     let unknown = || "unknown: the user may not ask".to_owned();
     let plain = |text: String| if text.is_empty() { unknown() } else { text };
     let server = &redis.server;
-    let queues = if *dead_letters == 1 { "queue" } else { "queues" };
     let facts = [
         ("redis", endpoint.to_owned()),
         ("server", plain(format!("{} {}", server.kind, server.version).trim().to_owned())),
@@ -58,14 +57,7 @@ fn write_facts(endpoint: &str, health: &StreamsHealth, out: &mut Output) -> Resu
         ("memory", bytes(redis.used_memory_bytes)),
         ("when full", server.maxmemory_policy.clone().unwrap_or_else(unknown)),
         ("persistence", server.persistence.to_string()),
-        (
-            "streams",
-            format!(
-                "{} of the profile {profile}, {} dead-letter {queues}",
-                counted(*streams as u64, "stream"),
-                number(*dead_letters as u64)
-            ),
-        ),
+        ("streams", streams(health)),
     ];
     for (name, value) in facts {
         write_fact(name, &value, Style::Plain, out)?;
@@ -80,6 +72,18 @@ fn write_facts(endpoint: &str, health: &StreamsHealth, out: &mut Output) -> Resu
         write_fact("master", &told, Style::Plain, out)?;
     }
     server.warnings.iter().try_for_each(|warning| write_fact("warning", warning, Style::Bad, out))
+}
+
+/// How many streams there are, or why nobody knows.
+fn streams(health: &StreamsHealth) -> String {
+    let profile = &health.profile;
+    let (Some(streams), Some(queues)) = (health.streams, health.dead_letters) else {
+        let why = health.not_counted.as_ref().map(|error| chain(error)).unwrap_or_default();
+        return format!("not counted for the profile {profile}: {why}");
+    };
+    let plural = if queues == 1 { "queue" } else { "queues" };
+    let streams = counted(streams as u64, "stream");
+    format!("{streams} of the profile {profile}, {} dead-letter {plural}", number(queues as u64))
 }
 
 fn write_fact(name: &str, value: &str, style: Style, out: &mut Output) -> Result<(), Failure> {
