@@ -11,7 +11,7 @@ use std::{
 };
 
 use cli_support::{Place, fails, planbus, run, signal, stdout};
-use planbus::redis::EntryId;
+use planbus::{Event, EventBus, EventStore, PlanStarted, redis::EntryId};
 use redis_support::*;
 use serde_json::{Value, json};
 
@@ -170,6 +170,28 @@ fn a_mirror_that_cannot_go_on_says_which_command_mends_it_and_the_command_does()
     stdout(place.path(), &[&["streams", "rebuild", STREAM, "--yes"], &redis[..]].concat());
     stdout(place.path(), &[&["mirror", "--once"], &redis[..]].concat());
     assert_eq!(server.entries(STREAM).len(), place.events().len());
+}
+
+#[test]
+fn a_group_that_holds_trimming_back_is_told_once_and_is_in_the_result() {
+    let Some(server) = RedisServer::start() else { return };
+    let place = place();
+    let stream = "t:default:events:main";
+    server.command(&["XGROUP", "CREATE", stream, "workers", "0", "MKSTREAM"]);
+    let store = EventStore::open(place.path().join("planbus.db")).expect("opens");
+    // The profile keeps 1,000.
+    let bus = EventBus::builder().store(store.clone()).build().expect("builds");
+    let started = (0..1_300).map(|plan| Event::new(format!("plan-{plan}"), PlanStarted::new("goal")));
+    bus.publish_all(started).expect("commits");
+    store.close().expect("closes");
+    let url = server.url();
+    let mirror = ["mirror", "--once", "--profile", "tenant", "--redis", &url, "-o", "json"];
+    let output = run(place.path(), &mirror);
+    let end: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    assert_eq!(end["trim_held_by"], json!([{"stream": stream, "group": "workers"}]), "{end}");
+    let told = stderr(&output);
+    let line = format!("tenant: trimming of {stream} is held back by the group workers\n");
+    assert_eq!(told.matches(&line).count(), 1, "{told}");
 }
 
 #[test]

@@ -44,6 +44,8 @@ pub(crate) struct Watch {
     speeds: Vec<Speed>,
     /// What was told last of each mirror.
     told: Vec<Option<MirrorState>>,
+    /// The groups that were told to hold trimming back, by mirror.
+    held: Vec<Vec<(String, String)>>,
     has_warned: bool,
     away_since: Option<Instant>,
 }
@@ -62,6 +64,7 @@ impl Watch {
             place: endpoint.to_string(),
             speeds: vec![Speed { since: Instant::now(), appended: 0, rate: 0 }; mirrors],
             told: vec![None; mirrors],
+            held: vec![Vec::new(); mirrors],
             has_warned: false,
             away_since: None,
         }
@@ -78,9 +81,11 @@ impl Watch {
             if stop.load(Ordering::Relaxed) {
                 return if once { Err(interrupted()) } else { Ok(()) };
             }
-            let all: Vec<MirrorStatus> = mirrors.iter().map(RedisMirror::status).collect();
+            let look = || mirrors.iter().map(RedisMirror::status).collect::<Vec<MirrorStatus>>();
+            let all = look();
             self.tell(&all);
             if once && self.is_done(&all, mirrors)? {
+                self.tell(&look());
                 return Ok(());
             }
             thread::sleep(LOOK);
@@ -129,6 +134,11 @@ impl Watch {
             if self.told[at] != Some(status.state) {
                 self.told[at] = Some(status.state);
                 self.line(&change(status, &self.place));
+            }
+            let known = std::mem::replace(&mut self.held[at], status.trim_held_by.clone());
+            for (stream, group) in status.trim_held_by.iter().filter(|held| !known.contains(held)) {
+                let name = &status.name;
+                self.line(&format!("{name}: trimming of {stream} is held back by the group {group}"));
             }
         }
         if let Some(pane) = &mut self.pane {

@@ -93,10 +93,12 @@ pub(crate) fn to_json(status: &MirrorStatus) -> Value {
     let troubled = status.troubled.iter().map(
         |stream| json!({"stream": stream.stream, "state": stream.state, "error": stream.error.to_string()}),
     );
+    let held = status.trim_held_by.iter().map(|(stream, group)| json!({"stream": stream, "group": group}));
     json!({
         "mirror": status.name, "state": status.state, "seq": status.seq, "head": status.head,
         "lag_events": status.lag_events, "lag_ms": status.lag.as_millis() as u64, "appended": status.appended,
         "streams": status.streams, "skipped": status.skipped, "troubled": troubled.collect::<Value>(),
+        "trim_held_by": held.collect::<Value>(),
         "error": status.last_error.as_ref().map(ToString::to_string),
     })
 }
