@@ -11,12 +11,16 @@ use std::time::Duration;
 
 use history_support::{
     cell::Cell,
-    check::Violations,
+    check::{self, Violations},
     fault::Fault,
     publisher::{self, NAIVE},
     random::Random,
 };
-use redis_support::ServerKind;
+use planbus::{
+    Event, EventStore, PlanStarted,
+    redis::{Profile, RedisEndpoint, RedisMirror},
+};
+use redis_support::{RedisServer, ServerKind};
 
 /// How many histories are run, and from which seed on.
 const SEEDS: &str = "PLANBUS_SEEDS";
@@ -123,4 +127,26 @@ fn p7_the_same_histories_find_a_naive_mirror_out() {
     }
     println!("a cursor and XADD *: {sum}");
     assert!(sum.lost > 0 && sum.doubled > 0, "the check finds nothing: {sum}");
+}
+
+#[test]
+fn p7_the_check_finds_an_event_in_a_stream_that_is_not_its_own() {
+    for (profile, own, other) in [
+        ("native", "planbus:{default}:events", "planbus:{acme}:events"),
+        ("per-type", "events:workflow.started", "events:workflow.failed"),
+    ] {
+        let Some(server) = RedisServer::start() else { return };
+        let dir = store_support::Dir::new();
+        let store = EventStore::open(dir.db()).expect("opens");
+        store.save(&Event::new("plan", PlanStarted::new("a goal"))).expect("commits");
+        let endpoint = RedisEndpoint::parse(&server.url()).expect("a URL");
+        let builder = RedisMirror::builder(&store, endpoint).profile(Profile::named(profile).expect("known"));
+        let mirror = builder.start().expect("starts");
+        mirror.flush(DRAIN).expect("Redis equals the log");
+        mirror.stop().expect("stops");
+        let found = || check::compare(&dir.db(), &server);
+        assert!(found().are_none(), "{profile}: {}", found());
+        server.command(&["RENAME", own, other]);
+        assert_eq!(found(), Violations { misplaced: 1, ..Violations::default() }, "{profile}");
+    }
 }

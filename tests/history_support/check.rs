@@ -1,4 +1,4 @@
-//! The check: what is in the log is in its stream, once and in order.
+//! The check: what is in the log is in its own stream, once and in order.
 //!
 //! It looks by itself, with a client and a reader of its own, at what the processes left.
 
@@ -20,6 +20,8 @@ pub(crate) struct Violations {
     pub(crate) disordered: usize,
     /// Entries of the store that its log does not have.
     pub(crate) unknown: usize,
+    /// Entries in a stream that is another tenant's or type's.
+    pub(crate) misplaced: usize,
 }
 
 impl Violations {
@@ -34,13 +36,15 @@ impl std::ops::AddAssign for Violations {
         self.doubled += other.doubled;
         self.disordered += other.disordered;
         self.unknown += other.unknown;
+        self.misplaced += other.misplaced;
     }
 }
 
 impl fmt::Display for Violations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { lost, doubled, disordered, unknown } = self;
-        write!(f, "{lost} lost, {doubled} doubled, {disordered} out of order, {unknown} unknown")
+        let Self { lost, doubled, disordered, unknown, misplaced } = self;
+        write!(f, "{lost} lost, {doubled} doubled, {disordered} out of order, {unknown} unknown, ")?;
+        write!(f, "{misplaced} misplaced")
     }
 }
 
@@ -49,6 +53,8 @@ struct Mark {
     store: String,
     seq: u64,
     event_id: String,
+    /// What `per-type` calls the event's type; `native` has streams by tenant.
+    named_type: Option<String>,
 }
 
 impl Mark {
@@ -61,9 +67,20 @@ impl Mark {
             let mark = &data["metadata"]["planbus"];
             let text = |value: &Value| value.as_str().map(str::to_owned);
             let event_id = text(&mark["event_id"])?;
-            return Some(Self { store: text(&mark["store"])?, seq: mark["seq"].as_u64()?, event_id });
+            let (store, seq, named_type) =
+                (text(&mark["store"])?, mark["seq"].as_u64()?, text(&data["type"]));
+            return Some(Self { store, seq, event_id, named_type });
         }
-        Some(Self { store: field("store")?, seq: field("seq")?.parse().ok()?, event_id: field("event_id")? })
+        let (seq, event_id) = (field("seq")?.parse().ok()?, field("event_id")?);
+        Some(Self { store: field("store")?, seq, event_id, named_type: None })
+    }
+
+    /// The stream to which an entry of this mark belongs; `None` where nobody knows the event.
+    fn stream(&self, tenants: &HashMap<String, &str>) -> Option<String> {
+        match &self.named_type {
+            Some(name) => Some(format!("events:{name}")),
+            None => Some(format!("planbus:{{{}}}:events", tenants.get(&self.event_id)?)),
+        }
     }
 }
 
@@ -75,10 +92,12 @@ pub(crate) fn streams(server: &RedisServer) -> Vec<String> {
     keys
 }
 
-/// Compares a store's log with what stands of it in all streams.
+/// Compares a store's log with what stands of it in the streams, each event in its own.
 pub(crate) fn compare(db: &Path, server: &RedisServer) -> Violations {
     let store = EventStore::open_read_only(db).expect("opens");
     let log = store.read_after(0, usize::MAX).expect("reads");
+    let tenants: HashMap<String, &str> =
+        log.iter().map(|event| (event.event_id().to_string(), event.tenant().as_str())).collect();
     let mut seen: HashMap<String, usize> = HashMap::new();
     let mut violations = Violations::default();
     for stream in streams(server) {
@@ -87,6 +106,7 @@ pub(crate) fn compare(db: &Path, server: &RedisServer) -> Violations {
             let Some(mark) = Mark::of(&fields).filter(|mark| mark.store == store.store_id()) else {
                 continue;
             };
+            violations.misplaced += usize::from(mark.stream(&tenants).is_some_and(|own| own != stream));
             let times = seen.entry(mark.event_id).or_default();
             *times += 1;
             violations.doubled += usize::from(*times > 1);
