@@ -252,6 +252,28 @@ fn health_of_sentinels_is_that_of_the_master_and_of_a_cluster_that_of_all_master
 }
 
 #[test]
+fn with_tls_every_node_of_a_cluster_is_spoken_to_so_and_none_of_another_authority() {
+    let Some(cluster) = Cluster::start_tls() else { return };
+    let [ca, other_ca] = cluster.nodes()[0].authorities().map(|path| path.display().to_string());
+    let url = format!("rediss+cluster://{}", cluster.addresses()[0]);
+    let health = health(&format!("{url}?ca_file={ca}")).expect("trusted");
+    assert_eq!((health.server.mode.as_str(), health.masters.len()), ("cluster", 3));
+    let (kind, told) = refused(&format!("{url}?ca_file={other_ca}"));
+    assert!(kind == ErrorKind::Unavailable && told.contains("invalid peer certificate"), "{told}");
+}
+
+#[test]
+fn with_tls_sentinels_and_the_master_that_they_name_are_spoken_to_so() {
+    let Some(sentinels) = Sentinels::start_tls(1) else { return };
+    let [ca, other_ca] = sentinels.servers()[0].authorities().map(|path| path.display().to_string());
+    let url = format!("rediss+sentinel://{}/{}", sentinels.addresses().join(","), sentinels.name());
+    let health = health(&format!("{url}?ca_file={ca}")).expect("trusted");
+    assert_eq!((health.server.mode.as_str(), health.server.role.as_str()), ("sentinel", "master"));
+    let (kind, told) = refused(&format!("{url}?ca_file={other_ca}"));
+    assert!(kind == ErrorKind::Unavailable && told.contains("invalid peer certificate"), "{told}");
+}
+
+#[test]
 fn what_is_wrong_with_an_endpoint_is_named() {
     for (url, expected) in [
         ("", "must begin with redis://"),

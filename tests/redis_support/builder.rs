@@ -46,6 +46,8 @@ pub(crate) struct RedisBuilder {
     pub(super) is_sentinel: bool,
     /// The names in its certificate, where it speaks TLS.
     pub(super) tls_names: Option<String>,
+    /// Its certificate, where another server has it too.
+    pub(super) certificates: Option<Certificates>,
     pub(super) password: Option<String>,
 }
 
@@ -57,6 +59,7 @@ impl RedisBuilder {
             tcp: false,
             is_sentinel: false,
             tls_names: None,
+            certificates: None,
             password: None,
         }
     }
@@ -81,6 +84,12 @@ impl RedisBuilder {
     /// As [`tls`](Self::tls), with a certificate for other names, like `DNS:elsewhere.example`.
     pub(crate) fn tls_for(mut self, names: &str) -> Self {
         self.tls_names = Some(names.to_owned());
+        self.tcp()
+    }
+
+    /// Speaks TLS as another server does, with certificates that were made for it.
+    pub(super) fn tls_with(mut self, certificates: Certificates) -> Self {
+        self.certificates = Some(certificates);
         self.tcp()
     }
 
@@ -164,6 +173,8 @@ impl RedisBuilder {
                 format!("tls-cert-file {}", made.certificate.display()),
                 format!("tls-key-file {}", made.key.display()),
                 "tls-auth-clients no".to_owned(),
+                "tls-replication yes".to_owned(),
+                "tls-cluster yes".to_owned(),
             ]),
         }
         if self.kind != ServerKind::Redis62 {

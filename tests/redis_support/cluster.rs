@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::{RedisServer, wait_for, wire::Entry};
+use super::{RedisBuilder, RedisServer, wait_for, wire::Entry};
 
 /// How many masters a cluster has; Redis wants three for a failover.
 const MASTERS: usize = 3;
@@ -20,11 +20,23 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Three masters; with a replica each where `with_replicas`; `None` where the test is to return.
     pub(crate) fn start(with_replicas: bool) -> Option<Self> {
+        Self::of(RedisServer::builder().tcp(), if with_replicas { 2 * MASTERS } else { MASTERS })
+    }
+
+    /// Three masters that speak TLS alone, with each other too.
+    pub(crate) fn start_tls() -> Option<Self> {
+        Self::of(RedisServer::builder().tls(), MASTERS)
+    }
+
+    fn of(first: RedisBuilder, count: usize) -> Option<Self> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/redis/cluster.conf");
         let configuration = std::fs::read_to_string(path).expect("the example is there");
-        let count = if with_replicas { 2 * MASTERS } else { MASTERS };
-        let node = || configuration.lines().fold(RedisServer::builder().tcp(), |node, line| node.line(line));
-        let nodes = (0..count).map(|_| node().start()).collect::<Option<Vec<_>>>()?;
+        let start =
+            |node: RedisBuilder| configuration.lines().fold(node, |node, line| node.line(line)).start();
+        let mut nodes = vec![start(first)?];
+        for _ in 1..count {
+            nodes.push(start(nodes[0].companion())?);
+        }
         let cluster = Self { nodes };
         cluster.join();
         Some(cluster)

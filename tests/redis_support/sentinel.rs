@@ -1,6 +1,6 @@
 //! [`Sentinels`]: a primary, its replicas, and three sentinels that replace it when it is gone.
 
-use super::{RedisServer, wait_for};
+use super::{RedisBuilder, RedisServer, wait_for};
 
 /// How many sentinels there are; two of them must agree.
 const SENTINELS: usize = 3;
@@ -17,16 +17,25 @@ pub(crate) struct Sentinels {
 impl Sentinels {
     /// One primary and so many replicas; `None` where the test is to return.
     pub(crate) fn start(replicas: usize) -> Option<Self> {
-        let primary = RedisServer::builder().tcp().start()?;
+        Self::of(RedisServer::builder().tcp(), replicas)
+    }
+
+    /// As [`start`](Self::start), of servers and sentinels that speak TLS alone, with each other too.
+    pub(crate) fn start_tls(replicas: usize) -> Option<Self> {
+        Self::of(RedisServer::builder().tls(), replicas)
+    }
+
+    fn of(primary: RedisBuilder, replicas: usize) -> Option<Self> {
+        let primary = primary.start()?;
         let port = primary.port();
         let mut servers = vec![primary];
         for _ in 0..replicas {
-            servers.push(RedisServer::builder().tcp().replica_of(port).start()?);
+            servers.push(servers[0].companion().replica_of(port).start()?);
         }
         servers[1..].iter().for_each(RedisServer::wait_until_synced);
         let sentinel = || {
-            RedisServer::builder()
-                .tcp()
+            servers[0]
+                .companion()
                 .sentinel()
                 .line(format!("sentinel monitor {NAME} 127.0.0.1 {port} {}", SENTINELS / 2 + 1))
                 .line(format!("sentinel down-after-milliseconds {NAME} 500"))

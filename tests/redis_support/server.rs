@@ -44,7 +44,8 @@ impl RedisServer {
     /// Of what was asked; it does not run yet.
     pub(super) fn new(setup: RedisBuilder, program: PathBuf) -> Self {
         let dir = tempfile::tempdir().expect("a directory for the server");
-        let certificates = setup.tls_names.as_ref().map(|names| Certificates::make(dir.path(), names));
+        let make = || setup.tls_names.as_ref().map(|names| Certificates::make(dir.path(), names));
+        let certificates = setup.certificates.clone().or_else(make);
         Self { process: Mutex::new(None), port: Mutex::new(None), certificates, program, setup, dir }
     }
 
@@ -97,6 +98,14 @@ impl RedisServer {
     pub(crate) fn authorities(&self) -> [&Path; 2] {
         let made = self.certificates.as_ref().expect("started with tls()");
         [&made.ca, &made.other_ca]
+    }
+
+    /// How a server is to be that trusts this one and is trusted by it: one of TLS where this one is.
+    pub(super) fn companion(&self) -> RedisBuilder {
+        match &self.certificates {
+            Some(certificates) => Self::builder().tls_with(certificates.clone()),
+            None => Self::builder().tcp(),
+        }
     }
 
     /// Whether it was not killed.

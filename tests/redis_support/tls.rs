@@ -12,6 +12,7 @@ use std::{
 const DAYS: &str = "2";
 
 /// A certificate authority, a server's certificate by it, and an authority that signed nothing.
+#[derive(Clone)]
 pub(crate) struct Certificates {
     pub(crate) ca: PathBuf,
     pub(crate) other_ca: PathBuf,
