@@ -124,6 +124,26 @@ fn health_is_told_to_people_and_to_programs() {
 }
 
 #[test]
+fn health_tells_how_full_the_memory_is_and_what_the_user_may_not_see() {
+    let server = RedisServer::builder()
+        .maxmemory(1 << 30, "noeviction")
+        .persistence(Persistence::None)
+        .acl("app", "~planbus:* +ping +info", "s3cret")
+        .start();
+    let Some(server) = server else { return };
+    let place = place();
+    let asked = |url: &str| stdout(place.path(), &["health", "--redis", url]);
+    assert!(asked(&server.url()).contains(" of 1.0 GB"), "{}", asked(&server.url()));
+    assert!(!asked(&server.url()).contains("nearly full"));
+    let less = asked(&server.url_as("app", "s3cret"));
+    for expected in ["give the user +info and +config|get", "may not list them (NOPERM)", "healthy"] {
+        assert!(less.contains(expected), "no {expected:?} in {less}");
+    }
+    server.command(&["CONFIG", "SET", "maxmemory", "1mb"]);
+    assert!(asked(&server.url()).contains("nearly full: appends will be refused"));
+}
+
+#[test]
 fn p6_following_a_stream_goes_through_a_restart_with_no_gap_and_no_repetition() {
     let aof = Persistence::Aof { fsync: Fsync::Always };
     let Some(server) = RedisServer::builder().persistence(aof).start() else { return };

@@ -74,7 +74,7 @@ fn with_tls_only_a_server_with_a_certificate_for_its_name_by_a_trusted_authority
     }
     for (url, expected) in [
         (format!("rediss://127.0.0.1:{port}?ca_file={other_ca}"), "invalid peer certificate"),
-        (format!("rediss://127.0.0.1:{port}"), "invalid peer certificate"),
+        (format!("rediss://127.0.0.1:{port}"), "name it with ?ca_file=PATH"),
         (format!("redis://127.0.0.1:{port}"), "does it want TLS? (rediss://)"),
     ] {
         let (kind, told) = refused(&url);
@@ -100,7 +100,9 @@ fn a_server_that_asks_for_a_client_certificate_gets_it_and_files_that_are_none_a
     let with = || RedisEndpoint::builder(&url).ca_file(file("ca.crt"));
     let endpoint = with().client_certificate(file("server.crt"), file("server.key")).build();
     endpoint.expect("files of certificates").health().expect("let in");
-    assert!(with().build().expect("a URL").health().is_err(), "let in without a certificate");
+    let without = with().build().expect("a URL").health().expect_err("let in without a certificate");
+    assert!(told(&without).contains("?client_cert=PATH&client_key=PATH"), "{}", told(&without));
+    assert!(!told(&without).contains("is Redis up"), "{}", told(&without));
     for (builder, expected) in [
         (with().client_certificate(file("missing"), file("server.key")), "read client_cert"),
         (with().client_certificate(file("server.crt"), file("ca.crt")), "private key"),
@@ -122,7 +124,7 @@ fn who_may_not_come_in_is_told_why() {
     };
     let socket = server.socket().display().to_string();
     for (login, expected) in [
-        ("", "asks for a password"),
+        ("", "asks for a password: give it as redis://:PASSWORD@HOST"),
         ("?pass=wrong", "refused the password"),
         ("?user=app&pass=wrong", "refused the user app"),
         ("?user=nobody&pass=s3cret", "refused the user nobody"),
@@ -154,6 +156,26 @@ fn a_server_that_is_full_away_or_no_redis_is_told_as_such() {
     let port = silent.local_addr().expect("bound").port();
     let (kind, told) = refused(&format!("redis://127.0.0.1:{port}?connect_timeout=50ms"));
     assert!(kind == ErrorKind::Unavailable && told.contains("no answer in time"), "{told}");
+    assert!(told.contains("is Redis up") && !told.contains("os error"), "{told}");
+}
+
+#[test]
+fn a_peer_that_is_no_redis_or_no_sentinel_is_told_as_such() {
+    let http = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = http.local_addr().expect("bound").port();
+    let answering = std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        let (mut peer, _) = http.accept().expect("one comes");
+        let _ = peer.read(&mut [0; 64]);
+        peer.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").expect("is read");
+    });
+    let (kind, told) = refused(&format!("redis://127.0.0.1:{port}"));
+    answering.join().expect("answers");
+    assert!(kind == ErrorKind::Unavailable && told.contains("it does not speak Redis' protocol"), "{told}");
+    assert!(!told.contains("ParseError"), "{told}");
+    let Some(plain) = RedisServer::builder().tcp().start() else { return };
+    let (kind, told) = refused(&format!("redis+sentinel://127.0.0.1:{}/main", plain.port()));
+    assert!(kind == ErrorKind::InvalidInput && told.contains("is no Sentinel"), "{told}");
 }
 
 #[test]
@@ -327,10 +349,12 @@ fn what_is_wrong_with_an_endpoint_is_named() {
 #[test]
 fn an_endpoint_shows_what_it_was_made_of_but_for_its_secrets() {
     for (url, shown) in [
-        ("redis://localhost", "redis://localhost:6379/0"),
+        ("redis://localhost", "redis://localhost:6379"),
+        ("unix:///run/redis.sock", "unix:///run/redis.sock"),
+        ("unix:///r?pass=x", "unix:///r?pass=***"),
         ("rediss://app:s3cret@[::1]:7000/2?read_timeout=5s", "rediss://app:***@[::1]:7000/2"),
-        ("redis://:p%40ss@h", "redis://:***@h:6379/0"),
-        ("redis://a%40b@h", "redis://a%40b@h:6379/0"),
+        ("redis://:p%40ss@h", "redis://:***@h:6379"),
+        ("redis://a%40b@h", "redis://a%40b@h:6379"),
         ("redis+unix:///tmp/a%20b?db=1&user=app&pass=s3cret", "unix:///tmp/a%20b?db=1&user=app&pass=***"),
         (
             "redis+sentinel://app:x@one,two:1/main/3?sentinel_pass=y",

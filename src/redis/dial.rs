@@ -25,6 +25,10 @@ pub(super) enum Target<'a> {
 
 /// A connection on which the login has succeeded.
 pub(super) fn dial(settings: &Settings, target: Target<'_>, login: &Login, db: u32) -> Result<Node> {
+    open(settings, target, login, db).map_err(|error| with_hint(error, settings.tls))
+}
+
+fn open(settings: &Settings, target: Target<'_>, login: &Login, db: u32) -> Result<Node> {
     let name = match target {
         Target::Server(address) => address.to_string(),
         Target::Socket(path) => path.display().to_string(),
@@ -36,7 +40,7 @@ pub(super) fn dial(settings: &Settings, target: Target<'_>, login: &Login, db: u
     let mut node = Node::new(connection, name);
     // With TLS, the first command also waits for the server's certificate.
     node.set_timeouts(settings.connect_timeout, settings.connect_timeout)?;
-    node.hello = handshake::greet(&mut node, login, db).map_err(|error| with_hint(error, settings.tls))?;
+    node.hello = handshake::greet(&mut node, login, db)?;
     node.set_timeouts(settings.read_timeout, settings.write_timeout)?;
     Ok(node)
 }
@@ -100,7 +104,7 @@ fn certificates(settings: &Settings) -> Result<TlsCertificates> {
 
 const PEM: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
-/// Asks whether the two sides agree on TLS where the failure looks as if they did not.
+/// Adds what to look at first: the other side's address, or what the two sides disagree about.
 fn with_hint(error: Error, tls: bool) -> Error {
     let Some(cause) =
         std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<fault::Cause>())
@@ -108,9 +112,18 @@ fn with_hint(error: Error, tls: bool) -> Error {
         return error;
     };
     let hint = match tls {
+        true if cause.is_unknown_authority() => {
+            "the certificate is of an authority that is not known here: name it with ?ca_file=PATH"
+        }
+        true if cause.is_authority_itself() => {
+            "the certificate is an authority's own: the server needs one that the authority signed"
+        }
+        true if cause.is_certificate_required() => {
+            "the server wants a client's certificate: ?client_cert=PATH&client_key=PATH"
+        }
         true if cause.is_no_tls() => "does it speak TLS? (redis:// goes without)",
         false if cause.is_no_redis() => "does it want TLS? (rediss://)",
-        _ => return error,
+        _ => "is Redis up, and is this its address?",
     };
-    Error::with_source(error.kind(), format!("{error}; {hint}"), cause.clone())
+    Error::with_source(error.kind(), error.to_string(), cause.with_hint(hint))
 }

@@ -47,8 +47,8 @@ use crate::error::Result;
 /// ```
 /// use planbus::redis::RedisEndpoint;
 ///
-/// let endpoint = RedisEndpoint::parse("rediss://app:s3cret@redis.example/0?read_timeout=5s")?;
-/// assert_eq!(endpoint.to_string(), "rediss://app:***@redis.example:6379/0");
+/// let endpoint = RedisEndpoint::parse("rediss://app:s3cret@redis.example/2?read_timeout=5s")?;
+/// assert_eq!(endpoint.to_string(), "rediss://app:***@redis.example:6379/2");
 /// # Ok::<(), planbus::Error>(())
 /// ```
 #[derive(Clone)]
@@ -159,7 +159,7 @@ impl fmt::Debug for RedisEndpoint {
 ///     .password(password)
 ///     .read_timeout(Duration::from_secs(10))
 ///     .build()?;
-/// assert_eq!(endpoint.to_string(), "redis+sentinel://app:***@one:26379,two:26379/main/0");
+/// assert_eq!(endpoint.to_string(), "redis+sentinel://app:***@one:26379,two:26379/main");
 /// # Ok::<(), planbus::Error>(())
 /// ```
 #[derive(Clone, Debug)]

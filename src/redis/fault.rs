@@ -32,6 +32,8 @@ const WRONG_SERVER: &[&str] = &["ASK", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "
 /// Codes of what the caller's credentials do not allow.
 const UNAUTHORIZED: &[&str] = &["DENIED", "NOAUTH", "NOPERM", "WRONGPASS"];
 
+const NO_ANSWER: &str = "no answer in time";
+
 /// A command that the server refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
@@ -46,6 +48,7 @@ impl Refusal {
     /// calls them all `ERR` and names the code in the text, and before 7.2 a right that is missing
     /// has no code at all.
     pub(crate) fn new(code: &str, message: &str) -> Self {
+        let message = without_script(message);
         if code == "ERR" && message.contains("The user executing the script can't") {
             return Self { code: "NOPERM".to_owned(), message: message.to_owned() };
         }
@@ -70,7 +73,11 @@ impl Refusal {
 
     /// The refusal as an error of the crate, with what was being done.
     pub(crate) fn into_error(self, doing: &str) -> Error {
-        Error::with_source(self.kind(), format!("redis: {doing}: refused by the server"), self)
+        let told = match self.code.as_str() {
+            "READONLY" => format!("redis: {doing}: refused by the server, a replica: name its master"),
+            _ => format!("redis: {doing}: refused by the server"),
+        };
+        Error::with_source(self.kind(), told, self)
     }
 
     fn kind(&self) -> ErrorKind {
@@ -102,46 +109,92 @@ impl fmt::Display for Refusal {
 
 impl StdError for Refusal {}
 
+/// What the server says to a script, without the place in the script, which tells a caller nothing.
+fn without_script(message: &str) -> &str {
+    match message.rsplit_once(" script: ") {
+        Some((told, place)) if place.contains("@user_script:") => told,
+        _ => message,
+    }
+}
+
 /// A connection that is lost, or was never made.
 pub(crate) fn lost(doing: &str, cause: RedisError) -> Error {
     let told = match cause.is_timeout() {
-        true => format!("redis: {doing}: no answer in time"),
+        true => format!("redis: {doing}: {NO_ANSWER}"),
         false => format!("redis: {doing}"),
     };
-    Error::with_source(ErrorKind::Unavailable, told, Cause(cause))
+    Error::with_source(ErrorKind::Unavailable, told, Cause { error: cause, hint: None })
 }
 
 /// An error of the client library, which names its own cause twice.
 #[derive(Clone)]
-pub(super) struct Cause(RedisError);
+pub(super) struct Cause {
+    error: RedisError,
+    /// What a person may look at first.
+    hint: Option<&'static str>,
+}
 
 impl Cause {
+    pub(super) fn with_hint(&self, hint: &'static str) -> Self {
+        Self { hint: Some(hint), ..self.clone() }
+    }
+
+    /// Whether the other side's certificate is of an authority that nobody named.
+    pub(super) fn is_unknown_authority(&self) -> bool {
+        self.error.to_string().contains("UnknownIssuer")
+    }
+
+    /// Whether the other side's certificate is an authority's own, as self-signed ones often are.
+    pub(super) fn is_authority_itself(&self) -> bool {
+        self.error.to_string().contains("CaUsedAsEndEntity")
+    }
+
+    /// Whether the other side wants a certificate of ours.
+    pub(super) fn is_certificate_required(&self) -> bool {
+        self.error.to_string().contains("CertificateRequired")
+    }
+
     /// Whether the other side sent something that is no TLS, or waits for words that it knows.
     pub(super) fn is_no_tls(&self) -> bool {
-        self.0.is_timeout() || self.0.to_string().starts_with("received corrupt message")
+        self.error.is_timeout() || self.error.to_string().starts_with("received corrupt message")
     }
 
     /// Whether the other side hung up at the first words, or answered in another language.
     pub(super) fn is_no_redis(&self) -> bool {
-        self.0.kind() == ::redis::ErrorKind::Parse || self.0.is_connection_dropped()
+        self.speaks_otherwise() || self.error.is_connection_dropped()
+    }
+
+    fn speaks_otherwise(&self) -> bool {
+        self.error.kind() == ::redis::ErrorKind::Parse
     }
 }
 
 impl fmt::Debug for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(&self.error, f)
     }
 }
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        match self.hint {
+            // What the error says itself already.
+            None if self.error.is_timeout() => return f.write_str(NO_ANSWER),
+            Some(hint) if self.error.is_timeout() => return f.write_str(hint),
+            _ if self.speaks_otherwise() => f.write_str("it does not speak Redis' protocol")?,
+            _ => fmt::Display::fmt(&self.error, f)?,
+        }
+        self.hint.map_or(Ok(()), |hint| write!(f, "; {hint}"))
     }
 }
 
 impl StdError for Cause {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source().and_then(StdError::source)
+        match self.error.is_timeout() || self.speaks_otherwise() {
+            // The system's number for a timeout, and the parser's words, say less.
+            true => None,
+            false => self.error.source().and_then(StdError::source),
+        }
     }
 }
 
@@ -200,6 +253,15 @@ mod tests {
             "ERR The user executing the script can't run this command or subcommand script: f9, on @user_script:26.",
         );
         assert_eq!(denied.into_error("test").kind(), ErrorKind::Unauthorized);
+        assert_eq!(
+            denied.to_string(),
+            "NOPERM The user executing the script can't run this command or subcommand"
+        );
+        let placed =
+            refusal("OOM command not allowed when used memory > 'maxmemory'. script: 9a, on @user_script:1.");
+        assert_eq!(placed.message, old.message);
+        let other = refusal("ERR no script: none");
+        assert_eq!(other.message, "no script: none");
         let data = refusal("ERR a payload that says: -OOM is none");
         assert_eq!(data.code, "ERR", "{data:?}");
     }

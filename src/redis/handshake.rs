@@ -16,6 +16,10 @@ use crate::error::{Error, ErrorKind, Result};
 /// The name of our connections in `CLIENT LIST`.
 const CLIENT_NAME: &str = "planbus";
 
+/// What to do about a server that asks for a password where the URL has none.
+const NO_PASSWORD: &str = "asks for a password: give it as redis://:PASSWORD@HOST, for a socket as \
+                           unix://PATH?pass=PASSWORD, for a Sentinel as ?sentinel_pass=PASSWORD";
+
 /// Logs in, chooses the database, and asks what the server is.
 pub(super) fn greet(node: &mut Node, login: &Login, db: u32) -> Result<Hello> {
     let mut commands = vec![hello_command()];
@@ -101,7 +105,8 @@ fn not_let_in(name: &str, login: &Login, refusal: Refusal) -> Error {
         return refusal.into_error(&format!("log in at {name}"));
     }
     let told = match (login.is_none(), &login.user) {
-        (true, _) => format!("redis: {name} asks for a password"),
+        // What the server says to that is about its own protocol.
+        (true, _) => return Error::new(ErrorKind::Unauthorized, format!("redis: {name} {NO_PASSWORD}")),
         (false, None) => format!("redis: {name} refused the password"),
         (false, Some(user)) => format!("redis: {name} refused the user {user}"),
     };

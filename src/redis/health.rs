@@ -40,6 +40,9 @@ pub struct Health {
     pub connected_clients: u64,
     /// How much memory is in use, on all masters together.
     pub used_memory_bytes: u64,
+    /// How much memory may be in use, on all masters together; `None` where one has no limit, or
+    /// does not say.
+    pub max_memory_bytes: Option<u64>,
     /// What it is. In a Cluster the warnings of all masters, with the addresses of those that do
     /// not concern every one.
     #[serde(flatten)]
@@ -58,6 +61,8 @@ pub struct NodeHealth {
     pub connected_clients: u64,
     /// How much memory it uses.
     pub used_memory_bytes: u64,
+    /// How much memory it may use; `None` where it has no limit, or does not say.
+    pub max_memory_bytes: Option<u64>,
 }
 
 fn millis<S: Serializer>(latency: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -92,6 +97,7 @@ impl RedisEndpoint {
             latency,
             connected_clients: masters.iter().map(|master| master.connected_clients).sum(),
             used_memory_bytes: masters.iter().map(|master| master.used_memory_bytes).sum(),
+            max_memory_bytes: masters.iter().map(|master| master.max_memory_bytes).sum(),
             server,
             masters,
         })
@@ -104,6 +110,7 @@ impl NodeHealth {
             address,
             connected_clients: facts.number("connected_clients"),
             used_memory_bytes: facts.number("used_memory"),
+            max_memory_bytes: facts.memory_limit(),
         }
     }
 }

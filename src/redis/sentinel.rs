@@ -9,7 +9,7 @@ use super::{
     dial::{Target, dial},
     node::Node,
     reply,
-    settings::{Address, Settings},
+    settings::{Address, Settings, invalid},
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -34,7 +34,12 @@ fn try_one(settings: &Settings, sentinel: &Address, master: &str) -> Result<Node
     let mut question = cmd("SENTINEL");
     question.arg("GET-MASTER-ADDR-BY-NAME").arg(master);
     asked.send(&question.get_packed_command(), 1)?;
-    let answer = asked.receive()?.map_err(|refusal| refusal.into_error(&format!("ask {}", asked.name())))?;
+    let answer = asked.receive()?.map_err(|refusal| match refusal.code.as_str() {
+        "ERR" if asked.hello.mode != "sentinel" => {
+            invalid(format!("{sentinel} is no Sentinel: name it with redis:// or redis+cluster://"))
+        }
+        _ => refusal.into_error(&format!("ask {}", asked.name())),
+    })?;
     let mut parts = reply::list(answer)?.into_iter();
     let (Some(host), Some(port)) = (parts.next(), parts.next()) else {
         let told = format!("redis: the Sentinel {sentinel} knows no master named {master}");

@@ -13,6 +13,9 @@ use super::{
     reply,
 };
 
+/// From which part of its limit on a server's memory is nearly full.
+const NEARLY_FULL_PERCENT: u128 = 80;
+
 /// How a server keeps what it holds over a restart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -99,6 +102,16 @@ impl Facts {
         self.part(name).and_then(|text| text.parse().ok()).unwrap_or(0)
     }
 
+    /// How much memory it may use, where there is a limit.
+    pub(super) fn memory_limit(&self) -> Option<u64> {
+        Some(self.number("maxmemory")).filter(|limit| *limit > 0)
+    }
+
+    fn is_nearly_full(&self) -> bool {
+        let used = u128::from(self.number("used_memory")) * 100;
+        self.memory_limit().is_some_and(|limit| used >= u128::from(limit) * NEARLY_FULL_PERCENT)
+    }
+
     fn is_append_only(&self) -> bool {
         self.part("aof_enabled") == Some("1")
     }
@@ -115,11 +128,17 @@ impl Facts {
     fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         let policy = self.part("maxmemory_policy").unwrap_or("noeviction");
-        if self.number("maxmemory") > 0 && policy != "noeviction" {
+        if self.memory_limit().is_some() && policy != "noeviction" {
             warnings.push(format!(
                 "maxmemory-policy is {policy}: the server may drop whole streams when its memory is full; \
                  set it to noeviction"
             ));
+        }
+        if policy == "noeviction" && self.is_nearly_full() {
+            warnings.push(
+                "the memory is nearly full: appends will be refused; raise maxmemory, or trim streams"
+                    .to_owned(),
+            );
         }
         match self.persistence() {
             Persistence::None => warnings.push(
@@ -200,6 +219,8 @@ mod tests {
         let cases = [
             ("maxmemory:100\r\nmaxmemory_policy:allkeys-lru", None, "set it to noeviction"),
             ("maxmemory:100\r\nmaxmemory_policy:volatile-lru", None, "set it to noeviction"),
+            ("maxmemory:100\r\nmaxmemory_policy:noeviction\r\nused_memory:80", None, "nearly full"),
+            ("maxmemory:100\r\nused_memory:120", None, "nearly full"),
             ("aof_enabled:0", Some(""), "set appendonly to yes"),
             ("aof_enabled:1", Some("no"), "set it to everysec"),
             ("role:slave", None, "is a replica"),
@@ -217,6 +238,8 @@ mod tests {
         let cases = [
             ("", None),
             ("maxmemory:0\r\nmaxmemory_policy:allkeys-lru", None),
+            ("maxmemory:0\r\nused_memory:80", None),
+            ("maxmemory:100\r\nused_memory:79", None),
             (
                 "maxmemory:100\r\nmaxmemory_policy:noeviction\r\naof_enabled:1\r\nrole:master",
                 Some("everysec"),

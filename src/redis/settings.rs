@@ -165,28 +165,28 @@ impl Settings {
     }
 }
 
-/// The URL without its secrets.
+/// The URL without its secrets, and without what goes without saying: database 0.
 impl fmt::Display for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls { "rediss" } else { "redis" };
-        let (user, db) = (self.shown_user(), self.db);
+        let user = self.shown_user();
+        let db = if self.db == 0 { String::new() } else { format!("/{}", self.db) };
         match &self.place {
-            Place::Server(address) => write!(f, "{scheme}://{user}{address}/{db}"),
+            Place::Server(address) => write!(f, "{scheme}://{user}{address}{db}"),
             Place::Sentinel(addresses, master) => {
                 let master = utf8_percent_encode(master, ENCODED);
-                write!(f, "{scheme}+sentinel://{user}{}/{master}/{db}", joined(addresses))
+                write!(f, "{scheme}+sentinel://{user}{}/{master}{db}", joined(addresses))
             }
             Place::Cluster(addresses) => write!(f, "{scheme}+cluster://{user}{}", joined(addresses)),
             Place::Socket(path) => {
                 let path = path.to_string_lossy();
-                write!(f, "unix://{}?db={db}", utf8_percent_encode(&path, PATH_ENCODED))?;
-                if let Some(user) = &self.login.user {
-                    write!(f, "&user={}", utf8_percent_encode(user, ENCODED))?;
-                }
-                match self.login.password {
-                    Some(_) => f.write_str("&pass=***"),
-                    None => Ok(()),
-                }
+                write!(f, "unix://{}", utf8_percent_encode(&path, PATH_ENCODED))?;
+                let db = (self.db != 0).then(|| format!("db={}", self.db));
+                let user = self.login.user.as_ref();
+                let user = user.map(|user| format!("user={}", utf8_percent_encode(user, ENCODED)));
+                let pass = self.login.password.as_ref().map(|_| "pass=***".to_owned());
+                let shown: Vec<String> = [db, user, pass].into_iter().flatten().collect();
+                if shown.is_empty() { Ok(()) } else { write!(f, "?{}", shown.join("&")) }
             }
         }
     }

@@ -3,7 +3,7 @@
 //! A URL may hold a password: it is never printed, not even where it is wrong. Only the endpoint that
 //! is read from it says where it leads.
 
-use std::{env, fmt, str::FromStr};
+use std::{env, error::Error as _, fmt, str::FromStr};
 
 use clap::Args;
 use planbus::{
@@ -139,9 +139,12 @@ pub(crate) fn streams(redis: &RedisOptions, profile: &ProfileOptions) -> Result<
 
 /// Adds to a failure of Redis what to do about it.
 pub(crate) fn failed(error: planbus::Error) -> Failure {
-    let hint = match error.kind() {
-        ErrorKind::Unavailable => "is Redis up, and is this its address?",
-        ErrorKind::Unauthorized => {
+    let hint = match (error.kind(), error.source()) {
+        // Nobody tried to log in: nothing of the server's is the cause.
+        (ErrorKind::Unauthorized, None) => {
+            "best in the variable PLANBUS_REDIS, which no list of processes shows"
+        }
+        (ErrorKind::Unauthorized, Some(_)) => {
             "check the user and the password; EVENTS.md lists the rights that a user needs"
         }
         _ => return Failure::from(error),

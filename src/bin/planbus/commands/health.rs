@@ -3,7 +3,7 @@
 //! Works without a store and changes nothing.
 
 use clap::Args;
-use planbus::redis::{HealthStatus, StreamsHealth};
+use planbus::redis::{HealthStatus, Persistence, StreamsHealth};
 
 use crate::{
     agent_runtime::units::{bytes, counted, duration, number},
@@ -18,8 +18,14 @@ use crate::{
 /// The width of a fact's name.
 const FACT_COLUMNS: usize = 11;
 
+/// The exit codes that mean something of their own here.
+const EXIT_CODES: &str = "\
+Exit codes: 0 it answers, also with warnings; 1 refused: wrong password or missing rights; 4 Redis cannot be
+reached; `planbus --help` lists all";
+
 /// The options of `health`.
 #[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
 pub(crate) struct HealthOptions {
     #[command(flatten)]
     redis: RedisOptions,
@@ -48,15 +54,19 @@ fn write_facts(endpoint: &str, health: &StreamsHealth, out: &mut Output) -> Resu
     let unknown = || "unknown: the user may not ask".to_owned();
     let plain = |text: String| if text.is_empty() { unknown() } else { text };
     let server = &redis.server;
+    let persistence = match server.persistence {
+        Persistence::Unknown => "unknown: give the user +info and +config|get".to_owned(),
+        known => known.to_string(),
+    };
     let facts = [
         ("redis", endpoint.to_owned()),
         ("server", plain(format!("{} {}", server.kind, server.version).trim().to_owned())),
         ("mode", format!("{}, {}", server.mode, plain(server.role.clone()))),
         ("latency", duration(redis.latency)),
         ("clients", number(redis.connected_clients)),
-        ("memory", bytes(redis.used_memory_bytes)),
+        ("memory", memory(redis.used_memory_bytes, redis.max_memory_bytes)),
         ("when full", server.maxmemory_policy.clone().unwrap_or_else(unknown)),
-        ("persistence", server.persistence.to_string()),
+        ("persistence", persistence),
         ("streams", streams(health)),
     ];
     for (name, value) in facts {
@@ -67,7 +77,7 @@ fn write_facts(endpoint: &str, health: &StreamsHealth, out: &mut Output) -> Resu
             "{}: {}, {}",
             master.address,
             counted(master.connected_clients, "client"),
-            bytes(master.used_memory_bytes)
+            memory(master.used_memory_bytes, master.max_memory_bytes)
         );
         write_fact("master", &told, Style::Plain, out)?;
     }
@@ -84,6 +94,13 @@ fn streams(health: &StreamsHealth) -> String {
     let plural = if queues == 1 { "queue" } else { "queues" };
     let streams = counted(streams as u64, "stream");
     format!("{streams} of the profile {profile}, {} dead-letter {plural}", number(queues as u64))
+}
+
+fn memory(used: u64, limit: Option<u64>) -> String {
+    match limit {
+        Some(limit) => format!("{} of {}", bytes(used), bytes(limit)),
+        None => bytes(used),
+    }
 }
 
 fn write_fact(name: &str, value: &str, style: Style, out: &mut Output) -> Result<(), Failure> {
