@@ -126,7 +126,7 @@ fn health_is_told_to_people_and_to_programs() {
 #[test]
 fn health_tells_how_full_the_memory_is_and_what_the_user_may_not_see() {
     let server = RedisServer::builder()
-        .maxmemory(1 << 30, "noeviction")
+        .maxmemory(1_000_000_000, "noeviction")
         .persistence(Persistence::None)
         .acl("app", "~planbus:* +ping +info", "s3cret")
         .start();

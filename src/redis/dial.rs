@@ -25,10 +25,6 @@ pub(super) enum Target<'a> {
 
 /// A connection on which the login has succeeded.
 pub(super) fn dial(settings: &Settings, target: Target<'_>, login: &Login, db: u32) -> Result<Node> {
-    open(settings, target, login, db).map_err(|error| with_hint(error, settings.tls))
-}
-
-fn open(settings: &Settings, target: Target<'_>, login: &Login, db: u32) -> Result<Node> {
     let name = match target {
         Target::Server(address) => address.to_string(),
         Target::Socket(path) => path.display().to_string(),
@@ -36,11 +32,13 @@ fn open(settings: &Settings, target: Target<'_>, login: &Login, db: u32) -> Resu
     let client = client(settings, target)?;
     let connection = client
         .get_connection_with_timeout(settings.connect_timeout)
-        .map_err(|cause| fault::lost(&format!("connect to {name}"), cause))?;
+        .map_err(|cause| fault::lost(&format!("connect to {name}"), cause))
+        .map_err(|error| with_hint(error, |_| UNREACHED))?;
     let mut node = Node::new(connection, name);
     // With TLS, the first command also waits for the server's certificate.
     node.set_timeouts(settings.connect_timeout, settings.connect_timeout)?;
-    node.hello = handshake::greet(&mut node, login, db)?;
+    node.hello = handshake::greet(&mut node, login, db)
+        .map_err(|error| with_hint(error, |cause| disagreement(cause, settings.tls)))?;
     node.set_timeouts(settings.read_timeout, settings.write_timeout)?;
     Ok(node)
 }
@@ -104,14 +102,21 @@ fn certificates(settings: &Settings) -> Result<TlsCertificates> {
 
 const PEM: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
-/// Adds what to look at first: the other side's address, or what the two sides disagree about.
-fn with_hint(error: Error, tls: bool) -> Error {
-    let Some(cause) =
-        std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<fault::Cause>())
-    else {
-        return error;
-    };
-    let hint = match tls {
+/// What to look at where nobody is there.
+const UNREACHED: &str = "is Redis up, and is this its address?";
+
+/// Adds what to look at first to a failure of the connection.
+fn with_hint(error: Error, hint: impl FnOnce(&fault::Cause) -> &'static str) -> Error {
+    let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<fault::Cause>());
+    match cause {
+        Some(cause) => Error::with_source(error.kind(), error.to_string(), cause.with_hint(hint(cause))),
+        None => error,
+    }
+}
+
+/// What the two sides may disagree about, where the first words failed on a connection that stood.
+fn disagreement(cause: &fault::Cause, tls: bool) -> &'static str {
+    match tls {
         true if cause.is_unknown_authority() => {
             "the certificate is of an authority that is not known here: name it with ?ca_file=PATH"
         }
@@ -123,7 +128,6 @@ fn with_hint(error: Error, tls: bool) -> Error {
         }
         true if cause.is_no_tls() => "does it speak TLS? (redis:// goes without)",
         false if cause.is_no_redis() => "does it want TLS? (rediss://)",
-        _ => "is Redis up, and is this its address?",
-    };
-    Error::with_source(error.kind(), error.to_string(), cause.with_hint(hint))
+        _ => UNREACHED,
+    }
 }
