@@ -252,7 +252,7 @@ mod tests {
         let denied = refusal(
             "ERR The user executing the script can't run this command or subcommand script: f9, on @user_script:26.",
         );
-        assert_eq!(denied.into_error("test").kind(), ErrorKind::Unauthorized);
+        assert_eq!(denied.clone().into_error("test").kind(), ErrorKind::Unauthorized);
         assert_eq!(
             denied.to_string(),
             "NOPERM The user executing the script can't run this command or subcommand"
