@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use ::redis::{Cmd, Value};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{entry::EntryId, session::Session};
 use crate::{
@@ -72,7 +72,9 @@ pub struct MirrorPosition {
     pub name: Option<String>,
     /// The seq of the last event that it appended here.
     pub seq: u64,
-    /// The first 64 bits of the log's chain there.
+    /// The first 64 bits of the log's chain there; in JSON 16 hex digits, since many programs round a
+    /// number of that size.
+    #[serde(serialize_with = "as_hex")]
     pub chain: u64,
 }
 
@@ -150,6 +152,10 @@ impl StreamInfo {
         };
         self.groups.iter().filter_map(needs).min_by_key(|hold| hold.from_id)
     }
+}
+
+fn as_hex<S: Serializer>(chain: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{chain:016x}"))
 }
 
 /// How many entries are behind this one, as far as it is worth reading them.
