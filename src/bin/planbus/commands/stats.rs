@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::open;
 use crate::{
-    agent_runtime::units::{bytes, number},
+    agent_runtime::units::{bytes, counted, number},
     cli::{Form, Global},
     failure::Failure,
     output::Output,
@@ -28,6 +28,10 @@ pub(crate) struct StatsOptions {
     /// Count the events of each type too, which reads the whole log
     #[arg(long)]
     types: bool,
+
+    /// List how far mirrors have come in each stream, too
+    #[arg(long)]
+    streams: bool,
 }
 
 /// Runs the command.
@@ -40,7 +44,7 @@ pub(crate) fn run(options: &StatsOptions, global: &Global, out: &mut Output) -> 
         Form::Json => out.json(&to_json(&stats, by_type.as_ref()).to_string()),
         Form::Table | Form::Tree => {
             write_facts(&stats, out)?;
-            write_cursors(&stats, out)?;
+            write_cursors(&stats, options.streams, out)?;
             by_type.map_or(Ok(()), |by_type| write_types(&by_type, out))
         }
     }
@@ -108,14 +112,23 @@ fn write_facts(stats: &StoreStats, out: &mut Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn write_cursors(stats: &StoreStats, out: &mut Output) -> Result<(), Failure> {
+fn write_cursors(stats: &StoreStats, with_streams: bool, out: &mut Output) -> Result<(), Failure> {
     let row = |cursor: &Cursor| -> Vec<Cell> {
         let numbers = [cursor.seq.to_string(), lag(stats, cursor).map(number).unwrap_or_default()].map(cell);
         [&numbers[..], &[cell(&cursor.reader), cell(&cursor.stream)]].concat()
     };
     let heads =
         [("SEQ", Column::Right), ("LAG", Column::Right), ("READER", Column::Left), ("STREAM", Column::Left)];
-    write_table(&heads, &stats.cursors.iter().map(row).collect::<Vec<_>>(), out)
+    let is_shown = |cursor: &&Cursor| with_streams || cursor.stream.is_empty();
+    let rows: Vec<Vec<Cell>> = stats.cursors.iter().filter(is_shown).map(row).collect();
+    write_table(&heads, &rows, out)?;
+    match stats.cursors.len() - rows.len() {
+        0 => Ok(()),
+        hidden => {
+            let streams = counted(hidden as u64, "stream");
+            out.line(&format!("{streams} of mirrors; --streams lists them"))
+        }
+    }
 }
 
 fn write_types(by_type: &BTreeMap<String, u64>, out: &mut Output) -> Result<(), Failure> {
