@@ -32,7 +32,7 @@ pub(crate) fn write_list(infos: &[StreamInfo], head: &'static str, out: &mut Out
         ("LAG", Column::Right),
         ("PENDING", Column::Right),
         ("TO SEQ", Column::Right),
-        (head, Column::Left),
+        (head, Column::Whole),
     ];
     let row = |info: &StreamInfo| -> Vec<Cell> {
         let lag = info.groups.iter().map(|group| group.lag).max_by_key(|lag| lag.unwrap_or(u64::MAX));

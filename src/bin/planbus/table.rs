@@ -20,6 +20,8 @@ pub(crate) enum Column {
     /// Cut at its start where there is a terminal, to one of so many parts of its columns: for ids
     /// whose end tells more.
     End(usize),
+    /// The last one, never cut: for what a person types again.
+    Whole,
 }
 
 /// One cell: what is in it, and its colour.
@@ -74,7 +76,10 @@ impl Table {
         for (at, (style, text)) in row.iter().enumerate() {
             let is_last = at + 1 == row.len();
             let shown = self.shown(at, text, out);
-            let shown = cut(&shown, room);
+            let shown = match self.heads[at].1 {
+                Column::Whole => shown.as_str().into(),
+                _ => cut(&shown, room),
+            };
             let width = text::width(&shown);
             let space = self.widths[at].min(room).saturating_sub(width);
             let painted = out.paint(*style, &shown);
