@@ -215,6 +215,10 @@ fn follow(
                 wait = WAIT;
             }
         }
+        // Ctrl-C ends a read as well: that is no news of Redis.
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
         if is_away != follower.last_error().is_some() && !global.quiet {
             is_away = !is_away;
             let told = match follower.last_error() {
