@@ -93,7 +93,7 @@ fn p7_a_demo_without_its_redis_is_done_all_the_same_and_the_next_mirror_brings_i
     server.kill();
     let told = run(place.path(), &["demo", "--path", "tree", "--redis", &server.url()]);
     assert!(told.status.success());
-    assert!(stderr(&told).contains("`planbus mirror --once` brings them there"), "{}", stderr(&told));
+    assert!(stderr(&told).contains("brings them there"), "{}", stderr(&told));
     fails(place.path(), &["mirror", "--once", "--redis", &server.url()], 4, &["redis", "is Redis up"]);
     server.restart();
     let ends = json_lines(&stdout(
@@ -192,6 +192,48 @@ fn a_group_that_holds_trimming_back_is_told_once_and_is_in_the_result() {
     let told = stderr(&output);
     let line = format!("tenant: trimming of {stream} is held back by the group workers\n");
     assert_eq!(told.matches(&line).count(), 1, "{told}");
+}
+
+#[test]
+fn a_key_of_another_program_and_a_missing_right_are_not_mended_by_a_rebuild() {
+    let Some(server) = RedisServer::builder().acl("app", "%R~* +@all", "pass").start() else { return };
+    let place = place();
+    place.demo();
+    server.command(&["SET", STREAM, "of another program"]);
+    let url = server.url();
+    let output = run(place.path(), &["mirror", "--once", "--redis", &url, "-o", "json"]);
+    let told = stderr(&output);
+    assert!(told.contains("redis-cli DEL") && !told.contains("rebuild"), "{told}");
+    assert_eq!(told.matches("WRONGTYPE").count(), 1, "told once: {told}");
+    let end: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    assert!(end["error"].as_str().is_some_and(|error| error.contains("WRONGTYPE")), "{end}");
+    server.command(&["DEL", STREAM]);
+    let url = server.url_as("app", "pass");
+    let told = stderr(&run(place.path(), &["mirror", "--once", "-q", "--redis", &url]));
+    assert!(told.contains("rights that EVENTS.md lists") && !told.contains("rebuild"), "{told}");
+}
+
+#[test]
+fn a_stream_that_no_mirror_wrote_to_is_not_emptied_by_a_rebuild() {
+    let Some(server) = RedisServer::start() else { return };
+    let place = mirrored(&server);
+    let url = server.url();
+    server.command(&["XADD", "foreign", "*", "a", "1"]);
+    let rebuild = ["streams", "rebuild", "foreign", "--yes", "--redis", &url];
+    fails(place.path(), &rebuild, 2, &["no mirror has written to it"]);
+    assert_eq!(server.entries("foreign").len(), 1);
+    stdout(place.path(), &[&rebuild[..], &["--force"]].concat());
+    let told = stdout(place.path(), &["streams", "rebuild", STREAM, "--yes", "--redis", &url, "-o", "json"]);
+    let report: Value = serde_json::from_str(&told).expect("JSON");
+    assert_eq!(report["stores"].as_array().map(Vec::len), Some(1), "{report}");
+}
+
+#[test]
+fn an_option_that_would_be_ignored_or_taken_for_another_is_refused() {
+    let place = place();
+    let ignored = ["streams", "--redis", "redis://127.0.0.1:1", "--stream", "x"];
+    fails(place.path(), &ignored, 2, &["the key of the profile native has no <stream>"]);
+    fails(place.path(), &["import", "--redis", "tree/a.txt"], 2, &["put the files first"]);
 }
 
 #[test]

@@ -18,7 +18,7 @@ use planbus::{
 use crate::{
     agent_runtime::units::{counted, duration, number},
     cli::Global,
-    failure::{Exit, Failure},
+    failure::{Exit, Failure, chain},
     live::pane::Pane,
     progress::rate,
     terminal,
@@ -83,9 +83,9 @@ impl Watch {
             }
             let look = || mirrors.iter().map(RedisMirror::status).collect::<Vec<MirrorStatus>>();
             let all = look();
-            self.tell(&all);
+            self.tell(&all, once);
             if once && self.is_done(&all, mirrors)? {
-                self.tell(&look());
+                self.tell(&look(), once);
                 return Ok(());
             }
             thread::sleep(LOOK);
@@ -94,9 +94,7 @@ impl Watch {
 
     /// Whether every mirror has brought everything; an error where one cannot.
     fn is_done(&mut self, all: &[MirrorStatus], mirrors: &[RedisMirror]) -> Result<bool, Failure> {
-        let stuck =
-            |status: &&MirrorStatus| matches!(status.state, MirrorState::Blocked | MirrorState::Forked);
-        if let Some(status) = all.iter().find(stuck) {
+        if let Some(status) = all.iter().find(|status| is_stuck(status)) {
             return Err(stuck_failure(status));
         }
         if !all.iter().any(|status| status.state == MirrorState::Retrying) {
@@ -119,7 +117,7 @@ impl Watch {
         Ok(true)
     }
 
-    fn tell(&mut self, all: &[MirrorStatus]) {
+    fn tell(&mut self, all: &[MirrorStatus], once: bool) {
         if self.is_quiet {
             return;
         }
@@ -133,7 +131,10 @@ impl Watch {
         for (at, status) in all.iter().enumerate() {
             if self.told[at] != Some(status.state) {
                 self.told[at] = Some(status.state);
-                self.line(&change(status, &self.place));
+                // What ends the command is told by its failure.
+                if !once || !is_stuck(status) {
+                    self.line(&change(status, &self.place));
+                }
             }
             let known = std::mem::replace(&mut self.held[at], status.trim_held_by.clone());
             for (stream, group) in status.trim_held_by.iter().filter(|held| !known.contains(held)) {
@@ -167,6 +168,10 @@ impl Watch {
     }
 }
 
+fn is_stuck(status: &MirrorStatus) -> bool {
+    matches!(status.state, MirrorState::Blocked | MirrorState::Forked)
+}
+
 fn interrupted() -> Failure {
     Failure::new(
         Exit::Interrupted,
@@ -176,18 +181,27 @@ fn interrupted() -> Failure {
 
 /// Why a mirror goes no further, and what to do.
 fn stuck_failure(status: &MirrorStatus) -> Failure {
-    let (why, stream) = match status.troubled.first() {
-        Some(trouble) => (Some(&trouble.error), Some(trouble.stream.as_str())),
-        None => (status.last_error.as_ref(), None),
-    };
+    let trouble = status.troubled.first().map(|trouble| &trouble.error);
     let doing = format!("mirror {}: {}", status.name, status.state);
-    let failure = match why {
-        Some(error) => Failure::of(Exit::Failed, &doing, error),
-        None => Failure::new(Exit::Failed, doing),
+    let Some(error) = trouble.or(status.last_error.as_ref()) else {
+        return Failure::new(Exit::Failed, doing);
     };
-    match stream {
-        Some(stream) => failure.hint(&format!("`planbus streams rebuild {stream}` empties it for the log")),
+    let failure = Failure::of(Exit::Failed, &doing, error);
+    match remedy(error) {
+        Some(hint) => failure.hint(hint),
         None => failure,
+    }
+}
+
+/// What to do about it. An error that a rebuild mends says so itself; for any other one a rebuild
+/// would take entries away and mend nothing.
+fn remedy(error: &planbus::Error) -> Option<&'static str> {
+    match error.kind() {
+        ErrorKind::Unauthorized => Some("give the user the rights that EVENTS.md lists"),
+        _ if chain(error).contains("WRONGTYPE") => {
+            Some("another program's key is there: remove it with redis-cli DEL, or use another --key")
+        }
+        _ => None,
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::{
     io::{self, Write},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -13,7 +14,13 @@ use planbus::{
 };
 use serde_json::{Value, json};
 
-use crate::{agent_runtime::units::counted, cli::Global, failure::Failure, redis::RedisBeside, text::escape};
+use crate::{
+    agent_runtime::units::counted,
+    cli::Global,
+    failure::{Failure, chain},
+    redis::RedisBeside,
+    text::{escape, shell_word},
+};
 
 /// How long Redis may take for what is left when the command is done.
 const FLUSH_MAX: Duration = Duration::from_secs(10);
@@ -23,7 +30,7 @@ const AWAY_MAX: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_secs(1);
 
 /// A mirror that may be there or not.
-pub(crate) struct Mirroring(Option<(RedisMirror, String)>);
+pub(crate) struct Mirroring(Option<(RedisMirror, String, String)>);
 
 impl Mirroring {
     /// Starts a mirror where one was asked for; Redis need not be there.
@@ -31,21 +38,25 @@ impl Mirroring {
         let Some(endpoint) = options.endpoint()? else { return Ok(Self(None)) };
         let place = endpoint.to_string();
         let mirror = RedisMirror::builder(store, endpoint).profile(options.profile()?).start()?;
-        Ok(Self(Some((mirror, place))))
+        Ok(Self(Some((mirror, place, options.profile_words()))))
     }
 
     /// Waits until Redis has everything, but not for ever, and ends the mirror. Says how it stands,
     /// for whoever reads the result as JSON.
     pub(crate) fn finish(self, global: &Global) -> Result<Option<Value>, Failure> {
-        let Some((mirror, place)) = self.0 else { return Ok(None) };
+        let Some((mirror, place, profile)) = self.0 else { return Ok(None) };
         let flushed = flush(&mirror);
         let status = mirror.status();
         mirror.stop()?;
-        if !global.quiet {
-            let told = match &flushed {
-                Ok(()) => done(&status, &place),
-                Err(error) => left(&status, &place, &Failure::from(error.clone())),
-            };
+        let told = match &flushed {
+            Ok(()) if global.quiet => None,
+            Ok(()) => Some(done(&status, &place)),
+            Err(error) => {
+                let command = command(&global.db, &place, &profile);
+                Some(left(&status, &place, &chain(error), &command))
+            }
+        };
+        if let Some(told) = told {
             // A note alone: where nobody can read it, the command is done all the same.
             let _ = writeln!(io::stderr(), "planbus: {}", escape(&told));
         }
@@ -77,28 +88,36 @@ fn done(status: &MirrorStatus, place: &str) -> String {
     told
 }
 
-fn left(status: &MirrorStatus, place: &str, why: &Failure) -> String {
-    let why = match why {
-        Failure::Told { message, .. } => message.as_str(),
-        Failure::ClosedPipe => "",
-    };
+/// The command that brings what is missing, with what it needs to find the same log and streams.
+fn command(db: &Path, place: &str, profile: &str) -> String {
+    let mut command = "planbus mirror --once".to_owned();
+    if db != Path::new("planbus.db") {
+        command.push_str(&format!(" --db {}", shell_word(&db.to_string_lossy())));
+    }
+    command.push_str(&format!(" --redis {}{profile}", shell_word(place)));
+    command
+}
+
+fn left(status: &MirrorStatus, place: &str, why: &str, command: &str) -> String {
     format!(
-        "{place} lacks {} ({why}); the log has them, and `planbus mirror --once` brings them there",
+        "{place} lacks {} ({why}); the log has them, and `{command}` brings them there",
         counted(status.lag_events, "event"),
     )
 }
 
 /// How a mirror stands, as JSON.
 pub(crate) fn to_json(status: &MirrorStatus) -> Value {
-    let troubled = status.troubled.iter().map(
-        |stream| json!({"stream": stream.stream, "state": stream.state, "error": stream.error.to_string()}),
-    );
+    let troubled = status
+        .troubled
+        .iter()
+        .map(|stream| json!({"stream": stream.stream, "state": stream.state, "error": chain(&stream.error)}));
     let held = status.trim_held_by.iter().map(|(stream, group)| json!({"stream": stream, "group": group}));
     json!({
         "mirror": status.name, "state": status.state, "seq": status.seq, "head": status.head,
-        "lag_events": status.lag_events, "lag_ms": status.lag.as_millis() as u64, "appended": status.appended,
+        "lag_events": status.is_compared.then_some(status.lag_events),
+        "lag_ms": status.is_compared.then_some(status.lag.as_millis() as u64), "appended": status.appended,
         "streams": status.streams, "skipped": status.skipped, "troubled": troubled.collect::<Value>(),
         "trim_held_by": held.collect::<Value>(),
-        "error": status.last_error.as_ref().map(ToString::to_string),
+        "error": status.last_error.as_ref().map(|error| chain(error)),
     })
 }

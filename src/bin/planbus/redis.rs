@@ -3,7 +3,7 @@
 //! A URL may hold a password: it is never printed, not even where it is wrong. Only the endpoint that
 //! is read from it says where it leads.
 
-use std::{env, error::Error as _, fmt, str::FromStr};
+use std::{env, error::Error as _, fmt, path::Path, str::FromStr};
 
 use clap::Args;
 use planbus::{
@@ -11,7 +11,10 @@ use planbus::{
     redis::{Profile, RedisEndpoint, Streams},
 };
 
-use crate::failure::{Exit, Failure};
+use crate::{
+    failure::{Exit, Failure},
+    text::shell_word,
+};
 
 /// Names the Redis where `--redis` gives no URL.
 const REDIS_VARIABLE: &str = "PLANBUS_REDIS";
@@ -21,10 +24,14 @@ const REDIS_VARIABLE: &str = "PLANBUS_REDIS";
 pub(crate) struct Url(String);
 
 impl FromStr for Url {
-    type Err = std::convert::Infallible;
+    type Err = String;
 
-    /// Takes any text: what is wrong with it is told later, without the text.
+    /// Takes any text but the name of a file: what is wrong with it is told later, without the text.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if !text.contains("://") && Path::new(text).is_file() {
+            let told = "--redis took a file for its URL: put the files first, or write --redis=URL";
+            return Err(told.to_owned());
+        }
         Ok(Self(text.to_owned()))
     }
 }
@@ -79,6 +86,12 @@ impl RedisBeside {
         endpoint(Some(url).filter(|url| !url.0.is_empty())).map(Some)
     }
 
+    /// The options of the profile, as they are typed behind a command; each with a space before it.
+    pub(crate) fn profile_words(&self) -> String {
+        let words = |(option, value): (&str, &String)| format!(" {option} {}", shell_word(value));
+        self.profile.all_given().map(words).collect()
+    }
+
     /// How the events stand there.
     pub(crate) fn profile(&self) -> Result<Profile, Failure> {
         self.profile.profile()
@@ -109,8 +122,12 @@ impl ProfileOptions {
 
     /// The first of these options that was given.
     fn given(&self) -> Option<&'static str> {
-        let given = [("--profile", &self.profile), ("--key", &self.key), ("--stream", &self.stream)];
-        given.into_iter().find(|(_, value)| value.is_some()).map(|(option, _)| option)
+        self.all_given().map(|(option, _)| option).next()
+    }
+
+    fn all_given(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        let all = [("--profile", &self.profile), ("--key", &self.key), ("--stream", &self.stream)];
+        all.into_iter().filter_map(|(option, value)| Some((option, value.as_ref()?)))
     }
 }
 
@@ -126,10 +143,19 @@ pub(crate) fn profile(
         Some(name) => profile.with_stream(name).map_err(wrong)?,
         None => profile,
     };
-    match key {
-        Some(template) => profile.with_key(template).map_err(wrong),
-        None => Ok(profile),
+    let profile = match key {
+        Some(template) => profile.with_key(template).map_err(wrong)?,
+        None => profile,
+    };
+    if let Some(name) = stream {
+        let other = if name == "a" { "b" } else { "a" };
+        let renamed = profile.clone().with_stream(other).map_err(wrong)?;
+        if renamed.stream_pattern() == profile.stream_pattern() {
+            let told = format!("--stream: the key of the profile {} has no <stream>", profile.name());
+            return Err(Failure::new(Exit::Usage, told));
+        }
     }
+    Ok(profile)
 }
 
 /// The streams of a profile, for a command that looks after them.

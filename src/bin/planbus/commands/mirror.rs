@@ -138,7 +138,7 @@ fn write_summary(ends: &[MirrorStatus], out: &mut Output) -> Result<(), Failure>
             cell(&end.name),
             (style, end.state.to_string()),
             cell(number(end.seq)),
-            cell(number(end.lag_events)),
+            cell(if end.is_compared { number(end.lag_events) } else { "?".to_owned() }),
             cell(number(end.appended)),
             cell(number(end.streams as u64)),
             cell(number(skipped)),

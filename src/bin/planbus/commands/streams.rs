@@ -58,7 +58,17 @@ enum Action {
     ///
     /// Mends a stream that a mirror calls blocked or forked. A mirror that runs begins within about a
     /// second, else the next one does. What the log no longer holds is not appended again.
-    Rebuild(Named),
+    Rebuild(RebuildOptions),
+}
+
+#[derive(Args, Debug)]
+struct RebuildOptions {
+    #[command(flatten)]
+    named: Named,
+
+    /// Also a stream that no mirror has written to: nobody fills it again
+    #[arg(long)]
+    force: bool,
 }
 
 #[derive(Args, Debug)]
@@ -131,7 +141,7 @@ pub(crate) fn run(options: &StreamsOptions, global: &Global, out: &mut Output) -
             streams.delete(&named.name).map_err(of(&streams))?;
             tell(form, &serde_json::json!({"deleted": named.name}), &format!("deleted {}", named.name), out)
         }
-        Action::Rebuild(named) => rebuild(&streams, named, form, out),
+        Action::Rebuild(options) => rebuild(&streams, options, form, out),
     }
 }
 
@@ -227,7 +237,22 @@ fn trim(streams: &Streams, options: &TrimOptions, form: Form, out: &mut Output) 
     }
 }
 
-fn rebuild(streams: &Streams, named: &Named, form: Form, out: &mut Output) -> Result<(), Failure> {
+fn rebuild(streams: &Streams, options: &RebuildOptions, form: Form, out: &mut Output) -> Result<(), Failure> {
+    let named = &options.named;
+    let info = streams.info(&named.name).map_err(of(streams))?;
+    let mut logs: Vec<&str> = info.mirrors.iter().map(|mirror| mirror.store.as_str()).collect();
+    logs.sort_unstable();
+    logs.dedup();
+    if logs.is_empty() && !options.force {
+        let told = format!("rebuild {}: no mirror has written to it: nobody would fill it again", named.name);
+        return Err(Failure::new(Exit::Usage, told).hint("--force empties it all the same"));
+    }
+    if !named.yes && terminal::is_stderr() {
+        let several = "; each must be mirrored again; entries of others are lost";
+        let after = if logs.len() > 1 { several } else { "" };
+        // Where nobody can read it, nobody is asked either.
+        let _ = writeln!(io::stderr(), "It holds the logs of the stores {}{after}.", logs.join(", "));
+    }
     confirm("empty and rebuild", &named.name, named.yes)?;
     let report = streams.rebuild(&named.name).map_err(of(streams))?;
     let kept = counted(report.groups.len() as u64, "group");
@@ -236,7 +261,9 @@ fn rebuild(streams: &Streams, named: &Named, form: Form, out: &mut Output) -> Re
         named.name,
         number(report.removed)
     );
-    tell(form, &serde_json::to_value(&report).unwrap_or_default(), &told, out)
+    let mut json = serde_json::to_value(&report).unwrap_or_default();
+    json["stores"] = logs.into();
+    tell(form, &json, &told, out)
 }
 
 fn tell(form: Form, json: &serde_json::Value, told: &str, out: &mut Output) -> Result<(), Failure> {
