@@ -1,6 +1,7 @@
 -- Makes the mirror's group where it is missing.
 -- KEYS: the stream. ARGV: the group; the position to make it at; the stream's last id that the
--- position was found by ('' where there is no stream), or '*' for any.
+-- position was found by ('' where there is no stream), or '*' for any; the entry that it was found by,
+-- or ''.
 -- Answers the group's position, made now or before; or '' where the last id has moved on.
 local key, group = KEYS[1], ARGV[1]
 local at = position(key, group)
@@ -14,6 +15,8 @@ if not at then
     end
   end
   if ARGV[3] ~= '*' and ARGV[3] ~= last then return {'', 0} end
+  -- The same last id may be that of a stream which was deleted and made anew.
+  if ARGV[4] ~= '' and #redis.call('XRANGE', key, ARGV[4], ARGV[4]) == 0 then return {'', 0} end
   redis.call('XGROUP', 'CREATE', key, group, ARGV[2], 'MKSTREAM')
   at = ARGV[2]
 end

@@ -31,11 +31,12 @@ const TRIES_MAX: usize = 20;
 const PLACE_STREAMS_MAX: usize = 512;
 
 /// How far a stream was looked through, from its end.
+#[derive(Default)]
 struct Look {
     /// The last id that it had when that began.
     seen: String,
-    /// The position by the newest entry of this mirror.
-    own: Option<Position>,
+    /// The position by the newest entry of this mirror, and the entry's id.
+    own: Option<(Position, String)>,
     looked: usize,
     /// How many had been looked through at the first entry of this mirror.
     own_after: usize,
@@ -80,13 +81,14 @@ impl Session<'_> {
         if !self.worker.book.stream(stream).was_written() {
             return self.place_new(&[stream.to_owned()]);
         }
-        let mut look = Look { seen: String::new(), own: None, looked: 0, own_after: 0 };
+        let mut look = Look::default();
         for _ in 0..TRIES_MAX {
             if !self.look_back(stream, &mut look)? {
                 return Ok(());
             }
-            let at = look.own.unwrap_or(Position::START);
-            let command = script::place(stream, &self.worker.encoder.group, at, Some(&look.seen));
+            let (at, entry) = look.own.as_ref().map_or((Position::START, ""), |(at, id)| (*at, id.as_str()));
+            let found_by = Some((look.seen.as_str(), entry));
+            let command = script::place(stream, &self.worker.encoder.group, at, found_by);
             let reply = self.client.call(&command)?;
             match Appended::of_reply(reply) {
                 Ok(Appended { at: Some(at), .. }) => {
@@ -106,6 +108,12 @@ impl Session<'_> {
     /// Looks through what a stream got since the last look; `false` when it is left alone, which is
     /// noted.
     fn look_back(&mut self, stream: &str, look: &mut Look) -> Result<bool> {
+        if let Some((_, id)) = &look.own
+            && !matches!(self.client.call(&script::entry(stream, id))?.map(reply::entries), Ok(Ok(found)) if !found.is_empty())
+        {
+            // The stream is not the one that was looked through.
+            *look = Look::default();
+        }
         let info = self.client.call(&script::info(stream))?;
         let seen = match script::last_id(info) {
             Ok(seen) => std::mem::replace(&mut look.seen, seen),
@@ -131,7 +139,8 @@ impl Session<'_> {
                 if look.own.is_none() && at.is_some() {
                     look.own_after = look.looked;
                 }
-                look.own = [look.own, at].into_iter().flatten().max_by_key(|at| at.seq);
+                let found = at.map(|at| (at, id.clone()));
+                look.own = [look.own.take(), found].into_iter().flatten().max_by_key(|(at, _)| at.seq);
             }
             let words = entries.iter().flat_map(|(_, fields)| fields);
             let bytes: usize = words.map(|(name, value)| name.len() + value.len()).sum();
@@ -143,7 +152,7 @@ impl Session<'_> {
     fn leave_alone(&mut self, stream: &str, looked: usize) -> Result<()> {
         let problem = format!(
             "stream {stream}: how far it is cannot be told behind {looked} entries of others: \
-             `planbus streams rebuild {stream}` fills it anew"
+             `planbus streams rebuild --force {stream}` fills it anew"
         );
         let floor = self.worker.store.floor()?;
         self.worker.book.block(stream, Error::new(ErrorKind::Conflict, problem), floor);

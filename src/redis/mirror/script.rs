@@ -91,11 +91,19 @@ impl Appended {
     }
 }
 
-/// Makes the mirror's group at a position, where it has none; `seen` is the stream's last id that
-/// the position was found by.
-pub(super) fn place(stream: &str, group: &str, at: Position, seen: Option<&str>) -> Cmd {
+/// Makes the mirror's group at a position, where it has none; `found_by` are the stream's last id and
+/// the entry (empty for none) that the position was found by.
+pub(super) fn place(stream: &str, group: &str, at: Position, found_by: Option<(&str, &str)>) -> Cmd {
     let mut command = cmd("EVAL");
-    command.arg(PLACE).arg(1).arg(stream).arg(group).arg(at.to_string()).arg(seen.unwrap_or("*"));
+    let (seen, entry) = found_by.unwrap_or(("*", ""));
+    command.arg(PLACE).arg(1).arg(stream).arg(group).arg(at.to_string()).arg(seen).arg(entry);
+    command
+}
+
+/// Asks for one entry.
+pub(super) fn entry(stream: &str, id: &str) -> Cmd {
+    let mut command = cmd("XRANGE");
+    command.arg(stream).arg(id).arg(id);
     command
 }
 
