@@ -86,6 +86,7 @@ impl Shared {
         let mut state = self.state.lock();
         state.requests += 1;
         state.wanted = state.wanted.max(seq);
+        self.changed.notify_all();
         Request { number: state.requests, wanted: state.wanted }
     }
 
@@ -142,6 +143,14 @@ impl Shared {
     pub(super) fn stop(&self) {
         self.state.lock().is_stopped = true;
         self.changed.notify_all();
+    }
+
+    /// Waits until the deadline, unless somebody stops the mirror or asks before.
+    pub(super) fn wait_until(&self, deadline: Instant) {
+        let mut state = self.state.lock();
+        if !state.is_stopped && state.requests == state.heard {
+            self.changed.wait_until(&mut state, deadline);
+        }
     }
 
     pub(super) fn is_stopped(&self) -> bool {

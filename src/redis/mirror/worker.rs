@@ -26,6 +26,9 @@ use crate::{
 /// How often the mirror's cursor is saved in the store.
 const SAVE_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How often a mirror that waits to try again looks whether its store was closed.
+const CLOSED_INTERVAL: Duration = Duration::from_millis(100);
+
 /// The mirror's thread.
 #[derive(Debug)]
 pub(super) struct Worker {
@@ -110,14 +113,11 @@ impl Worker {
         !self.shared.is_stopped() && self.store.head().is_ok()
     }
 
-    /// Waits until the deadline, unless it is over before, or somebody asks how it stands.
+    /// Waits until the deadline, unless it is over before, or somebody asks how it stands. Not by the
+    /// log's own signal: publishers must not wake who has nothing to do for them.
     fn pause(&self, deadline: Instant) {
-        loop {
-            let calls = self.store.calls();
-            if !self.goes_on() || self.shared.has_new_request() || Instant::now() >= deadline {
-                return;
-            }
-            self.store.wait_beyond(u64::MAX, calls, deadline);
+        while self.goes_on() && !self.shared.has_new_request() && Instant::now() < deadline {
+            self.shared.wait_until(deadline.min(Instant::now() + CLOSED_INTERVAL));
         }
     }
 
