@@ -10,8 +10,10 @@ mod client;
 mod cluster;
 mod dial;
 mod endpoint;
+mod entry;
 mod fault;
 mod group;
+mod group_keys;
 mod handshake;
 mod health;
 #[cfg(feature = "sqlite")]
@@ -21,6 +23,7 @@ mod profile;
 mod reply;
 mod sentinel;
 mod server;
+mod session;
 mod settings;
 mod slots;
 mod streams;
@@ -33,13 +36,13 @@ pub use self::mirror::{
 };
 pub use self::{
     endpoint::{RedisEndpoint, RedisEndpointBuilder},
+    entry::{EntryId, StreamEntry},
     health::{Health, HealthStatus, NodeHealth},
     profile::Profile,
     server::{Persistence, ServerInfo},
     streams::{
-        EntryId, FollowFrom, GroupInfo, Hold, LIST_MAX_STREAMS, MirrorPosition, READ_MAX_ENTRIES,
-        RebuildReport, StreamEntry, StreamFollower, StreamInfo, StreamList, Streams, StreamsHealth,
-        TrimReport, TrimRule,
+        FollowFrom, GroupInfo, Hold, LIST_MAX_STREAMS, MirrorPosition, READ_MAX_ENTRIES, RebuildReport,
+        StreamFollower, StreamInfo, StreamList, Streams, StreamsHealth, TrimReport, TrimRule,
     },
 };
 #[cfg(feature = "sqlite")]

@@ -13,17 +13,18 @@ use std::{
 
 use ::redis::{Cmd, Value};
 
-use super::{
-    StreamEntry,
-    entry::{EntryId, parse_all},
-    list::list,
-    read::wants,
-    session::Session,
-};
+use super::{list::list, read::wants};
 use crate::{
     error::{Error, Result},
     filter::CompiledFilter,
-    redis::{back_off::BackOff, endpoint::RedisEndpoint, profile::Profile, reply},
+    redis::{
+        back_off::BackOff,
+        endpoint::RedisEndpoint,
+        entry::{EntryId, StreamEntry, parse_all},
+        profile::Profile,
+        reply,
+        session::Session,
+    },
 };
 
 /// How long one read waits at the server for an entry to come.

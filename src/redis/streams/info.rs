@@ -7,10 +7,9 @@ use std::collections::BTreeMap;
 use ::redis::{Cmd, Value};
 use serde::{Serialize, Serializer};
 
-use super::{entry::EntryId, session::Session};
 use crate::{
     error::Result,
-    redis::{group::mirror_of, reply},
+    redis::{entry::EntryId, group::mirror_of, reply, session::Session},
 };
 
 /// The most entries that are read to count them, for a server that cannot tell how many there are.

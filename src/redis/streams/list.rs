@@ -6,10 +6,9 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::session::Session;
 use crate::{
     error::{Error, ErrorKind, Result},
-    redis::profile::Profile,
+    redis::{profile::Profile, session::Session},
 };
 
 /// The most streams of one profile: more are refused, not listed in part.

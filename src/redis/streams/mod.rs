@@ -3,29 +3,30 @@
 //! Works without a store, also where no mirror runs. Appends nothing: what it removes, a mirror
 //! appends again where the log still holds it.
 
-mod entry;
 mod follow;
 mod info;
-mod list;
+pub(super) mod list;
 mod read;
-mod session;
 mod trim;
 
 use serde::{Serialize, Serializer};
 
+use self::read::{Way, read};
 pub use self::{
-    entry::{EntryId, StreamEntry},
     follow::{FollowFrom, StreamFollower},
     info::{GroupInfo, Hold, MirrorPosition, StreamInfo},
     list::{LIST_MAX_STREAMS, StreamList},
     read::READ_MAX_ENTRIES,
     trim::{TrimReport, TrimRule},
 };
-use self::{
-    read::{Way, read},
+use super::{
+    endpoint::RedisEndpoint,
+    entry::{EntryId, StreamEntry},
+    health::Health,
+    profile::Profile,
+    reply,
     session::Session,
 };
-use super::{endpoint::RedisEndpoint, health::Health, profile::Profile, reply};
 use crate::{
     error::{Error, ErrorKind, Result},
     filter::Filter,

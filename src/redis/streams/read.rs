@@ -4,15 +4,14 @@
 
 use ::redis::Cmd;
 
-use super::{
-    StreamEntry,
-    entry::{EntryId, parse_all},
-    session::Session,
-};
 use crate::{
     error::{Error, Result},
     filter::{CompiledFilter, Scope},
-    redis::profile::Profile,
+    redis::{
+        entry::{EntryId, StreamEntry, parse_all},
+        profile::Profile,
+        session::Session,
+    },
 };
 
 /// The most entries that one call reads.

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{entry::EntryId, session::Session};
 use crate::{
     error::{Error, Result},
     redis::{
+        entry::EntryId,
         reply,
+        session::Session,
         trim::{self, TrimStep},
     },
 };

@@ -1,0 +1,95 @@
+//! [`GroupKeys`]: the keys of what a group of consumers keeps beside a stream.
+//!
+//! All of them begin with the key of the stream's dead letters, so that a Cluster which keeps the two
+//! in one place keeps these there, too, and one script can touch them all.
+
+use super::{group::mirror_of, profile::Profile};
+use crate::error::{Error, Result};
+
+/// The most bytes of a group's name.
+const GROUP_MAX_BYTES: usize = 256;
+
+/// The keys of one stream and of what one group keeps beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct GroupKeys {
+    /// The stream.
+    pub(super) stream: String,
+    /// A stream: the dead letters of all groups of the stream.
+    pub(super) dlq: String,
+    /// A hash: how many dead letters were moved there, dropped at the limit, replayed and purged.
+    pub(super) counts: String,
+    /// A sorted set: the pending entries that wait for another attempt, by the server's time in
+    /// milliseconds at which they are due.
+    pub(super) due: String,
+    /// A hash: what is known of the failures of a pending entry, by its id.
+    pub(super) failures: String,
+    /// A text: who alone may consume the stream for a group that keeps plans in order.
+    pub(super) lease: String,
+    /// A stream: dead letters that were sent back to this group, and to no other.
+    pub(super) replay: String,
+}
+
+impl GroupKeys {
+    /// The keys of a group of this stream.
+    pub(super) fn new(profile: &Profile, stream: &str, group: &str) -> Self {
+        let dlq = profile.dlq_key(stream);
+        let of_group = |part: &str| format!("{dlq}:{group}:{part}");
+        Self {
+            stream: stream.to_owned(),
+            counts: format!("{dlq}:counts"),
+            due: of_group("due"),
+            failures: of_group("failures"),
+            lease: of_group("lease"),
+            replay: of_group("replay"),
+            dlq,
+        }
+    }
+}
+
+/// Refuses what no group of consumers can be called.
+pub(super) fn check_group(group: &str) -> Result<()> {
+    let problem = match group.len() {
+        1..=GROUP_MAX_BYTES if group.chars().any(char::is_control) => {
+            "must have no control characters".to_owned()
+        }
+        1..=GROUP_MAX_BYTES if mirror_of(group.as_bytes()).is_some() => {
+            format!("{group:?} is the place of a mirror, which no consumer may move")
+        }
+        1..=GROUP_MAX_BYTES => return Ok(()),
+        bytes => format!("must be 1 to {GROUP_MAX_BYTES} bytes, got {bytes}"),
+    };
+    Err(Error::invalid("group", problem))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_groups_share_a_key_and_none_is_that_of_a_stream() {
+        let profile = Profile::per_type();
+        let of = |group: &str| {
+            let keys = GroupKeys::new(&profile, "events:a", group);
+            [keys.due, keys.failures, keys.lease, keys.replay]
+        };
+        let mut all: Vec<String> = ["a", "a:due", "due", "a:replay", "counts", ":"].map(of).concat();
+        all.push("events:a:dlq:counts".to_owned());
+        all.push("events:a:dlq".to_owned());
+        assert!(all.iter().all(|key| !profile.is_stream(key)), "{all:?}");
+        let count = all.len();
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), count);
+    }
+
+    #[test]
+    fn p11_a_group_that_nobody_may_have_is_refused_by_name() {
+        for group in ["", "a\nb", "planbus:01J8ZQ4X9T6V7W8Y0ABCDEFGHK", &"x".repeat(257)] {
+            let error = check_group(group).expect_err(group);
+            assert!(error.to_string().starts_with("group: "), "{error}");
+        }
+        for group in ["db-writers", "planbus:workers", "ü", &"x".repeat(256)] {
+            check_group(group).expect(group);
+        }
+    }
+}
