@@ -8,6 +8,7 @@
 mod back_off;
 mod client;
 mod cluster;
+mod dead_letters;
 mod dial;
 mod endpoint;
 mod entry;
@@ -35,6 +36,7 @@ pub use self::mirror::{
     MirrorBuilder, MirrorState, MirrorStatus, OnInexpressible, RedisMirror, StreamTrouble,
 };
 pub use self::{
+    dead_letters::DeadLetterReason,
     endpoint::{RedisEndpoint, RedisEndpointBuilder},
     entry::{EntryId, StreamEntry},
     health::{Health, HealthStatus, NodeHealth},

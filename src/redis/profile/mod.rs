@@ -292,6 +292,11 @@ impl Profile {
         self.0.keys.dlq_key(stream_key)
     }
 
+    /// Whether every field of an entry is a JSON value.
+    pub(crate) fn is_json(&self) -> bool {
+        self.0.built_in.codec == Codec::Orchestration
+    }
+
     /// The set to which the keys of the streams are added, where the profile's system finds its
     /// streams that way.
     pub(crate) fn registry(&self) -> Option<&'static str> {
