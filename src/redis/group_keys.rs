@@ -44,6 +44,18 @@ impl GroupKeys {
             dlq,
         }
     }
+
+    /// The keys of the same group for what was sent back to it: the stream is that of its replays. Ids
+    /// of entries may be the same in both.
+    pub(super) fn for_replays(&self) -> Self {
+        let of_replay = |key: &str| format!("{key}:replay");
+        Self {
+            stream: self.replay.clone(),
+            due: of_replay(&self.due),
+            failures: of_replay(&self.failures),
+            ..self.clone()
+        }
+    }
 }
 
 /// Refuses what no group of consumers can be called.

@@ -8,6 +8,7 @@
 mod back_off;
 mod client;
 mod cluster;
+mod consumer;
 mod dead_letters;
 mod dial;
 mod endpoint;
@@ -36,6 +37,10 @@ pub use self::mirror::{
     MirrorBuilder, MirrorState, MirrorStatus, OnInexpressible, RedisMirror, StreamTrouble,
 };
 pub use self::{
+    consumer::{
+        Consumer, ConsumerBuilder, ConsumerCounts, ConsumerState, ConsumerStatus, Deliveries, Delivery,
+        Failure, GroupStart, ManualDelivery, Ordering, RetryPolicy, StopReport, Verdict,
+    },
     dead_letters::DeadLetterReason,
     endpoint::{RedisEndpoint, RedisEndpointBuilder},
     entry::{EntryId, StreamEntry},

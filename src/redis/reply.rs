@@ -83,6 +83,17 @@ pub(crate) fn entries(value: Value) -> Result<Vec<(String, Fields)>> {
     list(value)?.into_iter().map(entry).collect()
 }
 
+/// Entries by stream, which the older protocol sends as a list of pairs.
+pub(crate) fn by_stream(answer: Value) -> Result<Vec<(Vec<u8>, Value)>> {
+    match answer {
+        map @ Value::Map(_) => pairs(map),
+        flat => {
+            let flat = list(flat)?.into_iter().map(pairs).collect::<Result<Vec<_>>>()?;
+            Ok(flat.into_iter().flatten().collect())
+        }
+    }
+}
+
 /// An answer that is none of the ones to this command.
 pub(crate) fn unexpected(expected: &str) -> Error {
     Error::new(ErrorKind::Storage, format!("redis: the server's answer is not {expected}"))

@@ -37,6 +37,11 @@ impl Session {
         Ok(Self { client: endpoint.connect()?, doing: doing.into() })
     }
 
+    /// The connection itself, for whoever looks at refusals.
+    pub(super) fn client(&mut self) -> &mut Client {
+        &mut self.client
+    }
+
     /// The answer to one command.
     pub(super) fn ask(&mut self, command: &Cmd) -> Result<Value> {
         self.client.call(command)?.map_err(|refusal| self.refused(refusal))
@@ -93,11 +98,18 @@ impl Session {
         Ok(told.map(i64::unsigned_abs).sum())
     }
 
-    /// The members of a set of names; what is no UTF-8 is no profile's.
-    pub(super) fn members(&mut self, set: &str) -> Result<Vec<String>> {
-        let members = reply::list(self.ask(::redis::cmd("SMEMBERS").arg(set))?)?;
-        let names = members.into_iter().map(|name| Ok(String::from_utf8(reply::bytes(name)?).ok()));
-        names.filter_map(Result::transpose).collect()
+    /// The members of a set of names that match a pattern, maybe twice; what is no UTF-8 is no
+    /// profile's.
+    pub(super) fn members(&mut self, set: &str, pattern: &str) -> Result<Vec<String>> {
+        let (mut names, mut cursor) = (Vec::new(), "0".to_owned());
+        loop {
+            let mut command = ::redis::cmd("SSCAN");
+            command.arg(set).arg(&cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(SCAN_COUNT);
+            cursor = take_page(self.ask(&command)?, &mut names)?;
+            if cursor == "0" {
+                return Ok(names);
+            }
+        }
     }
 
     /// Which of these keys are streams, in their order.

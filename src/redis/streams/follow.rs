@@ -247,7 +247,7 @@ impl StreamFollower {
     }
 
     fn take(&mut self, answer: Value) -> Result<()> {
-        for (name, entries) in streams_of(answer)? {
+        for (name, entries) in reply::by_stream(answer)? {
             let name = String::from_utf8_lossy(&name).into_owned();
             let entries = parse_all(&name, entries, &self.profile)?;
             if let Some(last) = entries.last() {
@@ -283,15 +283,4 @@ fn read_command(streams: &[(String, EntryId)], count: usize, wait: Duration) -> 
         command.arg(id.to_string());
     }
     command
-}
-
-/// Entries by stream, which the older protocol sends as a list of pairs.
-fn streams_of(answer: Value) -> Result<Vec<(Vec<u8>, Value)>> {
-    match answer {
-        map @ Value::Map(_) => reply::pairs(map),
-        pairs => {
-            let pairs = reply::list(pairs)?.into_iter().map(reply::pairs).collect::<Result<Vec<_>>>()?;
-            Ok(pairs.into_iter().flatten().collect())
-        }
-    }
 }

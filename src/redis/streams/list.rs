@@ -39,22 +39,37 @@ pub(super) fn list_to_count(session: &mut Session, profile: &Profile) -> Result<
 
 /// All streams of a profile.
 pub(super) fn list(session: &mut Session, profile: &Profile) -> Result<StreamList> {
-    let named = match profile.registry() {
-        Some(registry) => {
-            let members = session.members(registry)?;
-            session.streams_of(&members)?
-        }
-        None => session.scan(&profile.stream_pattern(), LIST_MAX_STREAMS)?,
-    };
-    // A pattern matches more than its template, like the dead letters beside a stream.
-    let mut names: BTreeSet<String> = named.into_iter().filter(|name| profile.is_stream(name)).collect();
-    if names.len() > LIST_MAX_STREAMS {
-        let told = format!("list streams: the profile has more than {LIST_MAX_STREAMS}");
-        return Err(Error::new(ErrorKind::TooLarge, told));
-    }
+    let names = find(session, profile, &[profile.stream_pattern()])?;
     let queues: BTreeSet<String> = names.iter().map(|name| profile.dlq_key(name)).collect();
-    names.retain(|name| !queues.contains(name));
     let queues: Vec<String> = queues.into_iter().collect();
     let dead_letters = session.streams_of(&queues)?;
     Ok(StreamList { streams: names.into_iter().collect(), dead_letters })
+}
+
+/// The keys of a profile that are streams and match one of these patterns.
+pub(in crate::redis) fn find(
+    session: &mut Session,
+    profile: &Profile,
+    patterns: &[String],
+) -> Result<BTreeSet<String>> {
+    let mut named = BTreeSet::new();
+    for pattern in patterns {
+        named.extend(match profile.registry() {
+            Some(registry) => session.members(registry, pattern)?,
+            None => session.scan(pattern, LIST_MAX_STREAMS)?,
+        });
+    }
+    // A pattern matches more than its template, like the dead letters beside a stream.
+    named.retain(|name| profile.is_stream(name));
+    if profile.registry().is_some() {
+        let named_only: Vec<String> = std::mem::take(&mut named).into_iter().collect();
+        named.extend(session.streams_of(&named_only)?);
+    }
+    if named.len() > LIST_MAX_STREAMS {
+        let told = format!("list streams: the profile has more than {LIST_MAX_STREAMS}");
+        return Err(Error::new(ErrorKind::TooLarge, told));
+    }
+    let queues: BTreeSet<String> = named.iter().map(|name| profile.dlq_key(name)).collect();
+    named.retain(|name| !queues.contains(name));
+    Ok(named)
 }

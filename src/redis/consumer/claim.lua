@@ -1,0 +1,37 @@
+-- Takes over pending entries that their consumers seem to have left, in the order of the stream.
+-- KEYS: the stream, due, failures, lease. ARGV: the group; the consumer; its token; for how many
+-- milliseconds nobody has touched them; from which id on; how many to look at; whose they are, or ''
+-- for anybody's; 'due' to take also those that wait for their time; then ids to leave alone.
+-- Answers false where the lease is another's; else the last id that was looked at, or '' at the end;
+-- the entries: id, fields, deliveries, record of failures, when it is due or ''; and the ids of
+-- entries that were deleted, which are no longer pending.
+local key, due, failures = KEYS[1], KEYS[2], KEYS[3]
+local group, consumer, count = ARGV[1], ARGV[2], tonumber(ARGV[6])
+if not is_holder(KEYS[4], ARGV[3]) then return false end
+local skipped = {}
+for at = 9, #ARGV do skipped[ARGV[at]] = true end
+local command = {'XPENDING', key, group, 'IDLE', ARGV[4], ARGV[5], '+', count}
+if ARGV[7] ~= '' then command[9] = ARGV[7] end
+local found = redis.call(unpack(command))
+local entries, deleted = {}, {}
+for _, item in ipairs(found) do
+  local id, idle, deliveries = item[1], item[3], item[4]
+  local time = not skipped[id] and redis.call('ZSCORE', due, id)
+  local fields
+  if skipped[id] or (time and ARGV[8] ~= 'due') then
+    fields = nil
+  elseif time then
+    -- As if nobody had touched it: it is only to be known.
+    fields = claim(key, group, consumer, id, 'IDLE', idle, 'RETRYCOUNT', deliveries) or false
+  else
+    fields, deliveries = claim(key, group, consumer, id) or false, deliveries + 1
+  end
+  if fields then
+    entries[#entries + 1] = {id, fields, deliveries, redis.call('HGET', failures, id) or '', time or ''}
+  elseif fields == false then
+    redis.call('ZREM', due, id)
+    redis.call('HDEL', failures, id)
+    deleted[#deleted + 1] = id
+  end
+end
+return {#found == count and found[#found][1] or '', entries, deleted}

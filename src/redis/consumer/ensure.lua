@@ -1,0 +1,11 @@
+-- Makes a group where it is missing, and forgets what was kept for one of its name before.
+-- KEYS: the stream, due, failures. ARGV: the group; the id behind which a new one begins.
+-- Answers 0: there is no such stream; 1: the group was there; 2: it was made.
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+local made = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], ARGV[2])
+if made.err then
+  if made.err:find('BUSYGROUP', 1, true) then return 1 end
+  return made
+end
+redis.call('DEL', KEYS[2], KEYS[3])
+return 2

@@ -1,0 +1,358 @@
+//! [`Keeper`]: the thread that tells Redis what became of deliveries, and looks after those that wait.
+//!
+//! It acks, schedules, moves to the dead letters; takes what is due again, and what others left; renews
+//! what is in hand. It keeps an outcome until Redis has answered, whatever becomes of the connection.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use ::redis::{Cmd, Value, cmd};
+
+use super::{
+    delivery::Key,
+    outcome::Outcome,
+    reader::add,
+    scripts::{self, Claimed, Due, Search, Taken},
+    settle::settle,
+    shared::{Settled, Shared, Thread},
+    source::Source,
+};
+use crate::{
+    error::{Error, Result},
+    redis::{
+        EntryId,
+        client::{Client, Reply},
+        reply,
+    },
+};
+
+/// How often entries are looked for whose time has come, for the first stream and for each more.
+const DUE_INTERVAL: Duration = Duration::from_millis(100);
+const DUE_INTERVAL_PER_SOURCE: Duration = Duration::from_micros(300);
+/// The longest pause between two looks for what others have left.
+const CLAIM_INTERVAL_MAX: Duration = Duration::from_secs(15);
+/// The most entries of a stream that one look takes over.
+const CLAIM_MAX_ENTRIES: usize = 100;
+/// How many entries that are due are taken even though there is no room: they have waited long enough.
+const DUE_MIN_ENTRIES: usize = 8;
+/// The most entries that are renewed by one command.
+const RENEW_MAX_ENTRIES: usize = 500;
+/// A consumer that was not heard of for so many claim times, and has nothing pending, is removed.
+const GONE_AFTER_CLAIM_TIMES: u32 = 10;
+/// The most consumers that one look removes from a group.
+const SWEEP_MAX_CONSUMERS: usize = 1_000;
+
+/// The keeper of a consumer.
+pub(super) struct Keeper {
+    shared: Arc<Shared>,
+    client: Option<Client>,
+    /// What Redis has not been told of yet.
+    unsettled: Vec<Outcome>,
+    due_at: Instant,
+    renew_at: Instant,
+    claim_at: Instant,
+    sweep_at: Instant,
+    /// Where the look for what others have left goes on, by source.
+    claim_after: BTreeMap<usize, EntryId>,
+}
+
+impl Keeper {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        let now = Instant::now();
+        Self {
+            client: None,
+            unsettled: Vec::new(),
+            due_at: now,
+            renew_at: now,
+            claim_at: now,
+            sweep_at: now + shared.setup.claim_idle,
+            claim_after: BTreeMap::new(),
+            shared,
+        }
+    }
+
+    /// Works until the consumer is stopped and all is settled, or it is given up.
+    pub(super) fn run(mut self) {
+        let mut back_off = self.shared.setup.endpoint.back_off();
+        loop {
+            let outcomes = self.shared.wait_for_outcomes(self.next_time());
+            self.unsettled.extend(outcomes);
+            if self.shared.is_settled() {
+                break;
+            }
+            match self.round() {
+                Ok(()) => {
+                    back_off.reset();
+                    self.shared.tell(Thread::Keeper, None);
+                }
+                Err(error) => {
+                    self.client = None;
+                    self.shared.tell(Thread::Keeper, Some(error));
+                    self.shared.pause(Instant::now() + back_off.next_delay());
+                }
+            }
+        }
+        self.free_leases();
+    }
+
+    fn next_time(&self) -> Instant {
+        let sweep = if self.shared.setup.is_per_plan() { self.renew_at } else { self.claim_at };
+        self.due_at.min(self.renew_at).min(sweep)
+    }
+
+    /// All that is to be done now.
+    fn round(&mut self) -> Result<()> {
+        let mut client = match self.client.take() {
+            Some(client) => client,
+            None => self.shared.setup.endpoint.connect()?,
+        };
+        self.settle(&mut client)?;
+        let (now, claim_idle) = (Instant::now(), self.shared.setup.claim_idle);
+        let sources = self.shared.sources();
+        if now >= self.renew_at {
+            self.renew_at = now + claim_idle / 3;
+            self.hold_leases(&mut client, &sources)?;
+            self.renew(&mut client)?;
+        }
+        self.read_again(&mut client)?;
+        if now >= self.due_at && !self.shared.is_stopping() {
+            let pause =
+                DUE_INTERVAL + DUE_INTERVAL_PER_SOURCE * u32::try_from(sources.len()).unwrap_or(u32::MAX);
+            self.due_at = now + self.take_due(&mut client, &sources)?.map_or(pause, |next| next.min(pause));
+        }
+        if now >= self.claim_at && !self.shared.is_stopping() && !self.shared.setup.is_per_plan() {
+            let is_all = self.claim(&mut client, &sources)?;
+            self.claim_at = if is_all { now + (claim_idle / 4).min(CLAIM_INTERVAL_MAX) } else { now };
+        }
+        if now >= self.sweep_at {
+            self.sweep_at = now + claim_idle;
+            self.sweep(&mut client, &sources)?;
+        }
+        self.client = Some(client);
+        Ok(())
+    }
+
+    /// Tells Redis of what ended.
+    fn settle(&mut self, client: &mut Client) -> Result<()> {
+        if self.unsettled.is_empty() {
+            return Ok(());
+        }
+        let shared = Arc::clone(&self.shared);
+        let source_of = |number: usize| Arc::clone(&shared.lock().places[number].source);
+        let report = settle(client, &shared.setup, source_of, &mut self.unsettled)?;
+        shared.count(|counts| {
+            counts.dead_lettered += report.buried;
+            counts.lost += report.lost;
+        });
+        if report.settled.iter().any(|(_, how)| *how == Settled::Waits) {
+            self.due_at = Instant::now();
+        }
+        shared.note_settled(&report.settled);
+        match report.refused {
+            None => Ok(()),
+            Some(refusal) => Err(refusal.into_error("settle deliveries")),
+        }
+    }
+
+    /// Takes the entries whose time has come; in how long the next is due.
+    fn take_due(&mut self, client: &mut Client, sources: &[Arc<Source>]) -> Result<Option<Duration>> {
+        let room = self.shared.lock().board.room().max(DUE_MIN_ENTRIES);
+        let caller = &self.shared.setup.caller;
+        let open: Vec<&Arc<Source>> = sources.iter().filter(|source| self.is_open(source)).collect();
+        let commands: Vec<Cmd> = open.iter().map(|source| caller.due(&source.keys, room)).collect();
+        let mut next: Option<Duration> = None;
+        for (source, reply) in open.into_iter().zip(exchange(client, &commands)?) {
+            let Some(due) = read_answer(reply, Due::of)?.flatten() else { continue };
+            next = [next, due.next].into_iter().flatten().min();
+            if due.entries.len() >= room {
+                next = Some(Duration::ZERO);
+            }
+            let gone: Vec<_> = due.gone.iter().map(|id| (key_of(source, *id), Settled::Gone)).collect();
+            self.shared.leave(&gone);
+            self.take_in(source, due.entries, true);
+            if due.has_replays {
+                self.add_replays(source);
+            }
+        }
+        Ok(next)
+    }
+
+    /// Takes over what others have left; whether all sources were looked through.
+    fn claim(&mut self, client: &mut Client, sources: &[Arc<Source>]) -> Result<bool> {
+        let setup = &self.shared.setup;
+        let mut is_all = true;
+        for source in sources {
+            let room = self.shared.lock().board.room().min(CLAIM_MAX_ENTRIES);
+            if room == 0 {
+                break;
+            }
+            let after = self.claim_after.remove(&source.number).unwrap_or(EntryId::ZERO);
+            let search = Search {
+                after,
+                count: room,
+                idle: setup.claim_idle,
+                own: false,
+                waiting: false,
+                skipped: &[],
+            };
+            let reply = client.call(&setup.caller.claim(&source.keys, &search))?;
+            let Some(found) = read_answer(reply, Claimed::of)?.flatten() else { continue };
+            if let Some(last) = found.last {
+                self.claim_after.insert(source.number, last);
+                is_all = false;
+            }
+            self.shared.count(|counts| {
+                counts.claimed += found.entries.len() as u64;
+                counts.trimmed += found.deleted.len() as u64;
+            });
+            self.take_in(source, found.entries, true);
+        }
+        Ok(is_all)
+    }
+
+    /// Renews what is in hand, and lets go of what is no longer ours.
+    fn renew(&mut self, client: &mut Client) -> Result<()> {
+        let mut in_hand: BTreeMap<usize, Vec<EntryId>> = BTreeMap::new();
+        let sources: Vec<Arc<Source>> = {
+            let state = self.shared.lock();
+            state.board.all_in_hand(|key| in_hand.entry(key.source).or_default().push(key.id));
+            in_hand.keys().map(|number| Arc::clone(&state.places[*number].source)).collect()
+        };
+        let caller = &self.shared.setup.caller;
+        for (source, ids) in sources.iter().zip(in_hand.values()) {
+            for ids in ids.chunks(RENEW_MAX_ENTRIES) {
+                let lost = match client.call(&caller.renew(&source.keys, ids))? {
+                    Err(refusal) if refusal.code == "NOGROUP" => ids.to_vec(),
+                    reply => {
+                        let answer = reply.map_err(|refusal| refusal.into_error("renew deliveries"))?;
+                        scripts::ids(answer)?
+                    }
+                };
+                let lost: Vec<Key> = lost.into_iter().map(|id| key_of(source, id)).collect();
+                self.shared.lose(&lost);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads entries again whose turn has come.
+    fn read_again(&mut self, client: &mut Client) -> Result<()> {
+        let (wanted, sources): (Vec<Key>, Vec<Arc<Source>>) = {
+            let mut state = self.shared.lock();
+            let room = state.board.room_for_wanted();
+            let wanted = state.board.wanted(room);
+            let sources = wanted.iter().map(|key| Arc::clone(&state.places[key.source].source)).collect();
+            (wanted, sources)
+        };
+        let read = |(key, source): (&Key, &Arc<Source>)| {
+            let (id, keys) = (key.id.to_string(), &source.keys);
+            let entry = cmd("XRANGE").arg(&keys.stream).arg(&id).arg(&id).to_owned();
+            [entry, cmd("HGET").arg(&keys.failures).arg(&id).to_owned()]
+        };
+        let commands: Vec<Cmd> = wanted.iter().zip(&sources).flat_map(read).collect();
+        let replies = match exchange(client, &commands) {
+            Ok(replies) => replies,
+            Err(error) => {
+                self.shared.lock().board.want_again(wanted);
+                return Err(error);
+            }
+        };
+        let mut replies = replies
+            .into_iter()
+            .map(|reply| reply.map_err(|refusal| refusal.into_error("read an entry again")));
+        for (key, source) in wanted.into_iter().zip(&sources) {
+            let (entry, record) = (replies.next().transpose()?, replies.next().transpose()?);
+            let (entry, record) = (entry.unwrap_or_default(), record.unwrap_or_default());
+            match reply::entries(entry)?.pop() {
+                Some((_, fields)) => {
+                    let record = if record == Value::Nil { Vec::new() } else { reply::bytes(record)? };
+                    let taken = Taken { id: key.id, fields, deliveries: 1, record, is_waiting: false };
+                    // Its plan has waited for it.
+                    self.take_in(source, vec![taken], true);
+                }
+                None => self.shared.settle_deleted(key),
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes consumers that are long gone.
+    fn sweep(&mut self, client: &mut Client, sources: &[Arc<Source>]) -> Result<()> {
+        let setup = &self.shared.setup;
+        let idle = setup.claim_idle * GONE_AFTER_CLAIM_TIMES;
+        let sweep = |source: &Arc<Source>| setup.caller.sweep(&source.keys, idle, SWEEP_MAX_CONSUMERS);
+        for reply in exchange(client, &sources.iter().map(sweep).collect::<Vec<_>>())? {
+            read_answer(reply, reply::integer)?;
+        }
+        Ok(())
+    }
+
+    /// Takes or keeps the leases of all streams, where plans keep their order.
+    fn hold_leases(&mut self, client: &mut Client, sources: &[Arc<Source>]) -> Result<()> {
+        let setup = &self.shared.setup;
+        if !setup.is_per_plan() || self.shared.is_stopping() {
+            return Ok(());
+        }
+        let now = Instant::now();
+        let hold = |source: &Arc<Source>| setup.caller.hold(&source.keys, setup.claim_idle);
+        let replies = exchange(client, &sources.iter().map(hold).collect::<Vec<_>>())?;
+        for (source, reply) in sources.iter().zip(replies) {
+            let answer = reply::integer(reply.map_err(|refusal| refusal.into_error("hold a lease"))?)?;
+            self.shared.note_lease(source.number, answer, now + setup.claim_idle);
+        }
+        Ok(())
+    }
+
+    /// Lets others have the streams.
+    fn free_leases(&mut self) {
+        let Some(mut client) = self.client.take().filter(|_| self.shared.setup.is_per_plan()) else { return };
+        let caller = &self.shared.setup.caller;
+        let commands: Vec<Cmd> =
+            self.shared.sources().iter().map(|source| caller.free(&source.keys)).collect();
+        // Else they run out by themselves.
+        let _ = exchange(&mut client, &commands);
+    }
+
+    /// Dead letters were sent back to the group: their stream is read as well.
+    fn add_replays(&self, source: &Source) {
+        let keys = source.keys.for_replays();
+        let mut state = self.shared.lock();
+        if !source.is_replay && !state.places.iter().any(|place| place.source.keys.stream == keys.stream) {
+            add(&mut state.places, keys, &source.stream, &source.group, true);
+        }
+        drop(state);
+        self.shared.call_all();
+    }
+
+    fn is_open(&self, source: &Source) -> bool {
+        self.shared.lock().places[source.number].is_open(self.shared.setup.ordering)
+    }
+
+    fn take_in(&self, source: &Source, entries: Vec<Taken>, is_retry: bool) {
+        let setup = &self.shared.setup;
+        self.shared
+            .take_in(entries.into_iter().map(|taken| setup.arrival(source, taken, is_retry)).collect());
+    }
+}
+
+fn key_of(source: &Source, id: EntryId) -> Key {
+    Key { source: source.number, id }
+}
+
+/// The answers to commands that do not wait for each other.
+fn exchange(client: &mut Client, commands: &[Cmd]) -> Result<Vec<Reply>> {
+    client.send(commands)?;
+    client.receive()
+}
+
+/// The answer about a group; `None` where the group is gone, which the reader finds out.
+fn read_answer<T>(reply: Reply, read: impl FnOnce(::redis::Value) -> Result<T>) -> Result<Option<T>> {
+    match reply {
+        Err(refusal) if refusal.code == "NOGROUP" || refusal.message.contains("no such key") => Ok(None),
+        Err(refusal) => Err::<_, Error>(refusal.into_error("look after a group")),
+        Ok(answer) => read(answer).map(Some),
+    }
+}

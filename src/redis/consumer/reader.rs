@@ -1,0 +1,386 @@
+//! [`Reader`]: the thread that finds streams, makes the group in them, and reads.
+//!
+//! It has a connection of its own, on which it waits at the server. It acks nothing. After a
+//! connection was lost it first looks for what was delivered to it and never came.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use ::redis::Value;
+
+use super::{
+    scripts::{self, Claimed, Ensured, Search, Taken},
+    setup::GroupStart,
+    shared::{Shared, Thread},
+    source::{Place, Source},
+};
+use crate::{
+    error::Result,
+    redis::{
+        EntryId,
+        client::{Client, Reply},
+        group_keys::GroupKeys,
+        reply,
+        session::Session,
+        streams::list::find,
+    },
+};
+
+/// How long one read waits at the server for entries to come: as long may a stop take.
+const BLOCK_MAX: Duration = Duration::from_millis(250);
+/// How often streams that came, or came again, are looked for, and at most which part of the time.
+const REFRESH: Duration = Duration::from_millis(500);
+const REFRESH_PART: u32 = 20;
+/// The most entries of one stream that one read takes.
+const PAGE_ENTRIES: usize = 200;
+/// The most streams of one read.
+const READ_MAX_STREAMS: usize = 500;
+/// The pause between two rounds where one read cannot wait for all streams: in a Cluster, and where
+/// they are many.
+const ROUND_PAUSE: Duration = Duration::from_millis(20);
+
+/// The reader of a consumer.
+pub(super) struct Reader {
+    shared: Arc<Shared>,
+    refresh_at: Instant,
+    /// The streams must be read one by one.
+    is_split: bool,
+    /// The source that was read last, where one read is not for all.
+    turn: usize,
+    /// It has looked for streams once: those that come later are new.
+    is_begun: bool,
+    /// The last wait ended because something had come.
+    is_woken: bool,
+}
+
+impl Reader {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            refresh_at: Instant::now(),
+            is_split: false,
+            turn: 0,
+            is_begun: false,
+            is_woken: false,
+        }
+    }
+
+    /// Reads until the consumer is stopped.
+    pub(super) fn run(mut self) {
+        let mut back_off = self.shared.setup.endpoint.back_off();
+        while !self.shared.is_stopping() {
+            let ended = self.read_over_one_connection(|| back_off.reset());
+            if let Err(error) = ended {
+                self.shared.tell(Thread::Reader, Some(error));
+                self.shared.pause(Instant::now() + back_off.next_delay());
+            }
+        }
+    }
+
+    fn read_over_one_connection(&mut self, mut went_well: impl FnMut()) -> Result<()> {
+        let mut session = Session::open(&self.shared.setup.endpoint, "consume streams")?;
+        session.allow_wait(BLOCK_MAX)?;
+        // What was lost with the connection may be more than the connection.
+        self.refresh_at = Instant::now();
+        for place in &mut self.shared.lock().places {
+            place.search_after = Some(EntryId::ZERO);
+        }
+        while !self.shared.is_stopping() {
+            if Instant::now() >= self.refresh_at {
+                let start = Instant::now();
+                self.refresh(&mut session)?;
+                self.refresh_at = Instant::now() + REFRESH.max(start.elapsed() * REFRESH_PART);
+            }
+            self.search(&mut session)?;
+            self.read(&mut session)?;
+            self.shared.tell(Thread::Reader, None);
+            went_well();
+        }
+        Ok(())
+    }
+
+    /// Looks for streams that came, and makes the group where it is missing.
+    fn refresh(&mut self, session: &mut Session) -> Result<()> {
+        let setup = &self.shared.setup;
+        let mut names = find(session, &setup.profile, &setup.patterns)?;
+        names.retain(|name| setup.wants_stream(name));
+        let mut state = self.shared.lock();
+        for place in &mut state.places {
+            // One that is gone is looked for again.
+            place.is_there &= place.source.is_replay || names.contains(&place.source.keys.stream);
+        }
+        for name in names {
+            if !state.places.iter().any(|place| place.source.keys.stream == name) {
+                let keys = GroupKeys::new(&setup.profile, &name, &setup.caller.group);
+                add(&mut state.places, keys, &name, &setup.caller.group, false);
+            }
+        }
+        let missing: Vec<Arc<Source>> = {
+            let missing = state.places.iter().filter(|place| !place.is_there);
+            missing.map(|place| Arc::clone(&place.source)).collect()
+        };
+        drop(state);
+        self.ensure(session, &missing)?;
+        self.is_begun = true;
+        Ok(())
+    }
+
+    /// Makes the group in these streams where it is missing.
+    fn ensure(&mut self, session: &mut Session, sources: &[Arc<Source>]) -> Result<()> {
+        let setup = &self.shared.setup;
+        let start = match setup.start {
+            _ if self.is_begun => EntryId::ZERO.to_string(),
+            GroupStart::Beginning => EntryId::ZERO.to_string(),
+            GroupStart::Now => "$".to_owned(),
+            GroupStart::After(id) => id.to_string(),
+        };
+        let zero = EntryId::ZERO.to_string();
+        let command = |source: &Arc<Source>| {
+            let start = if source.is_replay { &zero } else { &start };
+            scripts::ensure(&source.keys, &setup.caller.group, start)
+        };
+        let answers = session.ask_all(&sources.iter().map(command).collect::<Vec<_>>())?;
+        let mut state = self.shared.lock();
+        for (source, answer) in sources.iter().zip(answers) {
+            let ensured = Ensured::of(answer)?;
+            let place = &mut state.places[source.number];
+            place.is_there = ensured != Ensured::NoStream;
+            if ensured == Ensured::Made {
+                (place.search_after, place.last_read) = (None, EntryId::ZERO);
+                if self.is_begun && !source.is_replay {
+                    state.counts.healed += 1;
+                    tracing::info!(stream = %source.stream, group = %source.group, "planbus.consume: made the group");
+                }
+            } else if setup.is_per_plan() {
+                place.search_after = Some(EntryId::ZERO);
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks for entries that were delivered before, to us or, where plans keep their order, to whoever
+    /// had the stream before, and takes in those that are not in hand.
+    fn search(&mut self, session: &mut Session) -> Result<()> {
+        while let Some((source, after)) = self.next_search() {
+            let room = self.shared.wait_for_room(Instant::now() + BLOCK_MAX).min(PAGE_ENTRIES);
+            if room == 0 || self.shared.is_stopping() {
+                return Ok(());
+            }
+            let is_per_plan = self.shared.setup.is_per_plan();
+            let skipped = self.shared.lock().board.in_hand(source.number);
+            let search = Search {
+                after,
+                count: room,
+                idle: Duration::ZERO,
+                own: !is_per_plan,
+                waiting: is_per_plan,
+                skipped: &skipped,
+            };
+            let command = self.shared.setup.caller.claim(&source.keys, &search);
+            let found = match session.client().call(&command)? {
+                Err(refusal) if refusal.code == "NOGROUP" => None,
+                reply => Claimed::of(reply.map_err(|refusal| refusal.into_error("look for entries"))?)?,
+            };
+            let last = found.as_ref().and_then(|found| found.last);
+            if let Some(found) = found {
+                self.shared.count(|counts| counts.trimmed += found.deleted.len() as u64);
+                self.take_in(&source, found.entries);
+            }
+            self.shared.lock().places[source.number].search_after = last;
+        }
+        Ok(())
+    }
+
+    fn next_search(&self) -> Option<(Arc<Source>, EntryId)> {
+        let state = self.shared.lock();
+        let place = state.places.iter().find(|place| {
+            place.is_there && place.search_after.is_some() && place.is_open(self.shared.setup.ordering)
+        })?;
+        Some((Arc::clone(&place.source), place.search_after?))
+    }
+
+    fn take_in(&self, source: &Source, entries: Vec<Taken>) {
+        let setup = &self.shared.setup;
+        self.shared.take_in(entries.into_iter().map(|taken| setup.arrival(source, taken, false)).collect());
+    }
+
+    /// Reads what is new, as much as there is room for.
+    fn read(&mut self, session: &mut Session) -> Result<()> {
+        let room = self.shared.wait_for_room(Instant::now() + BLOCK_MAX);
+        let (sources, is_all) = self.next_sources();
+        if room == 0 {
+            return Ok(());
+        }
+        if sources.is_empty() {
+            self.shared.pause(Instant::now() + ROUND_PAUSE);
+            return Ok(());
+        }
+        let count = (room / sources.len()).clamp(1, PAGE_ENTRIES);
+        if self.shared.setup.is_per_plan() {
+            return self.read_leased(session, &sources, count);
+        }
+        if !self.is_split {
+            let wait = if is_all { BLOCK_MAX } else { Duration::ZERO };
+            let names: Vec<&str> = sources.iter().map(|source| source.keys.stream.as_str()).collect();
+            let command = self.shared.setup.caller.read(&names, count, wait);
+            match session.client().call(&command)? {
+                Err(refusal) if refusal.code == "CROSSSLOT" => self.is_split = true,
+                reply => {
+                    let came = self.take_answer(reply, &sources)?;
+                    if !came && !is_all {
+                        self.shared.pause(Instant::now() + ROUND_PAUSE);
+                    }
+                    return Ok(());
+                }
+            }
+        }
+        let read = |source: &Arc<Source>| {
+            self.shared.setup.caller.read(&[source.keys.stream.as_str()], count, Duration::ZERO)
+        };
+        let replies = send_all(session.client(), sources.iter().map(read).collect())?;
+        let mut came = false;
+        for reply in replies {
+            came |= self.take_answer(reply, &sources)?;
+        }
+        if !came {
+            self.shared.pause(Instant::now() + ROUND_PAUSE);
+        }
+        Ok(())
+    }
+
+    /// The sources whose turn it is, and whether these are all.
+    fn next_sources(&mut self) -> (Vec<Arc<Source>>, bool) {
+        let state = self.shared.lock();
+        let is_open = |place: &&Place| {
+            place.is_there && place.search_after.is_none() && place.is_open(self.shared.setup.ordering)
+        };
+        let open: Vec<Arc<Source>> =
+            state.places.iter().filter(is_open).map(|place| Arc::clone(&place.source)).collect();
+        drop(state);
+        if open.len() <= READ_MAX_STREAMS {
+            return (open, true);
+        }
+        let turn = self.turn;
+        let behind = open.iter().filter(|source| source.number > turn);
+        let before = open.iter().filter(|source| source.number <= turn);
+        let part: Vec<_> = behind.chain(before).take(READ_MAX_STREAMS).cloned().collect();
+        self.turn = part.last().map_or(0, |source| source.number);
+        (part, false)
+    }
+
+    /// Takes in what came to streams; whether anything did.
+    fn take_answer(&mut self, reply: Reply, sources: &[Arc<Source>]) -> Result<bool> {
+        let answer = match reply {
+            Ok(answer) => answer,
+            Err(refusal) if matches!(refusal.code.as_str(), "NOGROUP" | "UNBLOCKED") => {
+                self.miss(sources);
+                return Ok(false);
+            }
+            Err(refusal) => return Err(refusal.into_error("read streams")),
+        };
+        let mut came = false;
+        for (name, entries) in reply::by_stream(answer)? {
+            let named = sources.iter().find(|source| source.keys.stream.as_bytes() == name);
+            let Some(source) = named else { continue };
+            came |= self.take_new(source, entries)?;
+        }
+        Ok(came)
+    }
+
+    fn take_new(&self, source: &Source, entries: Value) -> Result<bool> {
+        let new = |(id, fields): (String, reply::Fields)| {
+            let id = id.parse()?;
+            Ok(Taken { id, fields, deliveries: 1, record: Vec::new(), is_waiting: false })
+        };
+        let entries = reply::entries(entries)?.into_iter().map(new).collect::<Result<Vec<_>>>()?;
+        let Some(last) = entries.last() else { return Ok(false) };
+        self.shared.lock().places[source.number].last_read = last.id;
+        self.take_in(source, entries);
+        Ok(true)
+    }
+
+    /// A group is gone in one of these streams, or the stream itself: all are looked at again.
+    fn miss(&mut self, sources: &[Arc<Source>]) {
+        let mut state = self.shared.lock();
+        for source in sources {
+            state.places[source.number].is_there = false;
+        }
+        drop(state);
+        self.refresh_at = Instant::now();
+        // What took the group away may be at it still.
+        self.shared.pause(Instant::now() + ROUND_PAUSE);
+    }
+
+    /// Reads streams of which this consumer alone may, and waits where nothing is new.
+    fn read_leased(&mut self, session: &mut Session, sources: &[Arc<Source>], count: usize) -> Result<()> {
+        let caller = &self.shared.setup.caller;
+        let commands = sources.iter().map(|source| caller.read_leased(&source.keys, count)).collect();
+        let mut came = false;
+        for (source, reply) in sources.iter().zip(send_all(session.client(), commands)?) {
+            match reply {
+                // The lease is another's now; the keeper finds out.
+                Ok(Value::Nil) => self.shared.lock().places[source.number].leased_until = None,
+                Ok(entries) => came |= self.take_new(source, entries)?,
+                Err(refusal) if refusal.code == "NOGROUP" => self.miss(std::slice::from_ref(source)),
+                Err(refusal) => return Err(refusal.into_error("read a stream")),
+            }
+        }
+        if came {
+            return Ok(());
+        }
+        if std::mem::take(&mut self.is_woken) {
+            // What came was another's: where we are in the streams is not where we thought.
+            let mut state = self.shared.lock();
+            sources.iter().for_each(|source| state.places[source.number].last_read = EntryId::ZERO);
+        }
+        self.wait_for_new(session, sources)
+    }
+
+    /// Waits until something is behind what was read, or the server has waited long enough.
+    fn wait_for_new(&mut self, session: &mut Session, sources: &[Arc<Source>]) -> Result<()> {
+        if self.is_split {
+            self.shared.pause(Instant::now() + ROUND_PAUSE);
+            return Ok(());
+        }
+        let mut command = ::redis::cmd("XREAD");
+        command.arg("COUNT").arg(1).arg("BLOCK").arg(BLOCK_MAX.as_millis() as u64).arg("STREAMS");
+        sources.iter().for_each(|source| {
+            command.arg(&source.keys.stream);
+        });
+        let state = self.shared.lock();
+        for source in sources {
+            match state.places[source.number].last_read {
+                EntryId::ZERO => command.arg("$"),
+                last => command.arg(last.to_string()),
+            };
+        }
+        drop(state);
+        match session.client().call(&command)? {
+            Ok(answer) => {
+                self.is_woken = answer != Value::Nil;
+                Ok(())
+            }
+            Err(refusal) if refusal.code == "CROSSSLOT" => {
+                self.is_split = true;
+                Ok(())
+            }
+            Err(refusal) if refusal.code == "UNBLOCKED" => Ok(()),
+            Err(refusal) => Err(refusal.into_error("wait for entries")),
+        }
+    }
+}
+
+/// Adds a source, which is not known to be there.
+pub(super) fn add(places: &mut Vec<Place>, keys: GroupKeys, stream: &str, group: &str, is_replay: bool) {
+    let number = places.len();
+    let source = Source { number, keys, stream: stream.into(), group: group.into(), is_replay };
+    places.push(Place::new(source));
+}
+
+/// The answers to commands that do not wait for each other.
+fn send_all(client: &mut Client, commands: Vec<::redis::Cmd>) -> Result<Vec<Reply>> {
+    client.send(&commands)?;
+    client.receive()
+}

@@ -1,0 +1,451 @@
+//! [`Shared`]: what the threads of a consumer share: what is in hand, what is to be settled, and what
+//! there is to tell.
+//!
+//! One lock, held for moments, never while a handler runs or Redis is asked.
+
+use std::{sync::Arc, time::Instant};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use super::{
+    board::{Board, Plan},
+    delivery::{Delivery, Key},
+    outcome::{End, Outcome},
+    seen::Seen,
+    setup::Setup,
+    source::{Place, Source},
+    status::{ConsumerCounts, ConsumerState, ConsumerStatus},
+};
+use crate::{
+    error::Error,
+    redis::{EntryId, dead_letters::DeadLetterReason},
+};
+
+/// The most outcomes that wait for Redis before nothing more is read.
+const OUTCOMES_MAX: usize = 10_000;
+
+/// What the threads share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) setup: Setup,
+    state: Mutex<State>,
+    /// There is something for a worker.
+    work: Condvar,
+    /// There is room, or something else for the reader.
+    room: Condvar,
+    /// There is something to settle.
+    settled: Condvar,
+    /// A thread has ended, or the last delivery was settled.
+    ended: Condvar,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) board: Board,
+    pub(super) places: Vec<Place>,
+    pub(super) counts: ConsumerCounts,
+    seen: Seen,
+    outcomes: Vec<Outcome>,
+    /// How many outcomes the keeper has taken and not settled yet.
+    settling: usize,
+    /// How many deliveries are with handlers.
+    pub(super) running: usize,
+    /// How many deliveries were given back before they were begun.
+    released: usize,
+    /// How many workers wait for something to do.
+    idle_workers: usize,
+    is_begun: bool,
+    is_stopping: bool,
+    is_given_up: bool,
+    is_stopped: bool,
+    /// What went wrong last, by the thread that it happened to.
+    troubles: [Option<Error>; Thread::COUNT],
+}
+
+/// Who has trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Thread {
+    Reader,
+    Keeper,
+    Inbox,
+}
+
+impl Thread {
+    const COUNT: usize = 3;
+}
+
+/// What becomes of an entry that has come.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    /// It is to be handled.
+    Handle { delivery: Box<Delivery>, plan: Option<Plan>, is_retry: bool },
+    /// It waits for its time, and its plan with it.
+    Wait { key: Key, plan: Plan },
+    /// It needs no handler.
+    Settle(Outcome),
+}
+
+impl Shared {
+    pub(super) fn new(setup: Setup) -> Self {
+        let state = State {
+            board: Board::new(setup.limits),
+            places: Vec::new(),
+            counts: ConsumerCounts::default(),
+            seen: Seen::new(setup.dedupe),
+            outcomes: Vec::new(),
+            settling: 0,
+            running: 0,
+            released: 0,
+            idle_workers: 0,
+            is_begun: false,
+            is_stopping: false,
+            is_given_up: false,
+            is_stopped: false,
+            troubles: [const { None }; Thread::COUNT],
+        };
+        Self {
+            setup,
+            state: Mutex::new(state),
+            work: Condvar::new(),
+            room: Condvar::new(),
+            settled: Condvar::new(),
+            ended: Condvar::new(),
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// Takes entries in, in their order.
+    pub(super) fn take_in(&self, arrivals: Vec<Arrival>) {
+        if arrivals.is_empty() {
+            return;
+        }
+        let mut state = self.state.lock();
+        let outcomes_before = state.outcomes.len();
+        for arrival in arrivals {
+            match arrival {
+                Arrival::Handle { delivery, plan, is_retry } => state.board.arrive(delivery, plan, is_retry),
+                Arrival::Wait { key, plan } => state.board.wait_for(key, plan),
+                Arrival::Settle(outcome) => state.settle_at_once(outcome),
+            }
+        }
+        self.call_workers(&state);
+        if state.outcomes.len() > outcomes_before {
+            self.settled.notify_all();
+        }
+    }
+
+    /// Wakes as many workers as have something to do.
+    fn call_workers(&self, state: &State) {
+        for _ in 0..state.board.ready().min(state.idle_workers) {
+            self.work.notify_one();
+        }
+    }
+
+    /// The next delivery for a worker, who waits for it until the deadline; `None` then, and when the
+    /// consumer stops.
+    pub(super) fn next(&self, deadline: Option<Instant>) -> Option<Box<Delivery>> {
+        let mut state = self.state.lock();
+        loop {
+            if state.is_stopping {
+                return None;
+            }
+            if let Some(delivery) = state.next_of_board() {
+                return Some(delivery);
+            }
+            if !state.outcomes.is_empty() {
+                self.settled.notify_one();
+            }
+            state.idle_workers += 1;
+            let is_over = match deadline {
+                Some(deadline) => self.work.wait_until(&mut state, deadline).timed_out(),
+                None => {
+                    self.work.wait(&mut state);
+                    false
+                }
+            };
+            state.idle_workers -= 1;
+            if is_over {
+                return state.next_of_board().filter(|_| !state.is_stopping);
+            }
+        }
+    }
+
+    /// More deliveries for a worker that has one already: none that it would have to wait for.
+    pub(super) fn next_ready(&self, most: usize) -> Vec<Box<Delivery>> {
+        let mut state = self.state.lock();
+        let is_stopping = state.is_stopping;
+        (0..most).map_while(|_| state.next_of_board().filter(|_| !is_stopping)).collect()
+    }
+
+    /// A worker is done with a delivery.
+    pub(super) fn settle(&self, delivery: &Delivery, outcome: Outcome) {
+        let mut state = self.state.lock();
+        state.running -= 1;
+        if let End::Done = outcome.end
+            && !delivery.is_replay
+        {
+            state.seen.note(delivery.event.event_id());
+        }
+        state.outcomes.push(outcome);
+        if state.outcomes.len() == 1 {
+            self.settled.notify_one();
+        }
+    }
+
+    pub(super) fn count(&self, change: impl FnOnce(&mut ConsumerCounts)) {
+        change(&mut self.state.lock().counts);
+    }
+
+    /// Waits for outcomes until the deadline, and takes all that there are.
+    pub(super) fn wait_for_outcomes(&self, deadline: Instant) -> Vec<Outcome> {
+        let mut state = self.state.lock();
+        while state.outcomes.is_empty() && !state.is_stopping {
+            if self.settled.wait_until(&mut state, deadline).timed_out() {
+                break;
+            }
+        }
+        if state.is_stopping {
+            state.release_unbegun();
+        }
+        let outcomes = std::mem::take(&mut state.outcomes);
+        state.settling += outcomes.len();
+        if !outcomes.is_empty() {
+            self.room.notify_all();
+        }
+        outcomes
+    }
+
+    /// Outcomes were settled: what becomes of their entries here.
+    pub(super) fn note_settled(&self, settled: &[(Key, Settled)]) {
+        if settled.is_empty() {
+            return;
+        }
+        let mut state = self.state.lock();
+        for (key, how) in settled {
+            match how {
+                Settled::Gone => state.board.leave(key),
+                Settled::Waits => state.board.fail(key),
+            }
+        }
+        state.settling = state.settling.saturating_sub(settled.len());
+        self.call_workers(&state);
+        self.room.notify_all();
+        self.ended.notify_all();
+    }
+
+    /// Entries left that were only waited for.
+    pub(super) fn leave(&self, gone: &[(Key, Settled)]) {
+        let mut state = self.state.lock();
+        for (key, _) in gone.iter().filter(|(key, _)| !state.board.knows(key)).collect::<Vec<_>>() {
+            state.board.leave(key);
+        }
+        self.call_workers(&state);
+    }
+
+    /// Entries are another's now: what no worker has of them is let go.
+    pub(super) fn lose(&self, keys: &[Key]) {
+        let mut state = self.state.lock();
+        for key in keys {
+            state.counts.lost += u64::from(state.board.lose(key));
+        }
+        self.call_workers(&state);
+        self.room.notify_all();
+    }
+
+    /// An entry was deleted while it was pending: it is acked, so that nobody looks for it again.
+    pub(super) fn settle_deleted(&self, key: Key) {
+        let mut state = self.state.lock();
+        state.counts.trimmed += 1;
+        state.outcomes.push(Outcome { key, has_traces: true, end: End::Done });
+    }
+
+    /// The lease of a source is ours until then, or another's.
+    pub(super) fn note_lease(&self, number: usize, answer: i64, until: Instant) {
+        let mut state = self.state.lock();
+        let place = &mut state.places[number];
+        let was_ours = place.leased_until.is_some();
+        place.leased_until = (answer > 0).then_some(until);
+        let is_new = answer == 2 || (answer == 1 && !was_ours);
+        if is_new {
+            // What whoever had it before has left comes first.
+            (place.search_after, place.last_read) = (Some(EntryId::ZERO), EntryId::ZERO);
+        }
+        if is_new || (answer == 0 && was_ours) {
+            state.board.forget_source(number);
+        }
+        drop(state);
+        if is_new {
+            self.room.notify_all();
+            self.ended.notify_all();
+        }
+    }
+
+    /// Waits until there is room for entries, at most until the deadline; how many.
+    pub(super) fn wait_for_room(&self, deadline: Instant) -> usize {
+        let mut state = self.state.lock();
+        loop {
+            let room = state.room();
+            if room > 0 || state.is_stopping || self.room.wait_until(&mut state, deadline).timed_out() {
+                return room;
+            }
+        }
+    }
+
+    /// Waits until the deadline, unless the consumer stops before.
+    pub(super) fn pause(&self, deadline: Instant) {
+        let mut state = self.state.lock();
+        while !state.is_stopping && !self.ended.wait_until(&mut state, deadline).timed_out() {}
+    }
+
+    /// The sources that are there.
+    pub(super) fn sources(&self) -> Vec<Arc<Source>> {
+        let state = self.state.lock();
+        let there = state.places.iter().filter(|place| place.is_there);
+        there.map(|place| Arc::clone(&place.source)).collect()
+    }
+
+    /// What a thread has to say of Redis, or of the inbox: that it is well, or what is wrong.
+    pub(super) fn tell(&self, thread: Thread, trouble: Option<Error>) {
+        let mut state = self.state.lock();
+        state.is_begun |= trouble.is_none() && thread == Thread::Reader;
+        let known = &mut state.troubles[thread as usize];
+        if let Some(error) = &trouble {
+            let is_news = known.as_ref().is_none_or(|known| known.to_string() != error.to_string());
+            if is_news {
+                let consumer = self.setup.caller.consumer.as_str();
+                tracing::warn!(consumer, %error, cause = ?error, "planbus.consume");
+            }
+        }
+        *known = trouble;
+    }
+
+    pub(super) fn status(&self) -> ConsumerStatus {
+        let state = self.state.lock();
+        let trouble = state.troubles.iter().flatten().next().cloned();
+        let now = Instant::now();
+        ConsumerStatus {
+            state: match &trouble {
+                _ if state.is_stopped => ConsumerState::Stopped,
+                _ if state.is_stopping => ConsumerState::Stopping,
+                Some(error) if error.is_transient() => ConsumerState::Retrying,
+                Some(_) => ConsumerState::Blocked,
+                None if state.is_begun => ConsumerState::Live,
+                None => ConsumerState::Starting,
+            },
+            group: self.setup.caller.group.clone(),
+            consumer: self.setup.caller.consumer.clone(),
+            streams: state.places.iter().filter(|place| place.is_there && !place.source.is_replay).count(),
+            leases: state.places.iter().filter(|place| place.leased_until > Some(now)).count(),
+            ready: state.board.ready(),
+            busy: state.running + state.outcomes.len() + state.settling,
+            parked: state.board.parked(),
+            counts: state.counts,
+            last_error: trouble,
+        }
+    }
+
+    pub(super) fn stop(&self) {
+        self.state.lock().is_stopping = true;
+        self.work.notify_all();
+        self.room.notify_all();
+        self.settled.notify_all();
+        self.ended.notify_all();
+    }
+
+    /// The deadline has passed: what is not settled now stays as it is.
+    pub(super) fn give_up(&self) {
+        self.state.lock().is_given_up = true;
+        self.settled.notify_all();
+        self.ended.notify_all();
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.state.lock().is_stopping
+    }
+
+    /// Whether nothing is left to settle, or nobody waits for it any more.
+    pub(super) fn is_settled(&self) -> bool {
+        let state = self.state.lock();
+        state.is_given_up || (state.is_stopping && state.running == 0 && state.is_idle())
+    }
+
+    /// Waits until all is settled or the deadline passes: how many are with handlers, and how many are
+    /// not settled.
+    pub(super) fn wait_until_settled(&self, deadline: Instant) -> (usize, usize) {
+        let mut state = self.state.lock();
+        while state.running > 0 || !state.is_idle() {
+            if self.ended.wait_until(&mut state, deadline).timed_out() {
+                break;
+            }
+        }
+        (state.running, state.outcomes.len() + state.settling)
+    }
+
+    /// How many deliveries were given back before they were begun.
+    pub(super) fn released(&self) -> usize {
+        self.state.lock().released
+    }
+
+    pub(super) fn note_stopped(&self) {
+        self.state.lock().is_stopped = true;
+    }
+
+    /// Lets the reader look again, and threads that wait for an end.
+    pub(super) fn call_all(&self) {
+        self.room.notify_all();
+        self.ended.notify_all();
+        self.work.notify_all();
+    }
+}
+
+/// What becomes of an entry here once Redis was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// It is done with, or another's.
+    Gone,
+    /// It waits for its time.
+    Waits,
+}
+
+impl State {
+    /// The next delivery; what was handled before is settled on the way.
+    fn next_of_board(&mut self) -> Option<Box<Delivery>> {
+        loop {
+            let delivery = self.board.next()?;
+            if delivery.is_replay || !self.seen.has(delivery.event.event_id()) {
+                self.running += 1;
+                return Some(delivery);
+            }
+            self.counts.duplicates += 1;
+            self.outcomes.push(Outcome::of(&delivery, End::Done));
+        }
+    }
+
+    /// Nobody has to handle it.
+    fn settle_at_once(&mut self, outcome: Outcome) {
+        match &outcome.end {
+            End::Bury(grave) if grave.reason == DeadLetterReason::Undecodable => self.counts.undecodable += 1,
+            End::Done => self.counts.filtered += 1,
+            _ => {}
+        }
+        self.outcomes.push(outcome);
+    }
+
+    fn room(&self) -> usize {
+        if self.outcomes.len() >= OUTCOMES_MAX { 0 } else { self.board.room() }
+    }
+
+    fn release_unbegun(&mut self) {
+        for key in self.board.take_unbegun() {
+            self.released += 1;
+            self.outcomes.push(Outcome { key, has_traces: false, end: End::Release });
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.outcomes.is_empty() && self.settling == 0 && self.board.ready() == 0
+    }
+}

@@ -1,0 +1,50 @@
+//! [`Source`]: one stream that a consumer reads, and how it stands there.
+
+use std::{sync::Arc, time::Instant};
+
+use super::setup::Ordering;
+use crate::redis::{EntryId, group_keys::GroupKeys};
+
+/// One stream that a consumer reads.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) number: usize,
+    pub(super) keys: GroupKeys,
+    /// The stream, as deliveries name it.
+    pub(super) stream: Arc<str>,
+    pub(super) group: Arc<str>,
+    /// It holds the dead letters that were sent back to the group.
+    pub(super) is_replay: bool,
+}
+
+/// A source, and how the consumer stands there.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) source: Arc<Source>,
+    /// The stream and the group are there.
+    pub(super) is_there: bool,
+    /// Where the search for entries goes on that were delivered before and are not in hand; nothing
+    /// new is read before it has ended.
+    pub(super) search_after: Option<EntryId>,
+    /// Until when the lease is the consumer's; always, where plans need not keep their order.
+    pub(super) leased_until: Option<Instant>,
+    /// The last entry that was read.
+    pub(super) last_read: EntryId,
+}
+
+impl Place {
+    pub(super) fn new(source: Source) -> Self {
+        Self {
+            source: Arc::new(source),
+            is_there: false,
+            search_after: None,
+            leased_until: None,
+            last_read: EntryId::ZERO,
+        }
+    }
+
+    /// Whether the consumer may read it, and handle what it has of it.
+    pub(super) fn is_open(&self, ordering: Ordering) -> bool {
+        ordering == Ordering::Shared || self.leased_until > Some(Instant::now())
+    }
+}
