@@ -42,6 +42,10 @@ mod store;
 mod sync;
 pub mod testing;
 
+/// The crate whose types [`redis::InboxTransaction`] hands out. A program links one SQLite, and a
+/// connection has the types of one version of the crate: this is the one that fits.
+#[cfg(all(feature = "sqlite", feature = "redis"))]
+pub use crate::store::rusqlite;
 #[cfg(feature = "sqlite")]
 pub use crate::store::{
     BackupReport, Broken, ChainHash, Cursor, Damage, Durability, EventQuery, EventStore, PLAN_TREE_MAX_DEPTH,

@@ -53,7 +53,7 @@ pub use self::{
     },
 };
 #[cfg(feature = "sqlite")]
-pub use crate::store::Skipped;
+pub use crate::store::{Inbox, InboxBuilder, InboxFloor, InboxTransaction, Skipped};
 
 #[cfg(all(test, target_os = "linux"))]
 #[path = "../../tests/redis_support/mod.rs"]

@@ -98,11 +98,8 @@ impl Files {
     }
 
     /// Refuses directories on network file systems: their locks and syncs cannot be trusted.
-    #[cfg(target_os = "linux")]
     pub(super) fn refuse_network(&self) -> Result<()> {
-        let Ok(found) = nix::sys::statfs::statfs(&self.directory) else { return Ok(()) };
-        // The magic numbers are 32 bits wide, whatever type the platform gives them.
-        match network_name(found.filesystem_type().0 as u32) {
+        match network_of(&self.directory) {
             Some(name) => Err(Error::invalid(
                 "path",
                 format!(
@@ -114,14 +111,22 @@ impl Files {
         }
     }
 
-    #[cfg(not(target_os = "linux"))]
-    pub(super) fn refuse_network(&self) -> Result<()> {
-        Ok(())
-    }
-
     pub(super) fn missing(&self) -> Error {
         Error::new(ErrorKind::NotFound, format!("there is no store at {}", self.db.display()))
     }
+}
+
+/// The network file system that a directory is on, where that can be told.
+#[cfg(target_os = "linux")]
+pub(super) fn network_of(directory: &Path) -> Option<&'static str> {
+    let found = nix::sys::statfs::statfs(directory).ok()?;
+    // The magic numbers are 32 bits wide, whatever type the platform gives them.
+    network_name(found.filesystem_type().0 as u32)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn network_of(_directory: &Path) -> Option<&'static str> {
+    None
 }
 
 /// The network file systems by the magic number that `statfs` returns.

@@ -19,6 +19,9 @@ mod cursors;
 mod fault;
 mod files;
 mod guards;
+#[cfg(feature = "redis")]
+#[allow(dead_code, reason = "the consumer calls it")]
+mod inbox;
 mod inner;
 mod lock;
 mod opening;
@@ -51,9 +54,14 @@ mod writer;
 
 use std::{path::Path, sync::Arc};
 
-use self::inner::Inner;
+// Through here, so that nothing else names the crate.
 #[cfg(feature = "redis")]
-pub use self::progress::Skipped;
+pub use rusqlite;
+
+#[cfg(feature = "redis")]
+#[allow(unused_imports, reason = "the consumer uses them")]
+pub(crate) use self::inbox::{InboxBatch, InboxKey};
+use self::inner::Inner;
 pub use self::{
     backup::BackupReport,
     chain::ChainHash,
@@ -76,6 +84,11 @@ pub(crate) use self::{
     progress::{Claim, Progress},
 };
 pub(crate) use self::{commit::Stored, tail::LogTail};
+#[cfg(feature = "redis")]
+pub use self::{
+    inbox::{Inbox, InboxBuilder, InboxFloor, InboxTransaction},
+    progress::Skipped,
+};
 use crate::{
     error::{Error, Result},
     event::{Event, EventId, EventType, PlanId, Tenant},
