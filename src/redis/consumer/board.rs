@@ -69,6 +69,8 @@ pub(super) struct Board {
     wanted: VecDeque<Key>,
     held: usize,
     held_bytes: usize,
+    /// How many of the held ones are ready; the queue may name some that are no longer.
+    ready_slots: usize,
     /// How many of the held ones are behind others.
     behind: usize,
     parked: usize,
@@ -84,6 +86,7 @@ impl Board {
             wanted: VecDeque::new(),
             held: 0,
             held_bytes: 0,
+            ready_slots: 0,
             behind: 0,
             parked: 0,
         }
@@ -101,11 +104,6 @@ impl Board {
         }
     }
 
-    /// How many are in hand in full: to be handled, being handled, or to be settled.
-    pub(super) fn held(&self) -> usize {
-        self.held
-    }
-
     /// How many wait behind others of their plan, known by their ids.
     pub(super) fn parked(&self) -> usize {
         self.parked
@@ -113,7 +111,7 @@ impl Board {
 
     /// How many can be given to a worker now.
     pub(super) fn ready(&self) -> usize {
-        self.ready.len()
+        self.ready_slots
     }
 
     /// Whether the entry is known and not expected: it came twice.
@@ -166,7 +164,10 @@ impl Board {
         while let Some(key) = self.ready.pop_front() {
             let Some(slot) = self.slots.get_mut(&key) else { continue };
             match std::mem::replace(&mut slot.phase, Phase::Out) {
-                Phase::Ready(delivery) => return Some(delivery),
+                Phase::Ready(delivery) => {
+                    self.ready_slots -= 1;
+                    return Some(delivery);
+                }
                 other => slot.phase = other,
             }
         }
@@ -281,7 +282,7 @@ impl Board {
         match std::mem::replace(&mut slot.phase, Phase::Parked) {
             Phase::Behind(delivery) => {
                 slot.phase = Phase::Ready(delivery);
-                self.behind -= 1;
+                (self.behind, self.ready_slots) = (self.behind - 1, self.ready_slots + 1);
                 self.ready.push_back(key);
             }
             Phase::Parked => self.wanted.push_back(key),
@@ -292,6 +293,7 @@ impl Board {
     fn put(&mut self, key: Key, slot: Slot) {
         self.held += usize::from(slot.phase.is_held());
         self.held_bytes += if slot.phase.is_held() { slot.bytes } else { 0 };
+        self.ready_slots += usize::from(matches!(slot.phase, Phase::Ready(_)));
         self.behind += usize::from(matches!(slot.phase, Phase::Behind(_)));
         self.parked += usize::from(matches!(slot.phase, Phase::Parked));
         self.slots.insert(key, slot);
@@ -301,6 +303,7 @@ impl Board {
         let slot = self.slots.remove(key)?;
         self.held -= usize::from(slot.phase.is_held());
         self.held_bytes -= if slot.phase.is_held() { slot.bytes } else { 0 };
+        self.ready_slots -= usize::from(matches!(slot.phase, Phase::Ready(_)));
         self.behind -= usize::from(matches!(slot.phase, Phase::Behind(_)));
         self.parked -= usize::from(matches!(slot.phase, Phase::Parked));
         Some(slot)

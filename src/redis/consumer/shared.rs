@@ -202,13 +202,14 @@ impl Shared {
     /// Waits for outcomes until the deadline, and takes all that there are.
     pub(super) fn wait_for_outcomes(&self, deadline: Instant) -> Vec<Outcome> {
         let mut state = self.state.lock();
-        while state.outcomes.is_empty() && !state.is_stopping {
-            if self.settled.wait_until(&mut state, deadline).timed_out() {
+        loop {
+            if state.is_stopping {
+                state.release_unbegun();
+            }
+            let is_wanted = !state.outcomes.is_empty() || state.is_over();
+            if is_wanted || self.settled.wait_until(&mut state, deadline).timed_out() {
                 break;
             }
-        }
-        if state.is_stopping {
-            state.release_unbegun();
         }
         let outcomes = std::mem::take(&mut state.outcomes);
         state.settling += outcomes.len();
@@ -368,8 +369,7 @@ impl Shared {
 
     /// Whether nothing is left to settle, or nobody waits for it any more.
     pub(super) fn is_settled(&self) -> bool {
-        let state = self.state.lock();
-        state.is_given_up || (state.is_stopping && state.running == 0 && state.is_idle())
+        self.state.lock().is_over()
     }
 
     /// Waits until all is settled or the deadline passes: how many are with handlers, and how many are
@@ -443,6 +443,11 @@ impl State {
             self.released += 1;
             self.outcomes.push(Outcome { key, has_traces: false, end: End::Release });
         }
+    }
+
+    /// Nothing is left to settle, or nobody waits for it any more.
+    fn is_over(&self) -> bool {
+        self.is_given_up || (self.is_stopping && self.running == 0 && self.is_idle())
     }
 
     fn is_idle(&self) -> bool {
