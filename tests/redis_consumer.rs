@@ -252,3 +252,58 @@ fn p8_deliveries_are_settled_by_hand() {
     let error = deliveries.next_timeout(Duration::ZERO).expect_err("was stopped");
     assert_eq!(error.kind(), ErrorKind::Closed);
 }
+
+#[test]
+fn p8_a_handler_that_takes_too_long_is_reported_and_goes_on() {
+    let Some(fed) = Fed::start() else { return };
+    fed.publish("plan-1", 1);
+    let gate = std::sync::Arc::new(std::sync::Barrier::new(2));
+    let opened = gate.clone();
+    let builder = fed.consumer("workers").handler_timeout(Duration::from_millis(20));
+    let consumer = builder.handler(move |_: &Delivery| drop(opened.wait())).expect("starts");
+    wait_for("it is reported", || consumer.status().counts.overdue == 1);
+    gate.wait();
+    wait_for("it is acked", || is_done(&fed.server, STREAM, "workers", 1));
+    assert_eq!((consumer.status().counts.handled, consumer.status().counts.overdue), (1, 1));
+}
+
+#[test]
+fn p8_with_an_inbox_effects_happen_once_also_when_everything_comes_again() {
+    let Some(fed) = Fed::start() else { return };
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("app.db");
+    let ours = planbus::rusqlite::Connection::open(&path).expect("opens");
+    ours.execute_batch("create table effects(event_id text not null)").expect("creates");
+    let inbox = planbus::redis::Inbox::open(&path).expect("opens");
+    let start = || {
+        fed.consumer("db-writers").dedupe(0).workers(2).handler_in_inbox(&inbox, |transaction, delivery| {
+            let id = delivery.event().event_id().to_string();
+            transaction.sqlite().execute("insert into effects values (?1)", [id])?;
+            if delivery.event().seq() == Some(7) && delivery.attempt() < 3 {
+                Err("not yet".into())
+            } else {
+                Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+            }
+        })
+    };
+    let consumer = start().expect("starts");
+    fed.publish("plan-1", 300);
+    wait_for("all is acked", || is_done(&fed.server, STREAM, "db-writers", 300));
+    fed.server.command(&["FLUSHALL"]);
+    wait_for("all is there and acked again", || {
+        fed.server.command(&["EXISTS", STREAM]) == "1"
+            && consumer.status().counts.duplicates >= 300
+            && is_done(&fed.server, STREAM, "db-writers", 300)
+    });
+    consumer.stop(Duration::from_secs(5)).expect("stops");
+    fed.server.command(&["XGROUP", "SETID", STREAM, "db-writers", "0"]);
+    let again = start().expect("starts");
+    fed.publish("plan-2", 10);
+    wait_for("all is acked", || {
+        again.status().counts.duplicates >= 300 && is_done(&fed.server, STREAM, "db-writers", 310)
+    });
+    let count = |sql: &str| ours.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("reads");
+    assert_eq!(count("select count(*) from effects"), 310);
+    assert_eq!(count("select count(distinct event_id) from effects"), 310);
+    wait_for("the floor rises", || inbox.floors().expect("reads").iter().any(|floor| floor.place == 310));
+}

@@ -1,6 +1,6 @@
 //! [`ConsumerBuilder`]: what a consumer is told to do. Each option is checked once, when it is started.
 
-use std::{ops::RangeInclusive, sync::Arc, thread, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use super::{
     Consumer,
@@ -15,6 +15,10 @@ use super::{
     shared::Shared,
     worker::{self, Handler},
 };
+#[cfg(feature = "sqlite")]
+use super::{floors::Floors, inbox::InboxHandler};
+#[cfg(feature = "sqlite")]
+use crate::store::{Inbox, InboxTransaction};
 use crate::{
     bus::Outcome,
     error::{Error, ErrorKind, Result},
@@ -200,7 +204,32 @@ impl ConsumerBuilder {
     ) -> Result<Consumer> {
         let workers = self.workers;
         let handler = Handler::Plain(Arc::new(move |delivery| handler(delivery).failure()));
-        self.start(workers, Some(handler), false)
+        self.start(workers, Some(handler))
+    }
+
+    /// As [`handler`](Self::handler), with an [`Inbox`](crate::redis::Inbox): the handler is given a
+    /// transaction of the inbox's database, and what it writes there happens exactly once, whatever is
+    /// killed. Effects elsewhere happen at least once.
+    ///
+    /// All consumers of the group must use the same database file. Deliveries that are ready share a
+    /// transaction, and the handlers of one inbox run one after the other, also those of several workers.
+    /// While the database cannot be written nothing is acked, nothing counts as an attempt, and the
+    /// status says why.
+    ///
+    /// # Errors
+    /// As [`handler`](Self::handler).
+    #[cfg(feature = "sqlite")]
+    pub fn handler_in_inbox<R: Outcome>(
+        self,
+        inbox: &Inbox,
+        handler: impl Fn(&InboxTransaction<'_>, &Delivery) -> R + Send + Sync + 'static,
+    ) -> Result<Consumer> {
+        let workers = self.workers;
+        let call = Arc::new(move |transaction: &InboxTransaction<'_>, delivery: &Delivery| {
+            handler(transaction, delivery).failure()
+        });
+        let handler = InboxHandler { inbox: inbox.clone(), call };
+        self.start(workers, Some(Handler::InInbox(handler)))
     }
 
     /// Starts the consumer without a handler: deliveries are taken from what is returned, on any
@@ -209,41 +238,31 @@ impl ConsumerBuilder {
     /// # Errors
     /// As [`handler`](Self::handler).
     pub fn deliveries(self) -> Result<Deliveries> {
-        self.start(0, None, false).map(Deliveries::new)
+        self.start(0, None).map(Deliveries::new)
     }
 
-    pub(super) fn start(
-        self,
-        workers: usize,
-        handler: Option<Handler>,
-        wants_store: bool,
-    ) -> Result<Consumer> {
+    fn start(self, workers: usize, handler: Option<Handler>) -> Result<Consumer> {
         within("workers", self.workers, &WORKERS)?;
-        let shared = Arc::new(Shared::new(self.setup(wants_store)?));
-        let mut threads = Vec::new();
-        let reader = Reader::new(Arc::clone(&shared));
-        threads.push(spawn("read", move || reader.run())?);
-        let keeper = Keeper::new(Arc::clone(&shared));
-        let started = spawn("keep", move || keeper.run()).and_then(|keeper| {
-            threads.push(keeper);
-            for _ in 0..workers {
-                let (shared, handler) = (Arc::clone(&shared), handler.clone());
-                threads.push(spawn("work", move || {
-                    if let Some(handler) = handler {
-                        worker::run(&shared, &handler);
-                    }
-                })?);
-            }
-            Ok(())
-        });
-        if started.is_err() {
-            shared.stop();
-            shared.give_up();
+        let mut setup = self.setup()?;
+        setup.follow(handler.as_ref());
+        let shared = Arc::new(Shared::new(setup));
+        let consumer = Consumer::new(Arc::clone(&shared));
+        let (reader, keeper) = (Reader::new(Arc::clone(&shared)), Keeper::new(Arc::clone(&shared)));
+        consumer.spawn("read", move || reader.run())?;
+        consumer.spawn("keep", move || keeper.run())?;
+        #[cfg(feature = "sqlite")]
+        if let Some(Handler::InInbox(handler)) = &handler {
+            let floors = Floors::new(Arc::clone(&shared), handler.inbox.clone());
+            consumer.spawn("note", move || floors.run())?;
         }
-        started.map(|()| Consumer::new(shared, threads))
+        for handler in std::iter::repeat_n(handler.as_ref(), workers).flatten() {
+            let (shared, handler) = (Arc::clone(&shared), handler.clone());
+            consumer.spawn("work", move || worker::run(&shared, &handler))?;
+        }
+        Ok(consumer)
     }
 
-    fn setup(self, wants_store: bool) -> Result<Setup> {
+    fn setup(self) -> Result<Setup> {
         check_group(&self.group)?;
         check_name("name", &self.name)?;
         self.policy.check()?;
@@ -280,16 +299,10 @@ impl ConsumerBuilder {
             claim_idle: self.claim_idle,
             handler_timeout: self.handler_timeout,
             dead_letters_max: self.dead_letters_max,
-            wants_store,
+            #[cfg(feature = "sqlite")]
+            inbox: None,
         })
     }
-}
-
-fn spawn(role: &str, act: impl FnOnce() + Send + 'static) -> Result<thread::JoinHandle<()>> {
-    let builder = thread::Builder::new().name(format!("planbus-{role}"));
-    builder
-        .spawn(act)
-        .map_err(|cause| Error::with_source(ErrorKind::Storage, "start a thread of the consumer", cause))
 }
 
 fn within<T: PartialOrd + std::fmt::Display>(name: &str, value: T, range: &RangeInclusive<T>) -> Result<()> {

@@ -83,6 +83,7 @@ impl Keeper {
             if self.shared.is_settled() {
                 break;
             }
+            self.shared.report_overdue();
             match self.round() {
                 Ok(()) => {
                     back_off.reset();

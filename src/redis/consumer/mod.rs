@@ -8,6 +8,10 @@
 mod board;
 mod builder;
 mod delivery;
+#[cfg(feature = "sqlite")]
+mod floors;
+#[cfg(feature = "sqlite")]
+mod inbox;
 mod keeper;
 mod manual;
 mod outcome;
@@ -25,7 +29,7 @@ mod worker;
 use std::{
     fmt,
     sync::Arc,
-    thread::JoinHandle,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -84,8 +88,16 @@ impl Consumer {
         ConsumerBuilder::new(endpoint)
     }
 
-    fn new(shared: Arc<Shared>, threads: Vec<JoinHandle<()>>) -> Self {
-        Self { shared, threads: Mutex::new(threads) }
+    fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, threads: Mutex::new(Vec::new()) }
+    }
+
+    /// One thread more.
+    fn spawn(&self, role: &str, act: impl FnOnce() + Send + 'static) -> Result<()> {
+        let builder = thread::Builder::new().name(format!("planbus-{role}"));
+        let failed = |cause| Error::with_source(ErrorKind::Storage, "start a thread of the consumer", cause);
+        self.threads.lock().push(builder.spawn(act).map_err(failed)?);
+        Ok(())
     }
 
     fn shared(&self) -> &Arc<Shared> {

@@ -12,7 +12,6 @@ use ::redis::Value;
 
 use super::{
     scripts::{self, Claimed, Ensured, Search, Taken},
-    setup::GroupStart,
     shared::{Shared, Thread},
     source::{Place, Source},
 };
@@ -130,18 +129,12 @@ impl Reader {
     /// Makes the group in these streams where it is missing.
     fn ensure(&mut self, session: &mut Session, sources: &[Arc<Source>]) -> Result<()> {
         let setup = &self.shared.setup;
-        let start = match setup.start {
-            _ if self.is_begun => EntryId::ZERO.to_string(),
-            GroupStart::Beginning => EntryId::ZERO.to_string(),
-            GroupStart::Now => "$".to_owned(),
-            GroupStart::After(id) => id.to_string(),
-        };
-        let zero = EntryId::ZERO.to_string();
-        let command = |source: &Arc<Source>| {
-            let start = if source.is_replay { &zero } else { &start };
-            scripts::ensure(&source.keys, &setup.caller.group, start)
-        };
-        let answers = session.ask_all(&sources.iter().map(command).collect::<Vec<_>>())?;
+        let mut commands = Vec::new();
+        for source in sources {
+            let start = setup.start_in(source, self.is_begun)?;
+            commands.push(scripts::ensure(&source.keys, &setup.caller.group, &start));
+        }
+        let answers = session.ask_all(&commands)?;
         let mut state = self.shared.lock();
         for (source, answer) in sources.iter().zip(answers) {
             let ensured = Ensured::of(answer)?;

@@ -10,6 +10,7 @@ use super::{
     scripts::{Caller, Taken},
     shared::Arrival,
     source::Source,
+    worker::Handler,
 };
 use crate::{
     error::Result,
@@ -68,11 +69,48 @@ pub(super) struct Setup {
     pub(super) claim_idle: Duration,
     pub(super) handler_timeout: Option<Duration>,
     pub(super) dead_letters_max: u64,
-    /// The store of an event is asked for.
-    pub(super) wants_store: bool,
+    /// Where it is noted what was handled.
+    #[cfg(feature = "sqlite")]
+    pub(super) inbox: Option<crate::store::Inbox>,
 }
 
 impl Setup {
+    /// Knows the inbox of a handler that has one.
+    pub(super) fn follow(&mut self, handler: Option<&Handler>) {
+        #[cfg(feature = "sqlite")]
+        if let Some(Handler::InInbox(handler)) = handler {
+            self.inbox = Some(handler.inbox.clone());
+        }
+        #[cfg(not(feature = "sqlite"))]
+        let _ = handler;
+    }
+
+    /// Where the group begins in a stream in which it is not there. One that the inbox knows began
+    /// before: what it has handled is known as well.
+    pub(super) fn start_in(&self, source: &Source, is_begun: bool) -> Result<String> {
+        let zero = EntryId::ZERO.to_string();
+        #[cfg(feature = "sqlite")]
+        if let Some(inbox) = &self.inbox
+            && inbox.knows(&source.group, &source.stream)?
+        {
+            return Ok(zero);
+        }
+        Ok(match self.start {
+            _ if is_begun || source.is_replay => zero,
+            GroupStart::Beginning => zero,
+            GroupStart::Now => "$".to_owned(),
+            GroupStart::After(id) => id.to_string(),
+        })
+    }
+
+    /// Whether the store of an event is asked for.
+    fn wants_store(&self) -> bool {
+        #[cfg(feature = "sqlite")]
+        return self.inbox.is_some();
+        #[cfg(not(feature = "sqlite"))]
+        false
+    }
+
     pub(super) fn is_per_plan(&self) -> bool {
         self.ordering == Ordering::PerPlan
     }
@@ -137,7 +175,7 @@ impl Setup {
             None => (source.stream.clone(), id),
         };
         let event = self.profile.decode(&stream, &id.to_string(), &fields)?;
-        let store = match self.wants_store {
+        let store = match self.wants_store() {
             true => self.profile.origin(&fields).map(|(store, _)| store.into()),
             false => None,
         };

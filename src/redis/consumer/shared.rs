@@ -3,7 +3,7 @@
 //!
 //! One lock, held for moments, never while a handler runs or Redis is asked.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
@@ -48,8 +48,8 @@ pub(super) struct State {
     outcomes: Vec<Outcome>,
     /// How many outcomes the keeper has taken and not settled yet.
     settling: usize,
-    /// How many deliveries are with handlers.
-    pub(super) running: usize,
+    /// The deliveries that are with handlers: since when, and whether they were reported.
+    running: HashMap<Key, (Instant, bool), foldhash::fast::RandomState>,
     /// How many deliveries were given back before they were begun.
     released: usize,
     /// How many workers wait for something to do.
@@ -94,7 +94,7 @@ impl Shared {
             seen: Seen::new(setup.dedupe),
             outcomes: Vec::new(),
             settling: 0,
-            running: 0,
+            running: HashMap::default(),
             released: 0,
             idle_workers: 0,
             is_begun: false,
@@ -173,17 +173,17 @@ impl Shared {
         }
     }
 
-    /// More deliveries for a worker that has one already: none that it would have to wait for.
-    pub(super) fn next_ready(&self, most: usize) -> Vec<Box<Delivery>> {
+    /// Another delivery for a worker that has one already: none that it would have to wait for.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn next_ready(&self) -> Option<Box<Delivery>> {
         let mut state = self.state.lock();
-        let is_stopping = state.is_stopping;
-        (0..most).map_while(|_| state.next_of_board().filter(|_| !is_stopping)).collect()
+        if state.is_stopping { None } else { state.next_of_board() }
     }
 
     /// A worker is done with a delivery.
     pub(super) fn settle(&self, delivery: &Delivery, outcome: Outcome) {
         let mut state = self.state.lock();
-        state.running -= 1;
+        state.running.remove(&delivery.key);
         if let End::Done = outcome.end
             && !delivery.is_replay
         {
@@ -192,6 +192,27 @@ impl Shared {
         state.outcomes.push(outcome);
         if state.outcomes.len() == 1 {
             self.settled.notify_one();
+        }
+    }
+
+    /// Reports handlers that run for longer than they should; each once.
+    pub(super) fn report_overdue(&self) {
+        let Some(timeout) = self.setup.handler_timeout else { return };
+        let mut state = self.state.lock();
+        let mut overdue = Vec::new();
+        for (key, (since, is_reported)) in &mut state.running {
+            if !*is_reported && since.elapsed() > timeout {
+                *is_reported = true;
+                overdue.push(*key);
+            }
+        }
+        state.counts.overdue += overdue.len() as u64;
+        let streams = overdue.iter().map(|key| (state.places[key.source].source.stream.clone(), key.id));
+        let streams: Vec<_> = streams.collect();
+        drop(state);
+        for (stream, id) in streams {
+            let group = self.setup.caller.group.as_str();
+            tracing::warn!(group, %stream, %id, ?timeout, "planbus.consume: a handler takes too long");
         }
     }
 
@@ -341,7 +362,7 @@ impl Shared {
             streams: state.places.iter().filter(|place| place.is_there && !place.source.is_replay).count(),
             leases: state.places.iter().filter(|place| place.leased_until > Some(now)).count(),
             ready: state.board.ready(),
-            busy: state.running + state.outcomes.len() + state.settling,
+            busy: state.running.len() + state.outcomes.len() + state.settling,
             parked: state.board.parked(),
             counts: state.counts,
             last_error: trouble,
@@ -376,12 +397,12 @@ impl Shared {
     /// not settled.
     pub(super) fn wait_until_settled(&self, deadline: Instant) -> (usize, usize) {
         let mut state = self.state.lock();
-        while state.running > 0 || !state.is_idle() {
+        while !state.running.is_empty() || !state.is_idle() {
             if self.ended.wait_until(&mut state, deadline).timed_out() {
                 break;
             }
         }
-        (state.running, state.outcomes.len() + state.settling)
+        (state.running.len(), state.outcomes.len() + state.settling)
     }
 
     /// How many deliveries were given back before they were begun.
@@ -416,7 +437,7 @@ impl State {
         loop {
             let delivery = self.board.next()?;
             if delivery.is_replay || !self.seen.has(delivery.event.event_id()) {
-                self.running += 1;
+                self.running.insert(delivery.key, (Instant::now(), false));
                 return Some(delivery);
             }
             self.counts.duplicates += 1;
@@ -447,7 +468,7 @@ impl State {
 
     /// Nothing is left to settle, or nobody waits for it any more.
     fn is_over(&self) -> bool {
-        self.is_given_up || (self.is_stopping && self.running == 0 && self.is_idle())
+        self.is_given_up || (self.is_stopping && self.running.is_empty() && self.is_idle())
     }
 
     fn is_idle(&self) -> bool {

@@ -25,6 +25,9 @@ pub(super) type Failed = Box<dyn StdError + Send + Sync>;
 pub(super) enum Handler {
     /// A closure.
     Plain(Arc<dyn Fn(&Delivery) -> Option<Failed> + Send + Sync>),
+    /// A closure that is given a transaction of an inbox.
+    #[cfg(feature = "sqlite")]
+    InInbox(super::inbox::InboxHandler),
 }
 
 impl fmt::Debug for Handler {
@@ -41,6 +44,8 @@ pub(super) fn run(shared: &Shared, handler: &Handler) {
                 let (attempt, took) = timed(|| called(|| call(&delivery)));
                 finish(shared, &delivery, attempt, took);
             }
+            #[cfg(feature = "sqlite")]
+            Handler::InInbox(inbox) => inbox.handle(shared, delivery),
         }
     }
 }
@@ -82,13 +87,12 @@ pub(super) fn finish(shared: &Shared, delivery: &Delivery, attempt: Attempt, too
         Attempt::Failed(error) => Outcome::of_failure(delivery, &setup.policy, error.as_ref()),
         Attempt::Panicked(error) => Outcome::of_failure(delivery, &setup.policy, error),
     };
-    let is_overdue = setup.handler_timeout.is_some_and(|timeout| took > timeout);
-    if !matches!(attempt, Attempt::Done) || is_overdue {
+    if !matches!(attempt, Attempt::Done) {
         let (tenant, plan, group) = (event.tenant().as_str(), event.plan_id().as_str(), delivery.group());
         let (number, took_ms) = (delivery.attempt(), took.as_millis() as u64);
         let event_type = event.event_type().as_str();
         tracing::warn!(
-            group, tenant, plan, event_type, seq = event.seq(), attempt = number, took_ms, is_overdue,
+            group, tenant, plan, event_type, seq = event.seq(), attempt = number, took_ms,
             outcome = ?outcome.end, "planbus.consume"
         );
     }
