@@ -36,7 +36,7 @@ impl GroupKeys {
         let of_group = |part: &str| format!("{dlq}:{group}:{part}");
         Self {
             stream: stream.to_owned(),
-            counts: format!("{dlq}:counts"),
+            counts: counts_key(&dlq),
             due: of_group("due"),
             failures: of_group("failures"),
             lease: of_group("lease"),
@@ -56,6 +56,11 @@ impl GroupKeys {
             ..self.clone()
         }
     }
+}
+
+/// The key of the counts beside dead letters.
+pub(super) fn counts_key(dlq: &str) -> String {
+    format!("{dlq}:counts")
 }
 
 /// Refuses what no group of consumers can be called.

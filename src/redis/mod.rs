@@ -41,7 +41,10 @@ pub use self::{
         Consumer, ConsumerBuilder, ConsumerCounts, ConsumerState, ConsumerStatus, Deliveries, Delivery,
         Failure, GroupStart, ManualDelivery, Ordering, RetryPolicy, StopReport, Verdict,
     },
-    dead_letters::DeadLetterReason,
+    dead_letters::{
+        DEAD_LETTERS_PAGE_MAX, DeadLetter, DeadLetterCount, DeadLetterCursor, DeadLetterPage,
+        DeadLetterQuery, DeadLetterReason, DeadLetters, RefusedReplay, ReplayReport,
+    },
     endpoint::{RedisEndpoint, RedisEndpointBuilder},
     entry::{EntryId, StreamEntry},
     health::{Health, HealthStatus, NodeHealth},

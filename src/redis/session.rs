@@ -55,6 +55,11 @@ impl Session {
         }
     }
 
+    /// The answer to one command, or how the server refused it, which leaves the connection whole.
+    pub(super) fn attempt(&mut self, command: &Cmd) -> Result<Result<Value>> {
+        Ok(self.client.call(command)?.map_err(|refusal| self.refused(refusal)))
+    }
+
     /// The answer to one command, `None` where its user may not give it or the server has none.
     pub(super) fn try_ask(&mut self, command: &Cmd) -> Result<Option<Value>> {
         Ok(self.client.call(command)?.ok())

@@ -18,6 +18,9 @@ use crate::{
 /// The most partitions that the plans of a stream are spread over.
 const PARTITIONS_MAX: u32 = 1_024;
 
+/// What the key of dead letters has behind that of their stream, unless a template says otherwise.
+const DLQ_SUFFIX: &str = ":dlq";
+
 /// What `<stream>` stands for unless it is set.
 const STREAM: &str = "main";
 
@@ -99,7 +102,7 @@ impl Keys {
         let key = self.key.as_str();
         let dlq_key = match &self.dlq_key {
             Some(dlq_key) => dlq_key.as_str().to_owned(),
-            None => format!("{key}:dlq"),
+            None => format!("{key}{DLQ_SUFFIX}"),
         };
         // What a tag holds may be the whole of the other key.
         if hash_tag(key).unwrap_or(key) == hash_tag(&dlq_key).unwrap_or(&dlq_key) {
@@ -129,7 +132,36 @@ impl Keys {
     pub(super) fn dlq_key(&self, stream_key: &str) -> String {
         match (&self.dlq_key, self.key.values(stream_key)) {
             (Some(template), Some(values)) => template.write_again(&values),
-            _ => format!("{stream_key}:dlq"),
+            _ => format!("{stream_key}{DLQ_SUFFIX}"),
+        }
+    }
+
+    /// The keys of dead letters as a pattern of Redis.
+    pub(super) fn dlq_pattern(&self) -> String {
+        match &self.dlq_key {
+            Some(template) => template.pattern(),
+            None => format!("{}{DLQ_SUFFIX}", self.key.pattern()),
+        }
+    }
+
+    /// Whether a key is that of a stream's dead letters.
+    pub(super) fn is_dlq(&self, key: &str) -> bool {
+        match &self.dlq_key {
+            Some(template) => template.values(key).is_some(),
+            None => key.strip_suffix(DLQ_SUFFIX).is_some_and(|stream| self.is_stream(stream)),
+        }
+    }
+
+    /// The stream whose dead letters have this key; `None` where several share it.
+    pub(super) fn stream_of(&self, dlq_key: &str) -> Option<String> {
+        match &self.dlq_key {
+            Some(template) if self.key.beyond(template).is_none() => {
+                template.values(dlq_key).map(|values| self.key.write_again(&values))
+            }
+            Some(_) => None,
+            None => {
+                dlq_key.strip_suffix(DLQ_SUFFIX).filter(|stream| self.is_stream(stream)).map(str::to_owned)
+            }
         }
     }
 
@@ -185,9 +217,19 @@ mod tests {
     fn the_key_of_dead_letters_has_the_values_of_its_stream() {
         let mut keys = Keys::new(&NATIVE);
         assert_eq!(keys.dlq_key("planbus:{acme}:events"), "planbus:{acme}:events:dlq");
+        assert_eq!(keys.stream_of("planbus:{acme}:events:dlq").as_deref(), Some("planbus:{acme}:events"));
+        assert_eq!(keys.dlq_pattern(), "planbus:{*}:events:dlq");
+        for other in ["planbus:{acme}:events", "planbus:{acme}:events:dlq:counts", "x:dlq"] {
+            assert!(!keys.is_dlq(other) && keys.stream_of(other).is_none(), "{other}");
+        }
         keys.set_key("x:{<tenant>}:<plan>").expect("a template");
         keys.set_dlq_key("dead:<plan>:{<tenant>}").expect("a template");
         assert_eq!(keys.dlq_key("x:{acme}:a%3Ab"), "dead:a%3Ab:{acme}");
+        assert_eq!(keys.stream_of("dead:a%3Ab:{acme}").as_deref(), Some("x:{acme}:a%3Ab"));
+        assert!(keys.is_dlq("dead:a%3Ab:{acme}") && !keys.is_dlq("x:{acme}:a%3Ab:dlq"));
+        assert_eq!(keys.dlq_pattern(), "dead:*:{*}");
+        keys.set_dlq_key("dead:{<tenant>}").expect("a template");
+        assert_eq!((keys.is_dlq("dead:{acme}"), keys.stream_of("dead:{acme}")), (true, None));
     }
 
     #[cfg(feature = "sqlite")]

@@ -292,6 +292,21 @@ impl Profile {
         self.0.keys.dlq_key(stream_key)
     }
 
+    /// The keys of dead letters as a pattern for `SCAN MATCH`; it matches other keys, too.
+    pub(crate) fn dlq_pattern(&self) -> String {
+        self.0.keys.dlq_pattern()
+    }
+
+    /// Whether a key is that of a stream's dead letters.
+    pub(crate) fn is_dlq(&self, key: &str) -> bool {
+        self.0.keys.is_dlq(key)
+    }
+
+    /// The stream whose dead letters have this key; `None` where several share it.
+    pub(crate) fn stream_of(&self, dlq_key: &str) -> Option<String> {
+        self.0.keys.stream_of(dlq_key)
+    }
+
     /// Whether every field of an entry is a JSON value.
     pub(crate) fn is_json(&self) -> bool {
         self.0.built_in.codec == Codec::Orchestration

@@ -1,126 +1,7 @@
 //! Burials against real servers: what the consumers rely on and no caller of the public interface sees.
 
-use ::redis::{Value, cmd};
-
 use super::*;
-use crate::{
-    error::ErrorKind,
-    redis::{
-        EntryId, RedisEndpoint,
-        client::{Client, Reply},
-        group_keys::GroupKeys,
-        profile::Profile,
-        redis_support::{RedisServer, ServerKind},
-        reply::{self, Fields},
-    },
-};
-
-const GROUP: &str = "writers";
-const CONSUMER: &str = "one.01J8ZQ4X9T6V7W8Y0ABCDEFGHK";
-const STREAM: &str = "planbus:{acme}:events";
-const DLQ: &str = "planbus:{acme}:events:dlq";
-
-/// A server with a pending entry in its stream.
-struct Scene {
-    server: RedisServer,
-    client: Client,
-    profile: Profile,
-    keys: GroupKeys,
-    fields: Fields,
-}
-
-fn bytes(fields: &[(&[u8], &[u8])]) -> Fields {
-    fields.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect()
-}
-
-/// Names that stand twice, that look like ours, and bytes that are no text.
-fn hostile() -> Fields {
-    bytes(&[
-        (b"plan_id", b"p"),
-        (b"_dlq_timestamp", b""),
-        (b"plan_id", b""),
-        (b"\xff\0", b"\xfe"),
-        (b"", b""),
-    ])
-}
-
-impl Scene {
-    fn new(kind: ServerKind, fields: Fields) -> Option<Self> {
-        let server = RedisServer::builder().kind(kind).start()?;
-        let profile = Profile::native();
-        let client = RedisEndpoint::parse(&server.url()).expect("a URL").connect().expect("answers");
-        let keys = GroupKeys::new(&profile, STREAM, GROUP);
-        let mut scene = Self { server, client, profile, keys, fields };
-        scene.add(STREAM, "7-1");
-        Some(scene)
-    }
-
-    /// Makes the group in a stream, an entry, and the entry pending.
-    fn add(&mut self, stream: &str, id: &str) {
-        let _ = self.client.call(cmd("XGROUP").arg("CREATE").arg(stream).arg(GROUP).arg(0).arg("MKSTREAM"));
-        let mut add = cmd("XADD");
-        add.arg(stream).arg(id);
-        for (name, value) in &self.fields {
-            add.arg(name).arg(value);
-        }
-        self.answer(&add);
-        let mut read = cmd("XREADGROUP");
-        self.answer(read.arg("GROUP").arg(GROUP).arg(CONSUMER).arg("STREAMS").arg(stream).arg(">"));
-    }
-
-    fn answer(&mut self, command: &::redis::Cmd) -> Value {
-        self.client.call(command).expect("connected").expect("allowed")
-    }
-
-    fn burial(&self) -> Burial<'_> {
-        Burial {
-            keys: &self.keys,
-            group: GROUP,
-            consumer: CONSUMER,
-            id: "7-1".parse().expect("an id"),
-            fields: &self.fields,
-            attempts: 4,
-            deliveries: 5,
-            first_failed_ms: Some(1_770_814_718_123),
-            error: "disk \"full\"",
-            reason: DeadLetterReason::Failed,
-            max_len: 100,
-            lease: None,
-            is_replay: false,
-        }
-    }
-
-    fn bury(&mut self, change: impl FnOnce(&mut Burial<'_>)) -> Reply {
-        let mut burial = self.burial();
-        change(&mut burial);
-        let command = burial.command(&self.profile);
-        self.client.call(&command).expect("connected")
-    }
-
-    fn buried(&mut self, change: impl FnOnce(&mut Burial<'_>)) -> Buried {
-        Buried::of_reply(self.bury(change).expect("not refused")).expect("an answer")
-    }
-
-    fn pending(&self, stream: &str) -> String {
-        self.server.command(&["XPENDING", stream, GROUP, "-", "+", "10"])
-    }
-
-    fn letters(&mut self) -> Vec<(String, Fields)> {
-        let letters = self.answer(cmd("XRANGE").arg(DLQ).arg("-").arg("+"));
-        reply::entries(letters).expect("entries")
-    }
-
-    /// The only letter, as it is read.
-    fn letter(&mut self) -> (Fields, form::Facts) {
-        let mut letters = self.letters();
-        assert_eq!(letters.len(), 1, "{letters:?}");
-        form::read(letters.remove(0).1, form::form(&self.profile))
-    }
-
-    fn count(&self, of: &str) -> String {
-        self.server.command(&["HGET", &self.keys.counts, of])
-    }
-}
+use crate::error::ErrorKind;
 
 #[test]
 fn p8_an_entry_that_is_buried_is_acked_and_whole_among_the_dead_letters_once() {
@@ -217,7 +98,7 @@ fn the_oldest_dead_letters_beyond_the_limit_are_dropped_and_counted() {
         scene.add(STREAM, &format!("7-{number}"));
     }
     for number in 1..=5 {
-        let id = format!("7-{number}").parse().expect("an id");
+        let id = id(&format!("7-{number}"));
         assert_eq!(scene.buried(|burial| (burial.id, burial.max_len) = (id, 3)), Buried::Done);
     }
     let form = form::form(&scene.profile);
@@ -252,17 +133,12 @@ fn p11_an_entry_of_more_fields_than_a_script_passes_on_comes_back_as_it_was() {
 fn a_replayed_entry_that_fails_again_is_a_letter_of_its_first_stream_and_its_own_is_emptied() {
     for kind in ServerKind::ALL {
         let Some(mut scene) = Scene::new(kind, hostile()) else { continue };
-        let from = Replayed {
-            stream: STREAM.to_owned(),
-            id: "7-1".parse().expect("an id"),
-            letter: "9-9".parse().expect("an id"),
-        };
+        let from = Replayed { stream: STREAM.to_owned(), id: id("7-1"), letter: id("9-9") };
         let replay = scene.keys.replay.clone();
         scene.keys.stream.clone_from(&replay);
         scene.fields = from.append(&hostile());
         scene.add(&replay, "8-1");
         scene.add(&replay, "8-2");
-        let id = |text: &str| text.parse::<EntryId>().expect("an id");
         let bury =
             |scene: &mut Scene, text| scene.buried(|burial| (burial.id, burial.is_replay) = (id(text), true));
         assert_eq!(bury(&mut scene, "8-1"), Buried::Done);
@@ -281,7 +157,7 @@ fn a_replayed_entry_that_fails_again_is_a_letter_of_its_first_stream_and_its_own
 
 #[test]
 fn the_servers_time_is_written_as_the_calendar_has_it() {
-    const SCRIPT: &str = concat!(include_str!("utc.lua"), "return utc(ARGV)");
+    const SCRIPT: &str = concat!(include_str!("../utc.lua"), "return utc(ARGV)");
     let Some(server) = RedisServer::start() else { return };
     // The ends of months and years, leap days and centuries, and times between.
     let days = (0..150_000).step_by(37).chain([58, 59, 60, 789, 790, 11_016, 11_017, 47_540, 47_541]);
