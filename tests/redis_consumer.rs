@@ -307,3 +307,33 @@ fn p8_with_an_inbox_effects_happen_once_also_when_everything_comes_again() {
     assert_eq!(count("select count(distinct event_id) from effects"), 310);
     wait_for("the floor rises", || inbox.floors().expect("reads").iter().any(|floor| floor.place == 310));
 }
+
+#[test]
+fn p8_a_dead_letter_that_is_sent_back_is_handled_by_its_group_alone() {
+    let Some(fed) = Fed::start() else { return };
+    fed.publish("plan-1", 3);
+    let is_mended = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (mended, calls, healthy) = (is_mended.clone(), Calls::default(), Calls::default());
+    let (noted, other) = (calls.clone(), healthy.clone());
+    let builder = fed.consumer("bad").retry(RetryPolicy::never());
+    let _bad = builder.handler(move |delivery: &Delivery| {
+        noted.note(delivery);
+        assert_eq!(delivery.stream(), STREAM);
+        if mended.load(Relaxed) { Ok(()) } else { Err("broken") }
+    });
+    let _good =
+        fed.consumer("good").handler(move |delivery: &Delivery| other.note(delivery)).expect("starts");
+    wait_for("all are dead letters", || fed.server.entries(&format!("{STREAM}:dlq")).len() == 3);
+    is_mended.store(true, Relaxed);
+    let letters = planbus::redis::DeadLetters::new(
+        consumer_support::endpoint(&fed.server),
+        planbus::redis::Profile::native(),
+    );
+    let report = letters.replay_all(&planbus::redis::DeadLetterQuery::default(), None).expect("replays");
+    assert_eq!(report.replayed, 3);
+    calls.wait_for(6);
+    let replays = format!("{STREAM}:dlq:bad:replay");
+    wait_for("the replays are done and gone", || fed.server.command(&["EXISTS", &replays]) == "0");
+    assert_eq!((calls.all().len(), healthy.all().len()), (6, 3));
+    assert!(calls.all().iter().all(|(_, attempt)| *attempt == 1));
+}
