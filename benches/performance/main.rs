@@ -1,9 +1,11 @@
 //! `cargo bench`: the rows of the performance goals that the bus and the store answer for, each
 //! against its limit and its peers in one run.
 //!
-//! `PLANBUS_BENCH_ROUNDS` sets the number of rounds; a word after `--` picks `dispatch`, `durable`,
-//! `mirror` or `readers`.
+//! `PLANBUS_BENCH_ROUNDS` sets the number of rounds; a word after `--` picks `consumer`, `dispatch`,
+//! `durable`, `mirror` or `readers`.
 
+#[cfg(all(feature = "redis", target_os = "linux"))]
+mod consumer;
 mod dispatch;
 mod durable;
 #[cfg(all(feature = "redis", target_os = "linux"))]
@@ -28,6 +30,10 @@ fn main() {
     #[cfg(all(feature = "redis", target_os = "linux"))]
     if wants("mirror") {
         mirror::run();
+    }
+    #[cfg(all(feature = "redis", target_os = "linux"))]
+    if wants("consumer") {
+        consumer::run();
     }
     if wants("readers") {
         readers::run();
