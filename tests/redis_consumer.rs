@@ -15,7 +15,7 @@ use std::{
 
 use consumer_support::{Calls, Fed, STREAM, is_done, pending};
 use planbus::{
-    redis::{ConsumerState, Delivery, Ordering, RetryPolicy, Verdict},
+    redis::{ConsumerState, Delivery},
     *,
 };
 use redis_support::wait_for;
@@ -71,41 +71,6 @@ fn p8_a_failing_event_is_tried_again_on_schedule_and_holds_up_nobody() {
     }
     assert_eq!(consumer.status().counts.failed, 3);
     assert_eq!(fed.server.command(&["EXISTS", &format!("{STREAM}:dlq:workers:failures")]), "0");
-}
-
-#[test]
-fn p8_what_fails_for_good_is_a_dead_letter_once_and_panics_are_failures() {
-    let Some(fed) = Fed::start() else { return };
-    let ids = fed.publish("plan-1", 4);
-    let (poison, refused, let_go) = (ids[0], ids[1], ids[2]);
-    let policy = RetryPolicy::delays([Duration::from_millis(10)]).verdict(|failure| {
-        match failure.error.to_string().as_str() {
-            "never" => Verdict::DeadLetter,
-            "no matter" => Verdict::Ack,
-            _ => Verdict::Retry,
-        }
-    });
-    let calls = Calls::default();
-    let noted = calls.clone();
-    let consumer = fed.consumer("workers").retry(policy).handler(move |delivery: &Delivery| {
-        noted.note(delivery);
-        match delivery.event().event_id() {
-            id if id == poison => panic!("cannot be"),
-            id if id == refused => Err("never"),
-            id if id == let_go => Err("no matter"),
-            _ => Ok(()),
-        }
-    });
-    let consumer = consumer.expect("starts");
-    wait_for("all is acked", || is_done(&fed.server, STREAM, "workers", 4));
-    assert_eq!(calls.times().into_values().collect::<BTreeSet<_>>(), BTreeSet::from([1, 2]));
-    let letters = fed.server.entries(&format!("{STREAM}:dlq"));
-    let told: Vec<String> = letters.iter().map(|(_, fields)| format!("{fields:?}")).collect();
-    assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told.iter().any(|text| text.contains("the handler panicked: cannot be")), "{told:?}");
-    assert!(told.iter().any(|text| text.contains(&refused.to_string())), "{told:?}");
-    let counts = consumer.status().counts;
-    assert_eq!((counts.panicked, counts.failed, counts.dead_lettered), (2, 4, 2));
 }
 
 #[test]
@@ -193,40 +158,6 @@ fn p8_entries_of_a_dead_consumer_are_claimed_once_and_those_of_a_busy_one_are_no
 }
 
 #[test]
-fn p8_per_plan_keeps_each_plans_order_and_lets_others_pass() {
-    let Some(fed) = Fed::start() else { return };
-    let failing = fed.publish("plan-1", 1)[0];
-    for round in 0..20 {
-        fed.publish(&format!("plan-{}", round % 3), 10);
-    }
-    let calls = Calls::default();
-    let noted = calls.clone();
-    let builder = fed.consumer("workers").ordering(Ordering::PerPlan).workers(4).prefetch(16);
-    let consumer = builder.handler(move |delivery: &Delivery| {
-        let is_early = delivery.event().event_id() == failing && delivery.attempt() < 4;
-        if is_early {
-            return Err("not yet");
-        }
-        noted.note(delivery);
-        Ok(())
-    });
-    let consumer = consumer.expect("starts");
-    wait_for("all is acked", || is_done(&fed.server, STREAM, "workers", 201));
-    let log = fed.store.read_after(0, 1_000).expect("reads");
-    for plan in ["plan-0", "plan-1", "plan-2"] {
-        let of_plan =
-            |id: &EventId| log.iter().any(|event| event.event_id() == *id && event.plan_id() == plan);
-        let handled: Vec<EventId> = calls.ids().into_iter().filter(of_plan).collect();
-        let expected: Vec<EventId> =
-            log.iter().filter(|event| event.plan_id() == plan).map(Event::event_id).collect();
-        assert_eq!(handled, expected, "{plan}");
-    }
-    let first_of_failing = calls.ids().iter().position(|id| *id == failing).expect("handled");
-    assert!(first_of_failing >= 100, "others did not pass: {first_of_failing}");
-    assert_eq!(consumer.status().leases, 1);
-}
-
-#[test]
 fn p8_deliveries_are_settled_by_hand() {
     let Some(fed) = Fed::start() else { return };
     let ids = fed.publish("plan-1", 4);
@@ -268,72 +199,23 @@ fn p8_a_handler_that_takes_too_long_is_reported_and_goes_on() {
 }
 
 #[test]
-fn p8_with_an_inbox_effects_happen_once_also_when_everything_comes_again() {
+fn p8_what_waits_behind_a_handler_that_does_not_end_is_given_to_others() {
     let Some(fed) = Fed::start() else { return };
-    let dir = tempfile::tempdir().expect("a directory");
-    let path = dir.path().join("app.db");
-    let ours = planbus::rusqlite::Connection::open(&path).expect("opens");
-    ours.execute_batch("create table effects(event_id text not null)").expect("creates");
-    let inbox = planbus::redis::Inbox::open(&path).expect("opens");
-    let start = || {
-        fed.consumer("db-writers").dedupe(0).workers(2).handler_in_inbox(&inbox, |transaction, delivery| {
-            let id = delivery.event().event_id().to_string();
-            transaction.sqlite().execute("insert into effects values (?1)", [id])?;
-            if delivery.event().seq() == Some(7) && delivery.attempt() < 3 {
-                Err("not yet".into())
-            } else {
-                Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
-            }
-        })
-    };
-    let consumer = start().expect("starts");
-    fed.publish("plan-1", 300);
-    wait_for("all is acked", || is_done(&fed.server, STREAM, "db-writers", 300));
-    fed.server.command(&["FLUSHALL"]);
-    wait_for("all is there and acked again", || {
-        fed.server.command(&["EXISTS", STREAM]) == "1"
-            && consumer.status().counts.duplicates >= 300
-            && is_done(&fed.server, STREAM, "db-writers", 300)
+    fed.publish("plan-1", 20);
+    let gate = std::sync::Arc::new(std::sync::Barrier::new(2));
+    let opened = gate.clone();
+    let hung = fed.consumer("workers").claim_idle(Duration::from_millis(300)).handler(move |_: &Delivery| {
+        opened.wait();
     });
-    consumer.stop(Duration::from_secs(5)).expect("stops");
-    fed.server.command(&["XGROUP", "SETID", STREAM, "db-writers", "0"]);
-    let again = start().expect("starts");
-    fed.publish("plan-2", 10);
-    wait_for("all is acked", || {
-        again.status().counts.duplicates >= 300 && is_done(&fed.server, STREAM, "db-writers", 310)
-    });
-    let count = |sql: &str| ours.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("reads");
-    assert_eq!(count("select count(*) from effects"), 310);
-    assert_eq!(count("select count(distinct event_id) from effects"), 310);
-    wait_for("the floor rises", || inbox.floors().expect("reads").iter().any(|floor| floor.place == 310));
-}
-
-#[test]
-fn p8_a_dead_letter_that_is_sent_back_is_handled_by_its_group_alone() {
-    let Some(fed) = Fed::start() else { return };
-    fed.publish("plan-1", 3);
-    let is_mended = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let (mended, calls, healthy) = (is_mended.clone(), Calls::default(), Calls::default());
-    let (noted, other) = (calls.clone(), healthy.clone());
-    let builder = fed.consumer("bad").retry(RetryPolicy::never());
-    let _bad = builder.handler(move |delivery: &Delivery| {
-        noted.note(delivery);
-        assert_eq!(delivery.stream(), STREAM);
-        if mended.load(Relaxed) { Ok(()) } else { Err("broken") }
-    });
-    let _good =
-        fed.consumer("good").handler(move |delivery: &Delivery| other.note(delivery)).expect("starts");
-    wait_for("all are dead letters", || fed.server.entries(&format!("{STREAM}:dlq")).len() == 3);
-    is_mended.store(true, Relaxed);
-    let letters = planbus::redis::DeadLetters::new(
-        consumer_support::endpoint(&fed.server),
-        planbus::redis::Profile::native(),
-    );
-    let report = letters.replay_all(&planbus::redis::DeadLetterQuery::default(), None).expect("replays");
-    assert_eq!(report.replayed, 3);
-    calls.wait_for(6);
-    let replays = format!("{STREAM}:dlq:bad:replay");
-    wait_for("the replays are done and gone", || fed.server.command(&["EXISTS", &replays]) == "0");
-    assert_eq!((calls.all().len(), healthy.all().len()), (6, 3));
-    assert!(calls.all().iter().all(|(_, attempt)| *attempt == 1));
+    let hung = hung.expect("starts");
+    wait_for("one hangs with all others behind it", || hung.status().ready == 19);
+    let calls = Calls::default();
+    let noted = calls.clone();
+    let builder = fed.consumer("workers").claim_idle(Duration::from_millis(300));
+    let free = builder.handler(move |delivery: &Delivery| noted.note(delivery)).expect("starts");
+    calls.wait_for(19);
+    assert_eq!(pending(&fed.server, STREAM, "workers"), 1);
+    gate.wait();
+    wait_for("all is acked", || is_done(&fed.server, STREAM, "workers", 20));
+    assert_eq!((hung.status().counts.handled, free.status().counts.handled), (1, 19));
 }

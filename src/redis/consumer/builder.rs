@@ -244,6 +244,7 @@ impl ConsumerBuilder {
     fn start(self, workers: usize, handler: Option<Handler>) -> Result<Consumer> {
         within("workers", self.workers, &WORKERS)?;
         let mut setup = self.setup()?;
+        setup.workers = workers;
         setup.follow(handler.as_ref());
         let shared = Arc::new(Shared::new(setup));
         let consumer = Consumer::new(Arc::clone(&shared));
@@ -295,6 +296,7 @@ impl ConsumerBuilder {
             ordering: self.ordering,
             policy: self.policy,
             limits: self.limits,
+            workers: 0,
             dedupe: self.dedupe,
             claim_idle: self.claim_idle,
             handler_timeout: self.handler_timeout,

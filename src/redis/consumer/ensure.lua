@@ -1,7 +1,9 @@
 -- Makes a group where it is missing, and forgets what was kept for one of its name before.
--- KEYS: the stream, due, failures. ARGV: the group; the id behind which a new one begins.
--- Answers 0: there is no such stream; 1: the group was there; 2: it was made.
+-- KEYS: the stream, due, failures, lease. ARGV: the group; the id behind which a new one begins; 'free'
+-- where nobody may have the lease.
+-- Answers 0: there is no such stream; 1: the group was there; 2: it was made; 3: somebody has the lease.
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+if ARGV[3] == 'free' and redis.call('EXISTS', KEYS[4]) == 1 then return 3 end
 local made = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], ARGV[2])
 if made.err then
   if made.err:find('BUSYGROUP', 1, true) then return 1 end

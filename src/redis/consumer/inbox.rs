@@ -11,7 +11,8 @@ use std::{
 use super::{
     delivery::Delivery,
     outcome::{End, Outcome},
-    shared::{Shared, Thread},
+    shared::Shared,
+    state::Thread,
     worker::{Attempt, Failed, called, finish, timed},
 };
 use crate::{
@@ -48,10 +49,10 @@ enum Fared {
 impl InboxHandler {
     /// Handles a delivery, and those that are ready besides.
     pub(super) fn handle(&self, shared: &Shared, first: Box<Delivery>) {
-        self.handle_all(shared, vec![first], BATCH_MAX_DELIVERIES);
+        self.handle_all(shared, vec![*first], BATCH_MAX_DELIVERIES);
     }
 
-    fn handle_all(&self, shared: &Shared, mut deliveries: Vec<Box<Delivery>>, most: usize) {
+    fn handle_all(&self, shared: &Shared, mut deliveries: Vec<Delivery>, most: usize) {
         let mut back_off = BackOff::new(PAUSE_FIRST, PAUSE_MAX, PAUSE_JITTER);
         loop {
             match self.attempt(shared, &mut deliveries, most) {
@@ -82,9 +83,9 @@ impl InboxHandler {
     }
 
     /// Each in a transaction of its own, so that the one that breaks it is known.
-    fn handle_each(&self, shared: &Shared, deliveries: Vec<Box<Delivery>>, error: Error) {
+    fn handle_each(&self, shared: &Shared, deliveries: Vec<Delivery>, error: Error) {
         if deliveries.len() == 1 {
-            let failed = |delivery: &Box<Delivery>| {
+            let failed = |delivery: &Delivery| {
                 finish(shared, delivery, Attempt::Failed(error.clone().into()), Duration::ZERO);
             };
             return deliveries.iter().for_each(failed);
@@ -96,7 +97,7 @@ impl InboxHandler {
     fn attempt(
         &self,
         shared: &Shared,
-        deliveries: &mut Vec<Box<Delivery>>,
+        deliveries: &mut Vec<Delivery>,
         most: usize,
     ) -> Result<Vec<Fared>, Error> {
         let start = Instant::now();
@@ -106,7 +107,7 @@ impl InboxHandler {
                 if fared.len() == deliveries.len() {
                     let has_time = fared.len() < most && start.elapsed() < BATCH_MAX;
                     match has_time.then(|| shared.next_ready()).flatten() {
-                        Some(delivery) => deliveries.push(delivery),
+                        Some(delivery) => deliveries.push(*delivery),
                         None => return fared,
                     }
                 }

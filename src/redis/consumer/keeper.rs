@@ -17,8 +17,9 @@ use super::{
     reader::add,
     scripts::{self, Claimed, Due, Search, Taken},
     settle::settle,
-    shared::{Settled, Shared, Thread},
+    shared::Shared,
     source::Source,
+    state::{Settled, Thread},
 };
 use crate::{
     error::{Error, Result},
@@ -30,7 +31,7 @@ use crate::{
 };
 
 /// How often entries are looked for whose time has come, for the first stream and for each more.
-const DUE_INTERVAL: Duration = Duration::from_millis(100);
+const DUE_INTERVAL: Duration = Duration::from_millis(250);
 const DUE_INTERVAL_PER_SOURCE: Duration = Duration::from_micros(300);
 /// The longest pause between two looks for what others have left.
 const CLAIM_INTERVAL_MAX: Duration = Duration::from_secs(15);
@@ -96,7 +97,7 @@ impl Keeper {
                 }
             }
         }
-        self.free_leases();
+        self.leave();
     }
 
     fn next_time(&self) -> Instant {
@@ -110,13 +111,18 @@ impl Keeper {
             Some(client) => client,
             None => self.shared.setup.endpoint.connect()?,
         };
-        self.settle(&mut client)?;
         let (now, claim_idle) = (Instant::now(), self.shared.setup.claim_idle);
         let sources = self.shared.sources();
-        if now >= self.renew_at {
-            self.renew_at = now + claim_idle / 3;
+        let is_renewal = now >= self.renew_at;
+        if is_renewal {
+            // Before anything is told: a lease that has run out may still be had.
             self.hold_leases(&mut client, &sources)?;
+        }
+        self.settle(&mut client)?;
+        if is_renewal {
+            self.renew_at = now + claim_idle / 3;
             self.renew(&mut client)?;
+            self.shared.release_stuck();
         }
         self.read_again(&mut client)?;
         if now >= self.due_at && !self.shared.is_stopping() {
@@ -160,15 +166,23 @@ impl Keeper {
 
     /// Takes the entries whose time has come; in how long the next is due.
     fn take_due(&mut self, client: &mut Client, sources: &[Arc<Source>]) -> Result<Option<Duration>> {
-        let room = self.shared.lock().board.room().max(DUE_MIN_ENTRIES);
+        let room = match self.shared.lock() {
+            state if state.is_stuck(&self.shared.setup) => 0,
+            state => state.board.room().max(DUE_MIN_ENTRIES),
+        };
         let caller = &self.shared.setup.caller;
-        let open: Vec<&Arc<Source>> = sources.iter().filter(|source| self.is_open(source)).collect();
+        let open: Vec<&Arc<Source>> = sources.iter().filter(|source| self.is_searched(source)).collect();
         let commands: Vec<Cmd> = open.iter().map(|source| caller.due(&source.keys, room)).collect();
         let mut next: Option<Duration> = None;
         for (source, reply) in open.into_iter().zip(exchange(client, &commands)?) {
-            let Some(due) = read_answer(reply, Due::of)?.flatten() else { continue };
+            let due = match read_answer(reply, Due::of)? {
+                Some(Some(due)) => due,
+                // Who needs no lease finds one.
+                Some(None) if !self.shared.setup.is_per_plan() => return Err(source.conflict()),
+                _ => continue,
+            };
             next = [next, due.next].into_iter().flatten().min();
-            if due.entries.len() >= room {
+            if room > 0 && due.entries.len() >= room {
                 next = Some(Duration::ZERO);
             }
             let gone: Vec<_> = due.gone.iter().map(|id| (key_of(source, *id), Settled::Gone)).collect();
@@ -186,7 +200,10 @@ impl Keeper {
         let setup = &self.shared.setup;
         let mut is_all = true;
         for source in sources {
-            let room = self.shared.lock().board.room().min(CLAIM_MAX_ENTRIES);
+            let (room, in_hand) = {
+                let state = self.shared.lock();
+                (state.room(setup).min(CLAIM_MAX_ENTRIES), state.board.in_hand(source.number))
+            };
             if room == 0 {
                 break;
             }
@@ -197,7 +214,7 @@ impl Keeper {
                 idle: setup.claim_idle,
                 own: false,
                 waiting: false,
-                skipped: &[],
+                skipped: &in_hand,
             };
             let reply = client.call(&setup.caller.claim(&source.keys, &search))?;
             let Some(found) = read_answer(reply, Claimed::of)?.flatten() else { continue };
@@ -307,14 +324,16 @@ impl Keeper {
         Ok(())
     }
 
-    /// Lets others have the streams.
-    fn free_leases(&mut self) {
-        let Some(mut client) = self.client.take().filter(|_| self.shared.setup.is_per_plan()) else { return };
-        let caller = &self.shared.setup.caller;
-        let commands: Vec<Cmd> =
-            self.shared.sources().iter().map(|source| caller.free(&source.keys)).collect();
-        // Else they run out by themselves.
-        let _ = exchange(&mut client, &commands);
+    /// Lets others have the streams, and takes the consumer's name out of the group where it has
+    /// nothing pending. Else the leases run out, and another consumer removes it later.
+    fn leave(&mut self) {
+        let Some(mut client) = self.client.take() else { return };
+        let setup = &self.shared.setup;
+        let sources = self.shared.sources();
+        let free =
+            sources.iter().filter(|_| setup.is_per_plan()).map(|source| setup.caller.free(&source.keys));
+        let gone = sources.iter().map(|source| setup.caller.leave(&source.keys));
+        let _ = exchange(&mut client, &free.chain(gone).collect::<Vec<_>>());
     }
 
     /// Dead letters were sent back to the group: their stream is read as well.
@@ -328,8 +347,12 @@ impl Keeper {
         self.shared.call_all();
     }
 
-    fn is_open(&self, source: &Source) -> bool {
-        self.shared.lock().places[source.number].is_open(self.shared.setup.ordering)
+    /// Whether all is known that was delivered before: else a later entry could pass an earlier one.
+    fn is_searched(&self, source: &Source) -> bool {
+        let state = self.shared.lock();
+        let place = &state.places[source.number];
+        place.is_open(self.shared.setup.ordering)
+            && (place.search_after.is_none() || !self.shared.setup.is_per_plan())
     }
 
     fn take_in(&self, source: &Source, entries: Vec<Taken>, is_retry: bool) {

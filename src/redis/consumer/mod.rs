@@ -23,6 +23,7 @@ mod settle;
 mod setup;
 mod shared;
 mod source;
+mod state;
 mod status;
 mod worker;
 

@@ -11,9 +11,10 @@ use std::{
 use ::redis::Value;
 
 use super::{
-    scripts::{self, Claimed, Ensured, Search, Taken},
-    shared::{Shared, Thread},
+    scripts::{Claimed, Ensured, Search, Taken},
+    shared::Shared,
     source::{Place, Source},
+    state::Thread,
 };
 use crate::{
     error::Result,
@@ -132,12 +133,15 @@ impl Reader {
         let mut commands = Vec::new();
         for source in sources {
             let start = setup.start_in(source, self.is_begun)?;
-            commands.push(scripts::ensure(&source.keys, &setup.caller.group, &start));
+            commands.push(setup.caller.ensure(&source.keys, &start));
         }
         let answers = session.ask_all(&commands)?;
         let mut state = self.shared.lock();
         for (source, answer) in sources.iter().zip(answers) {
             let ensured = Ensured::of(answer)?;
+            if ensured == Ensured::Leased {
+                return Err(source.conflict());
+            }
             let place = &mut state.places[source.number];
             place.is_there = ensured != Ensured::NoStream;
             if ensured == Ensured::Made {

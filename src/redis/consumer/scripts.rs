@@ -84,19 +84,14 @@ pub(super) struct Search<'a> {
     pub(super) skipped: &'a [EntryId],
 }
 
-/// What [`ensure`] found.
+/// What [`Caller::ensure`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ensured {
     NoStream,
     WasThere,
     Made,
-}
-
-/// Makes the group where the stream is there and the group is not.
-pub(super) fn ensure(keys: &GroupKeys, group: &str, start: &str) -> Cmd {
-    let mut command = eval(ENSURE, &[&keys.stream, &keys.due, &keys.failures]);
-    command.arg(group).arg(start);
-    command
+    /// Somebody has the lease, and the caller needs none.
+    Leased,
 }
 
 impl Ensured {
@@ -105,12 +100,20 @@ impl Ensured {
             0 => Ok(Self::NoStream),
             1 => Ok(Self::WasThere),
             2 => Ok(Self::Made),
+            3 => Ok(Self::Leased),
             _ => Err(reply::unexpected("one about a group")),
         }
     }
 }
 
 impl Caller {
+    /// Makes the group where the stream is there and the group is not.
+    pub(super) fn ensure(&self, keys: &GroupKeys, start: &str) -> Cmd {
+        let mut command = self.eval(ENSURE, keys, &[]);
+        command.arg(&self.group).arg(start).arg(if self.token.is_empty() { "free" } else { "" });
+        command
+    }
+
     /// Reads new entries of streams, all of which have the group.
     pub(super) fn read(&self, streams: &[&str], count: usize, wait: Duration) -> Cmd {
         let mut command = cmd("XREADGROUP");
@@ -210,7 +213,14 @@ impl Caller {
     /// Removes consumers that are gone.
     pub(super) fn sweep(&self, keys: &GroupKeys, idle: Duration, most: usize) -> Cmd {
         let mut command = eval(SWEEP, &[&keys.stream]);
-        command.arg(&self.group).arg(idle.as_millis() as u64).arg(most);
+        command.arg(&self.group).arg(idle.as_millis() as u64).arg(most).arg("");
+        command
+    }
+
+    /// Removes the caller's own name, unless it has something pending.
+    pub(super) fn leave(&self, keys: &GroupKeys) -> Cmd {
+        let mut command = eval(SWEEP, &[&keys.stream]);
+        command.arg(&self.group).arg(0).arg(1).arg(&self.consumer);
         command
     }
 

@@ -10,8 +10,8 @@ use super::{
     delivery::Key,
     outcome::{End, Grave, Outcome},
     setup::Setup,
-    shared::Settled,
     source::Source,
+    state::Settled,
 };
 use crate::{
     error::Result,

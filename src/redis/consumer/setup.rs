@@ -8,8 +8,8 @@ use super::{
     outcome::{End, Grave, Outcome, told},
     policy::RetryPolicy,
     scripts::{Caller, Taken},
-    shared::Arrival,
     source::Source,
+    state::Arrival,
     worker::Handler,
 };
 use crate::{
@@ -65,6 +65,8 @@ pub(super) struct Setup {
     pub(super) ordering: Ordering,
     pub(super) policy: RetryPolicy,
     pub(super) limits: Limits,
+    /// How many threads call the handler; 0 where deliveries are taken by hand.
+    pub(super) workers: usize,
     pub(super) dedupe: usize,
     pub(super) claim_idle: Duration,
     pub(super) handler_timeout: Option<Duration>,

@@ -3,26 +3,19 @@
 //!
 //! One lock, held for moments, never while a handler runs or Redis is asked.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::{
-    board::{Board, Plan},
     delivery::{Delivery, Key},
     outcome::{End, Outcome},
-    seen::Seen,
     setup::Setup,
-    source::{Place, Source},
-    status::{ConsumerCounts, ConsumerState, ConsumerStatus},
+    source::Source,
+    state::{Arrival, Settled, State, Thread},
+    status::{ConsumerCounts, ConsumerStatus},
 };
-use crate::{
-    error::Error,
-    redis::{EntryId, dead_letters::DeadLetterReason},
-};
-
-/// The most outcomes that wait for Redis before nothing more is read.
-const OUTCOMES_MAX: usize = 10_000;
+use crate::{error::Error, redis::EntryId};
 
 /// What the threads share.
 #[derive(Debug)]
@@ -39,70 +32,9 @@ pub(super) struct Shared {
     ended: Condvar,
 }
 
-#[derive(Debug)]
-pub(super) struct State {
-    pub(super) board: Board,
-    pub(super) places: Vec<Place>,
-    pub(super) counts: ConsumerCounts,
-    seen: Seen,
-    outcomes: Vec<Outcome>,
-    /// How many outcomes the keeper has taken and not settled yet.
-    settling: usize,
-    /// The deliveries that are with handlers: since when, and whether they were reported.
-    running: HashMap<Key, (Instant, bool), foldhash::fast::RandomState>,
-    /// How many deliveries were given back before they were begun.
-    released: usize,
-    /// How many workers wait for something to do.
-    idle_workers: usize,
-    is_begun: bool,
-    is_stopping: bool,
-    is_given_up: bool,
-    is_stopped: bool,
-    /// What went wrong last, by the thread that it happened to.
-    troubles: [Option<Error>; Thread::COUNT],
-}
-
-/// Who has trouble.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Thread {
-    Reader,
-    Keeper,
-    Inbox,
-}
-
-impl Thread {
-    const COUNT: usize = 3;
-}
-
-/// What becomes of an entry that has come.
-#[derive(Debug)]
-pub(super) enum Arrival {
-    /// It is to be handled.
-    Handle { delivery: Box<Delivery>, plan: Option<Plan>, is_retry: bool },
-    /// It waits for its time, and its plan with it.
-    Wait { key: Key, plan: Plan },
-    /// It needs no handler.
-    Settle(Outcome),
-}
-
 impl Shared {
     pub(super) fn new(setup: Setup) -> Self {
-        let state = State {
-            board: Board::new(setup.limits),
-            places: Vec::new(),
-            counts: ConsumerCounts::default(),
-            seen: Seen::new(setup.dedupe),
-            outcomes: Vec::new(),
-            settling: 0,
-            running: HashMap::default(),
-            released: 0,
-            idle_workers: 0,
-            is_begun: false,
-            is_stopping: false,
-            is_given_up: false,
-            is_stopped: false,
-            troubles: [const { None }; Thread::COUNT],
-        };
+        let state = State::new(&setup);
         Self {
             setup,
             state: Mutex::new(state),
@@ -305,11 +237,19 @@ impl Shared {
         }
     }
 
+    /// What waits behind handlers that do not end is given back: others of the group may be free.
+    pub(super) fn release_stuck(&self) {
+        let mut state = self.state.lock();
+        if state.is_stuck(&self.setup) && !self.setup.is_per_plan() {
+            state.release_unbegun();
+        }
+    }
+
     /// Waits until there is room for entries, at most until the deadline; how many.
     pub(super) fn wait_for_room(&self, deadline: Instant) -> usize {
         let mut state = self.state.lock();
         loop {
-            let room = state.room();
+            let room = state.room(&self.setup);
             if room > 0 || state.is_stopping || self.room.wait_until(&mut state, deadline).timed_out() {
                 return room;
             }
@@ -345,28 +285,7 @@ impl Shared {
     }
 
     pub(super) fn status(&self) -> ConsumerStatus {
-        let state = self.state.lock();
-        let trouble = state.troubles.iter().flatten().next().cloned();
-        let now = Instant::now();
-        ConsumerStatus {
-            state: match &trouble {
-                _ if state.is_stopped => ConsumerState::Stopped,
-                _ if state.is_stopping => ConsumerState::Stopping,
-                Some(error) if error.is_transient() => ConsumerState::Retrying,
-                Some(_) => ConsumerState::Blocked,
-                None if state.is_begun => ConsumerState::Live,
-                None => ConsumerState::Starting,
-            },
-            group: self.setup.caller.group.clone(),
-            consumer: self.setup.caller.consumer.clone(),
-            streams: state.places.iter().filter(|place| place.is_there && !place.source.is_replay).count(),
-            leases: state.places.iter().filter(|place| place.leased_until > Some(now)).count(),
-            ready: state.board.ready(),
-            busy: state.running.len() + state.outcomes.len() + state.settling,
-            parked: state.board.parked(),
-            counts: state.counts,
-            last_error: trouble,
-        }
+        self.state.lock().status(&self.setup)
     }
 
     pub(super) fn stop(&self) {
@@ -419,59 +338,5 @@ impl Shared {
         self.room.notify_all();
         self.ended.notify_all();
         self.work.notify_all();
-    }
-}
-
-/// What becomes of an entry here once Redis was told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Settled {
-    /// It is done with, or another's.
-    Gone,
-    /// It waits for its time.
-    Waits,
-}
-
-impl State {
-    /// The next delivery; what was handled before is settled on the way.
-    fn next_of_board(&mut self) -> Option<Box<Delivery>> {
-        loop {
-            let delivery = self.board.next()?;
-            if delivery.is_replay || !self.seen.has(delivery.event.event_id()) {
-                self.running.insert(delivery.key, (Instant::now(), false));
-                return Some(delivery);
-            }
-            self.counts.duplicates += 1;
-            self.outcomes.push(Outcome::of(&delivery, End::Done));
-        }
-    }
-
-    /// Nobody has to handle it.
-    fn settle_at_once(&mut self, outcome: Outcome) {
-        match &outcome.end {
-            End::Bury(grave) if grave.reason == DeadLetterReason::Undecodable => self.counts.undecodable += 1,
-            End::Done => self.counts.filtered += 1,
-            _ => {}
-        }
-        self.outcomes.push(outcome);
-    }
-
-    fn room(&self) -> usize {
-        if self.outcomes.len() >= OUTCOMES_MAX { 0 } else { self.board.room() }
-    }
-
-    fn release_unbegun(&mut self) {
-        for key in self.board.take_unbegun() {
-            self.released += 1;
-            self.outcomes.push(Outcome { key, has_traces: false, end: End::Release });
-        }
-    }
-
-    /// Nothing is left to settle, or nobody waits for it any more.
-    fn is_over(&self) -> bool {
-        self.is_given_up || (self.is_stopping && self.running.is_empty() && self.is_idle())
-    }
-
-    fn is_idle(&self) -> bool {
-        self.outcomes.is_empty() && self.settling == 0 && self.board.ready() == 0
     }
 }

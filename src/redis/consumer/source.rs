@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Instant};
 
 use super::setup::Ordering;
-use crate::redis::{EntryId, group_keys::GroupKeys};
+use crate::{
+    error::{Error, ErrorKind},
+    redis::{EntryId, group_keys::GroupKeys},
+};
 
 /// One stream that a consumer reads.
 #[derive(Debug)]
@@ -15,6 +18,17 @@ pub(super) struct Source {
     pub(super) group: Arc<str>,
     /// It holds the dead letters that were sent back to the group.
     pub(super) is_replay: bool,
+}
+
+impl Source {
+    /// Who needs no lease has found one.
+    pub(super) fn conflict(&self) -> Error {
+        let told = format!(
+            "consume {}: another consumer of the group {} keeps its plans in order: all of a group must say the same",
+            self.keys.stream, self.group
+        );
+        Error::new(ErrorKind::Conflict, told)
+    }
 }
 
 /// A source, and how the consumer stands there.

@@ -20,11 +20,13 @@ use crate::error::{Error, ErrorKind};
 /// Why an attempt failed.
 pub(super) type Failed = Box<dyn StdError + Send + Sync>;
 
+type Call = dyn Fn(&Delivery) -> Option<Failed> + Send + Sync;
+
 /// What is called with each delivery.
 #[derive(Clone)]
 pub(super) enum Handler {
     /// A closure.
-    Plain(Arc<dyn Fn(&Delivery) -> Option<Failed> + Send + Sync>),
+    Plain(Arc<Call>),
     /// A closure that is given a transaction of an inbox.
     #[cfg(feature = "sqlite")]
     InInbox(super::inbox::InboxHandler),

@@ -1,0 +1,119 @@
+//! P8 at its ends: effects in an inbox, dead letters, and their way back.
+
+#![cfg(all(feature = "redis", feature = "sqlite", target_os = "linux"))]
+
+mod consumer_support;
+mod redis_support;
+mod store_support;
+
+use std::{collections::BTreeSet, sync::atomic::Ordering::Relaxed, time::Duration};
+
+use consumer_support::{Calls, Fed, STREAM, is_done};
+use planbus::redis::{Delivery, RetryPolicy, Verdict};
+use redis_support::wait_for;
+
+#[test]
+fn p8_what_fails_for_good_is_a_dead_letter_once_and_panics_are_failures() {
+    let Some(fed) = Fed::start() else { return };
+    let ids = fed.publish("plan-1", 4);
+    let (poison, refused, let_go) = (ids[0], ids[1], ids[2]);
+    let policy = RetryPolicy::delays([Duration::from_millis(10)]).verdict(|failure| {
+        match failure.error.to_string().as_str() {
+            "never" => Verdict::DeadLetter,
+            "no matter" => Verdict::Ack,
+            _ => Verdict::Retry,
+        }
+    });
+    let calls = Calls::default();
+    let noted = calls.clone();
+    let consumer = fed.consumer("workers").retry(policy).handler(move |delivery: &Delivery| {
+        noted.note(delivery);
+        match delivery.event().event_id() {
+            id if id == poison => panic!("cannot be"),
+            id if id == refused => Err("never"),
+            id if id == let_go => Err("no matter"),
+            _ => Ok(()),
+        }
+    });
+    let consumer = consumer.expect("starts");
+    wait_for("all is acked", || is_done(&fed.server, STREAM, "workers", 4));
+    assert_eq!(calls.times().into_values().collect::<BTreeSet<_>>(), BTreeSet::from([1, 2]));
+    let letters = fed.server.entries(&format!("{STREAM}:dlq"));
+    let told: Vec<String> = letters.iter().map(|(_, fields)| format!("{fields:?}")).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told.iter().any(|text| text.contains("the handler panicked: cannot be")), "{told:?}");
+    assert!(told.iter().any(|text| text.contains(&refused.to_string())), "{told:?}");
+    let counts = consumer.status().counts;
+    assert_eq!((counts.panicked, counts.failed, counts.dead_lettered), (2, 4, 2));
+}
+
+#[test]
+fn p8_with_an_inbox_effects_happen_once_also_when_everything_comes_again() {
+    let Some(fed) = Fed::start() else { return };
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("app.db");
+    let ours = planbus::rusqlite::Connection::open(&path).expect("opens");
+    ours.execute_batch("create table effects(event_id text not null)").expect("creates");
+    let inbox = planbus::redis::Inbox::open(&path).expect("opens");
+    let start = || {
+        fed.consumer("db-writers").dedupe(0).workers(2).handler_in_inbox(&inbox, |transaction, delivery| {
+            let id = delivery.event().event_id().to_string();
+            transaction.sqlite().execute("insert into effects values (?1)", [id])?;
+            if delivery.event().seq() == Some(7) && delivery.attempt() < 3 {
+                Err("not yet".into())
+            } else {
+                Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+            }
+        })
+    };
+    let consumer = start().expect("starts");
+    fed.publish("plan-1", 300);
+    wait_for("all is acked", || is_done(&fed.server, STREAM, "db-writers", 300));
+    fed.server.command(&["FLUSHALL"]);
+    wait_for("all is there and acked again", || {
+        fed.server.command(&["EXISTS", STREAM]) == "1"
+            && consumer.status().counts.duplicates >= 300
+            && is_done(&fed.server, STREAM, "db-writers", 300)
+    });
+    consumer.stop(Duration::from_secs(5)).expect("stops");
+    fed.server.command(&["XGROUP", "SETID", STREAM, "db-writers", "0"]);
+    let again = start().expect("starts");
+    fed.publish("plan-2", 10);
+    wait_for("all is acked", || {
+        again.status().counts.duplicates >= 300 && is_done(&fed.server, STREAM, "db-writers", 310)
+    });
+    let count = |sql: &str| ours.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("reads");
+    assert_eq!(count("select count(*) from effects"), 310);
+    assert_eq!(count("select count(distinct event_id) from effects"), 310);
+    wait_for("the floor rises", || inbox.floors().expect("reads").iter().any(|floor| floor.place == 310));
+}
+
+#[test]
+fn p8_a_dead_letter_that_is_sent_back_is_handled_by_its_group_alone() {
+    let Some(fed) = Fed::start() else { return };
+    fed.publish("plan-1", 3);
+    let is_mended = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (mended, calls, healthy) = (is_mended.clone(), Calls::default(), Calls::default());
+    let (noted, other) = (calls.clone(), healthy.clone());
+    let builder = fed.consumer("bad").retry(RetryPolicy::never());
+    let _bad = builder.handler(move |delivery: &Delivery| {
+        noted.note(delivery);
+        assert_eq!(delivery.stream(), STREAM);
+        if mended.load(Relaxed) { Ok(()) } else { Err("broken") }
+    });
+    let _good =
+        fed.consumer("good").handler(move |delivery: &Delivery| other.note(delivery)).expect("starts");
+    wait_for("all are dead letters", || fed.server.entries(&format!("{STREAM}:dlq")).len() == 3);
+    is_mended.store(true, Relaxed);
+    let letters = planbus::redis::DeadLetters::new(
+        consumer_support::endpoint(&fed.server),
+        planbus::redis::Profile::native(),
+    );
+    let report = letters.replay_all(&planbus::redis::DeadLetterQuery::default(), None).expect("replays");
+    assert_eq!(report.replayed, 3);
+    calls.wait_for(6);
+    let replays = format!("{STREAM}:dlq:bad:replay");
+    wait_for("the replays are done and gone", || fed.server.command(&["EXISTS", &replays]) == "0");
+    assert_eq!((calls.all().len(), healthy.all().len()), (6, 3));
+    assert!(calls.all().iter().all(|(_, attempt)| *attempt == 1));
+}

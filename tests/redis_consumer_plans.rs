@@ -1,0 +1,91 @@
+//! P8 where plans keep their order: one consumer at a time has a stream, and what failed holds up its
+//! own plan alone.
+
+#![cfg(all(feature = "redis", feature = "sqlite", target_os = "linux"))]
+
+mod consumer_support;
+mod redis_support;
+mod store_support;
+
+use std::time::Duration;
+
+use consumer_support::{Calls, Fed, STREAM, is_done};
+use planbus::{
+    redis::{ConsumerState, Delivery, Ordering},
+    *,
+};
+use redis_support::wait_for;
+
+#[test]
+fn p8_per_plan_keeps_each_plans_order_and_lets_others_pass() {
+    let Some(fed) = Fed::start() else { return };
+    let failing = fed.publish("plan-1", 1)[0];
+    for round in 0..20 {
+        fed.publish(&format!("plan-{}", round % 3), 10);
+    }
+    let calls = Calls::default();
+    let noted = calls.clone();
+    let builder = fed.consumer("workers").ordering(Ordering::PerPlan).workers(4).prefetch(16);
+    let consumer = builder.handler(move |delivery: &Delivery| {
+        let is_early = delivery.event().event_id() == failing && delivery.attempt() < 4;
+        if is_early {
+            return Err("not yet");
+        }
+        noted.note(delivery);
+        Ok(())
+    });
+    let consumer = consumer.expect("starts");
+    wait_for("all is acked", || is_done(&fed.server, STREAM, "workers", 201));
+    let log = fed.store.read_after(0, 1_000).expect("reads");
+    for plan in ["plan-0", "plan-1", "plan-2"] {
+        let of_plan =
+            |id: &EventId| log.iter().any(|event| event.event_id() == *id && event.plan_id() == plan);
+        let handled: Vec<EventId> = calls.ids().into_iter().filter(of_plan).collect();
+        let expected: Vec<EventId> =
+            log.iter().filter(|event| event.plan_id() == plan).map(Event::event_id).collect();
+        assert_eq!(handled, expected, "{plan}");
+    }
+    let first_of_failing = calls.ids().iter().position(|id| *id == failing).expect("handled");
+    assert!(first_of_failing >= 100, "others did not pass: {first_of_failing}");
+    assert_eq!(consumer.status().leases, 1);
+}
+
+#[test]
+fn a_group_whose_consumers_do_not_agree_on_order_is_told() {
+    let Some(fed) = Fed::start() else { return };
+    fed.publish("plan-1", 5);
+    let first =
+        fed.consumer("workers").ordering(Ordering::PerPlan).handler(|_: &Delivery| ()).expect("starts");
+    wait_for("all is acked", || is_done(&fed.server, STREAM, "workers", 5));
+    let second = fed.consumer("workers").handler(|_: &Delivery| ()).expect("starts");
+    wait_for("it says so", || second.status().state == ConsumerState::Blocked);
+    let told = second.status().last_error.expect("is blocked").to_string();
+    assert!(told.contains("keeps its plans in order"), "{told}");
+    fed.publish("plan-1", 5);
+    wait_for("all is acked", || is_done(&fed.server, STREAM, "workers", 10));
+    assert_eq!((first.status().counts.handled, second.status().counts.handled), (10, 0));
+    first.stop(Duration::from_secs(5)).expect("stops");
+    wait_for("the second goes on", || second.status().state == ConsumerState::Live);
+}
+
+#[test]
+fn p8_per_plan_another_consumer_goes_on_where_the_first_ended() {
+    let Some(fed) = Fed::start() else { return };
+    let calls = Calls::default();
+    let start = || {
+        let noted = calls.clone();
+        let builder = fed.consumer("workers").ordering(Ordering::PerPlan).workers(2);
+        builder.handler(move |delivery: &Delivery| noted.note(delivery)).expect("starts")
+    };
+    let (first, second) = (start(), start());
+    let mut ids = fed.publish("plan-1", 100);
+    wait_for("one of them works", || first.status().leases + second.status().leases == 1);
+    let (active, standby) = if first.status().leases == 1 { (first, second) } else { (second, first) };
+    active.stop(Duration::from_secs(5)).expect("stops");
+    ids.extend(fed.publish("plan-1", 100));
+    wait_for("all is acked", || is_done(&fed.server, STREAM, "workers", 200));
+    assert_eq!(standby.status().leases, 1);
+    assert_eq!(calls.ids(), ids);
+    let consumers = fed.server.call(&["XINFO", "CONSUMERS", STREAM, "workers"]).items().len();
+    assert_eq!(consumers, 1, "the one that was stopped is still there");
+}
