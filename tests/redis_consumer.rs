@@ -191,7 +191,11 @@ fn p8_a_handler_that_takes_too_long_is_reported_and_goes_on() {
     let gate = std::sync::Arc::new(std::sync::Barrier::new(2));
     let opened = gate.clone();
     let builder = fed.consumer("workers").handler_timeout(Duration::from_millis(20));
-    let consumer = builder.handler(move |_: &Delivery| drop(opened.wait())).expect("starts");
+    let consumer = builder
+        .handler(move |_: &Delivery| {
+            opened.wait();
+        })
+        .expect("starts");
     wait_for("it is reported", || consumer.status().counts.overdue == 1);
     gate.wait();
     wait_for("it is acked", || is_done(&fed.server, STREAM, "workers", 1));

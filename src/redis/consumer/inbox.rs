@@ -48,8 +48,8 @@ enum Fared {
 
 impl InboxHandler {
     /// Handles a delivery, and those that are ready besides.
-    pub(super) fn handle(&self, shared: &Shared, first: Box<Delivery>) {
-        self.handle_all(shared, vec![*first], BATCH_MAX_DELIVERIES);
+    pub(super) fn handle(&self, shared: &Shared, first: Delivery) {
+        self.handle_all(shared, vec![first], BATCH_MAX_DELIVERIES);
     }
 
     fn handle_all(&self, shared: &Shared, mut deliveries: Vec<Delivery>, most: usize) {

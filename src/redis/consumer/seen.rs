@@ -46,7 +46,7 @@ mod tests {
     fn the_last_ones_are_known_and_no_more() {
         let id = EventId::from_u128;
         let mut seen = Seen::new(2);
-        [1, 2, 2, 3].map(|number| seen.note(id(number)));
+        [1, 2, 2, 3].iter().for_each(|number| seen.note(id(*number)));
         assert_eq!([1, 2, 3].map(|number| seen.has(id(number))), [false, true, true]);
         let mut none = Seen::new(0);
         none.note(id(1));

@@ -47,7 +47,7 @@ pub(super) fn run(shared: &Shared, handler: &Handler) {
                 finish(shared, &delivery, attempt, took);
             }
             #[cfg(feature = "sqlite")]
-            Handler::InInbox(inbox) => inbox.handle(shared, delivery),
+            Handler::InInbox(inbox) => inbox.handle(shared, *delivery),
         }
     }
 }
