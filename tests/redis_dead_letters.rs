@@ -31,7 +31,7 @@ fn add(server: &RedisServer, queue: &str, entry: &str, group: &str, at: u64, err
     let time = format!("2026-02-11T12:{:02}:{:02}.000000+00:00", at / 60, at % 60);
     let fields = [
         ("event_id", "01K0A1B2C3D4E5F6G7H8J9KAMB"),
-        ("event_type", if at % 2 == 0 { "ToolCalled" } else { "ToolCompleted" }),
+        ("event_type", if at.is_multiple_of(2) { "ToolCalled" } else { "ToolCompleted" }),
         ("plan_id", &plan),
         ("timestamp", "2026-02-11T12:58:38.123456Z"),
         ("tenant", tenant),

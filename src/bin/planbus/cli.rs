@@ -11,9 +11,9 @@ use planbus::{AgentId, CorrelationId, PlanId, PlanStatus, Tenant, Timestamp, Typ
 
 use crate::{
     commands::{
-        backup::BackupOptions, export::ExportOptions, health::HealthOptions, import::ImportOptions,
-        mirror::MirrorOptions, prune::PruneOptions, restore::RestoreOptions, stats::StatsOptions,
-        streams::StreamsOptions, verify::VerifyOptions,
+        backup::BackupOptions, dlq::DlqOptions, export::ExportOptions, health::HealthOptions,
+        import::ImportOptions, mirror::MirrorOptions, prune::PruneOptions, restore::RestoreOptions,
+        stats::StatsOptions, streams::StreamsOptions, verify::VerifyOptions,
     },
     failure::{Exit, Failure},
     redis::RedisBeside,
@@ -67,6 +67,7 @@ impl Cli {
             Command::Stats(_) => "stats",
             Command::Verify(_) => "verify",
             Command::Demo(_)
+            | Command::Dlq(_)
             | Command::Events(_)
             | Command::Export(_)
             | Command::Import(_)
@@ -113,6 +114,11 @@ impl Global {
     pub(crate) fn tenant(&self) -> Tenant {
         self.tenant.clone().unwrap_or_default()
     }
+
+    /// Whose events alone, where somebody said so.
+    pub(crate) fn given_tenant(&self) -> Option<&Tenant> {
+        self.tenant.as_ref()
+    }
 }
 
 /// How to print.
@@ -138,6 +144,11 @@ pub(crate) enum Command {
     /// One plan a folder, tools on every text file, decisions on what to skip. Creates the store when
     /// it is missing. Every step is in the store before the next one begins.
     Demo(DemoOptions),
+    /// Look after dead letters in Redis: list, show, replay, purge, count
+    ///
+    /// Dead letters are entries that a group gave up. Works without a store. Lists them unless it is told
+    /// to do something else.
+    Dlq(DlqOptions),
     /// List events, or follow them
     ///
     /// Events come in the order of the log: on a terminal the last 50, unless --last, --after, --since

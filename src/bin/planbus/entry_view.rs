@@ -78,7 +78,7 @@ impl EntryPrinter {
                 (Style::Faint, self.short_time(entry.id.time())),
                 (Style::Bad, "no event".to_owned()),
                 cell(""),
-                cell(format!("{}  {error}", raw(entry))),
+                cell(format!("{}  {error}", raw(&entry.fields))),
             ],
         }
     }
@@ -100,9 +100,9 @@ fn style(event: &Event) -> Style {
 }
 
 /// All fields, for a person.
-fn raw(entry: &StreamEntry) -> String {
+pub(crate) fn raw(fields: &[(Vec<u8>, Vec<u8>)]) -> String {
     let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let pairs = entry.fields.iter().map(|(name, value)| format!("{}={}", lossy(name), lossy(value)));
+    let pairs = fields.iter().map(|(name, value)| format!("{}={}", lossy(name), lossy(value)));
     pairs.collect::<Vec<_>>().join(" ")
 }
 
@@ -116,12 +116,16 @@ fn to_json(entry: &StreamEntry) -> Result<String, Failure> {
             Ok(format!(r#"{{"stream":{stream},"entry_id":{id},{fields}"#))
         }
         Err(error) => {
-            let pairs = entry.fields.iter().map(|(name, value)| json!([text(name), text(value)]));
-            let fields: Value = pairs.collect();
+            let fields = fields_json(&entry.fields);
             Ok(json!({"stream": stream, "entry_id": id, "error": error.to_string(), "fields": fields})
                 .to_string())
         }
     }
+}
+
+/// All fields, for programs: pairs, since a name may be there twice.
+pub(crate) fn fields_json(fields: &[(Vec<u8>, Vec<u8>)]) -> Value {
+    fields.iter().map(|(name, value)| json!([text(name), text(value)])).collect()
 }
 
 /// Bytes as they are where they are text, else as hexadecimal digits, so that nothing is lost.

@@ -5,6 +5,8 @@
 
 mod cli;
 mod commands;
+mod dead_letter_options;
+mod dead_letter_view;
 mod describe;
 mod diagnostics;
 mod entry_view;
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
     let done = cli.check().and_then(|()| match &cli.command {
         Command::Backup(options) => commands::backup::run(options, &cli.global, &mut out),
         Command::Demo(options) => commands::demo::run(options, &cli.global, &mut out),
+        Command::Dlq(options) => commands::dlq::run(options, &cli.global, &mut out),
         Command::Events(options) => commands::events::run(options, &cli.global, &mut out),
         Command::Export(options) => commands::export::run(options, &cli.global, &mut out),
         Command::Health(options) => commands::health::run(options, &cli.global, &mut out),

@@ -65,7 +65,7 @@ pub(super) fn write(mut own: Fields, facts: &Facts, form: Form) -> Fields {
     // Where the script that buries looks for them.
     ours.push(("first_failed_at", time(facts.first_failed_at)));
     ours.push(("timestamp", time(facts.last_failed_at)));
-    trailer::append(&own, PREFIX, ours, form)
+    trailer::append(own, PREFIX, ours, form)
 }
 
 /// The entry's own fields, and what is known of its failure, whoever wrote the letter.

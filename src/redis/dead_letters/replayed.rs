@@ -37,7 +37,7 @@ impl Replayed {
             ("id", self.id.to_string()),
             ("of", self.letter.to_string()),
         ];
-        trailer::append(own, PREFIX, ours, Form::Bare)
+        trailer::append(own.to_vec(), PREFIX, ours, Form::Bare)
     }
 }
 

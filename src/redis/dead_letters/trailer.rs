@@ -66,12 +66,12 @@ impl Form {
 }
 
 /// Our fields behind an entry's own, each in its form already, by the names without the prefix.
-pub(super) fn append(own: &[Field], prefix: &str, ours: Vec<(&str, String)>, form: Form) -> Fields {
+pub(super) fn append(own: Fields, prefix: &str, ours: Vec<(&str, String)>, form: Form) -> Fields {
     let is_packed = own.len() > FIELDS_MAX;
     let count = ours.len() + usize::from(is_packed) + 1;
     let mut fields = match is_packed {
-        true => vec![(name(prefix, "packed"), form.pack(pack(own)))],
-        false => own.to_vec(),
+        true => vec![(name(prefix, "packed"), form.pack(pack(&own)))],
+        false => own,
     };
     let count = [("fields", count.to_string())];
     fields.extend(ours.into_iter().chain(count).map(|(part, value)| (name(prefix, part), value.into())));
@@ -97,7 +97,7 @@ impl<'f> Ours<'f> {
         let count: usize = str::from_utf8(count).ok()?.parse().ok()?;
         let (own, ours) = fields.split_at_checked(fields.len().checked_sub(count)?)?;
         let is_ours = ours.iter().all(|(name, _)| name.starts_with(prefix.as_bytes()));
-        if !is_ours || *last != name(prefix, "fields") {
+        if !is_ours || ours.is_empty() || *last != name(prefix, "fields") {
             return None;
         }
         let ours = Self { prefix, form, fields: ours };

@@ -2,6 +2,7 @@
 
 pub(crate) mod backup;
 pub(crate) mod demo;
+pub(crate) mod dlq;
 pub(crate) mod events;
 pub(crate) mod export;
 pub(crate) mod health;
@@ -52,7 +53,7 @@ fn open_as_owner(options: StoreOptions, global: &Global) -> Result<EventStore, F
 }
 
 /// Refuses a stretch of time in which nothing can be.
-fn check_times(since: Option<Timestamp>, until: Option<Timestamp>) -> Result<(), Failure> {
+pub(crate) fn check_times(since: Option<Timestamp>, until: Option<Timestamp>) -> Result<(), Failure> {
     match (since, until) {
         (Some(since), Some(until)) if since >= until => {
             Err(Failure::new(Exit::Usage, format!("--since {since}: must be before --until {until}")))

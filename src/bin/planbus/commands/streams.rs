@@ -274,7 +274,7 @@ fn tell(form: Form, json: &serde_json::Value, told: &str, out: &mut Output) -> R
 }
 
 /// Goes on only where somebody said so: with `--yes`, or by the stream's name.
-fn confirm(doing: &str, name: &str, is_sure: bool) -> Result<(), Failure> {
+pub(super) fn confirm(doing: &str, name: &str, is_sure: bool) -> Result<(), Failure> {
     if is_sure {
         return Ok(());
     }
