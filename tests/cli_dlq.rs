@@ -136,7 +136,12 @@ fn letters_are_replayed_to_their_group_by_id_or_all_that_are_wanted() {
     assert_eq!(out(&["replay", "--all", "--group", "nobody"]), "replayed 0 dead letters\n");
     // What another system moved names no group.
     fails(place.path(), &dlq(&["replay", STREAM, "1-4"], &url), 2, &["1-4", "--to GROUP"]);
-    fails(place.path(), &dlq(&["replay", STREAM, "1-4", "--to", "nobody"], &url), 3, &["no such group"]);
+    fails(
+        place.path(),
+        &dlq(&["replay", STREAM, "1-4", "--to", "nobody"], &url),
+        3,
+        &["has no group nobody"],
+    );
     let report = json_lines(&out(&["replay", STREAM, "1-4", "--to", "readers", "-o", "json"]));
     assert_eq!(report, [json!({"replayed": 1, "gone": 0, "refused": []})]);
     assert_eq!(replays("readers"), "2");

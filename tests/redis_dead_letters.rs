@@ -254,3 +254,86 @@ fn p11_a_wrong_name_or_option_is_refused_by_name() {
     assert_eq!(error.to_string(), format!("show a dead letter: there is no 1-1 in {DLQ}"));
     assert!(letters.list(&DeadLetterQuery::new()).expect("lists").letters.is_empty());
 }
+
+#[test]
+fn p8_of_several_who_replay_at_once_each_letter_is_replayed_by_one() {
+    let Some(server) = RedisServer::start() else { return };
+    server.command(&["XGROUP", "CREATE", STREAM, "writers", "0", "MKSTREAM"]);
+    for number in 1..=300 {
+        add(&server, DLQ, &format!("1-{number}"), "writers", number, "no");
+    }
+    let letters = letters(&server, Profile::native());
+    let replayed: Vec<u64> = std::thread::scope(|scope| {
+        let replay = || letters.replay_all(&DeadLetterQuery::new().limit(20), None).expect("replays");
+        let threads: Vec<_> = (0..3).map(|_| scope.spawn(replay)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic").replayed).collect()
+    });
+    assert_eq!(replayed.iter().sum::<u64>(), 300, "{replayed:?}");
+    assert_eq!(server.command(&["XLEN", &format!("{DLQ}:writers:replay")]), "300");
+    assert_eq!(letters.count().expect("counts")[0].replayed, 300);
+}
+
+#[test]
+fn dead_letters_of_a_cluster_are_found_and_replayed_where_they_are() {
+    let Some(cluster) = Cluster::start(false) else { return };
+    let queues = ["acme", "b", "c", "d", "e"].map(|tenant| format!("planbus:{{{tenant}}}:events:dlq"));
+    for queue in &queues {
+        let master = cluster.master_of(queue);
+        let stream = queue.strip_suffix(":dlq").expect("a queue");
+        master.command(&["XGROUP", "CREATE", stream, "writers", "0", "MKSTREAM"]);
+        (1..=2).for_each(|number| add(master, queue, &format!("1-{number}"), "writers", number, "no"));
+    }
+    let endpoint = RedisEndpoint::parse(&cluster.url()).expect("a URL");
+    let letters = DeadLetters::new(endpoint, Profile::native());
+    let found = list(&letters, DeadLetterQuery::new());
+    let all = queues.iter().flat_map(|queue| [1, 2].map(|number| format!("{queue} 1-{number}")));
+    assert_eq!(found, all.collect::<Vec<_>>());
+    let odd = DeadLetterQuery::new().filter(Filter::all().types(["ToolCompleted"]));
+    assert_eq!(letters.replay_all(&odd, None).expect("replays").replayed, 5);
+    assert_eq!(letters.purge_all(&DeadLetterQuery::new()).expect("purges"), 5);
+    for (count, queue) in letters.count().expect("counts").into_iter().zip(&queues) {
+        assert_eq!((&count.queue, count.waiting, count.replayed, count.purged), (queue, 0, 1, 1));
+        assert_eq!(cluster.entries(&format!("{queue}:writers:replay")).len(), 1);
+    }
+}
+
+#[test]
+fn the_user_of_the_example_looks_after_dead_letters_and_can_destroy_nothing_else() {
+    const USER: &str = "planbus-dead-letters";
+    for kind in [ServerKind::Redis7, ServerKind::Valkey] {
+        let Some(server) = RedisServer::builder().kind(kind).start() else { continue };
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/redis/users.acl");
+        let users = std::fs::read_to_string(path).expect("the example is there");
+        let rules = users.lines().find_map(|line| line.strip_prefix("user planbus-dead-letters "));
+        let rules = rules.expect("the user is there").split(' ');
+        let command: Vec<&str> = ["ACL", "SETUSER", USER].into_iter().chain(rules).collect();
+        server.command(&command);
+        server.command(&["XGROUP", "CREATE", STREAM, "writers", "0", "MKSTREAM"]);
+        (1..=3).for_each(|number| add(&server, DLQ, &format!("1-{number}"), "writers", number, "no"));
+        let endpoint = RedisEndpoint::parse(&server.url_as(USER, "CHANGE-ME-5")).expect("a URL");
+        let letters = DeadLetters::new(endpoint, Profile::native());
+        assert_eq!(letters.list(&DeadLetterQuery::new()).expect("lists").letters.len(), 3);
+        letters.show(STREAM, id("1-1")).expect("shows");
+        assert_eq!(letters.replay(STREAM, &[id("1-1")], None).expect("replays").replayed, 1);
+        assert_eq!(letters.purge_all(&DeadLetterQuery::new()).expect("purges"), 2);
+        assert_eq!(letters.count().expect("counts")[0].purged, 2);
+        let mut wire = server.wire().expect("connects");
+        wire.call(&["AUTH", USER, "CHANGE-ME-5"]).expect("answers");
+        for command in [
+            &["FLUSHALL"][..],
+            &["KEYS", "*"],
+            &["DEL", STREAM],
+            &["UNLINK", DLQ],
+            &["XTRIM", STREAM, "MAXLEN", "0"],
+            &["XGROUP", "DESTROY", STREAM, "writers"],
+            &["XACK", STREAM, "writers", "1-1"],
+            &["XADD", "elsewhere", "*", "a", "b"],
+        ] {
+            let reply = wire.call(command).expect("answers");
+            assert!(
+                matches!(&reply, Reply::Error(told) if told.starts_with("NOPERM")),
+                "{command:?}: {reply:?}"
+            );
+        }
+    }
+}

@@ -19,11 +19,12 @@ local group, consumer, id, token, most, kind, quote = unpack(ARGV, 1, 7)
 local is_replay = kind == 'replay'
 
 if token ~= '' and redis.call('GET', lease) ~= token then return 'other' end
--- The stream of replayed letters goes with its last one, and the group with it.
-if is_replay and redis.call('EXISTS', stream) == 0 then return 'gone' end
-local pending = redis.call('XPENDING', stream, group, id, id, 1)[1]
-if not pending then return 'gone' end
-if pending[2] ~= consumer then return 'other' end
+local pending = redis.pcall('XPENDING', stream, group, id, id, 1)
+-- With a group goes all that was pending in it, as that of replayed letters with the last of them.
+if pending.err and pending.err:find('NOGROUP', 1, true) then return 'gone' end
+if pending.err then return pending end
+if not pending[1] then return 'gone' end
+if pending[1][2] ~= consumer then return 'other' end
 
 -- The times are the last fields but the count of ours.
 local now = quote .. utc(redis.call('TIME')) .. quote

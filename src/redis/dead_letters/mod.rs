@@ -23,7 +23,7 @@ use serde::{Serialize, Serializer};
 
 pub(in crate::redis) use self::{
     burial::{Burial, Buried},
-    replayed::{Replayed, replayed},
+    replayed::replayed,
 };
 pub use self::{
     count::DeadLetterCount,

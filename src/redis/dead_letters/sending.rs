@@ -36,46 +36,50 @@ pub(super) fn replay(
     letter: &DeadLetter,
     group: Option<&str>,
 ) -> Result<Result<Sent>> {
-    let command = match replay_command(profile, letter, group) {
-        Ok(command) => command,
+    let (stream, group) = match address(letter, group) {
+        Ok(address) => address,
         Err(error) => return Ok(Err(error)),
     };
-    let answer = match session.attempt(&command)? {
+    let answer = match session.attempt(&replay_command(profile, letter, stream, group))? {
         Ok(answer) => reply::bytes(answer)?,
         Err(refused) => return Ok(Err(refused)),
     };
-    Ok(match answer.as_slice() {
-        b"done" => Ok(Sent::Done),
-        b"gone" => Ok(Sent::Gone),
+    match answer.as_slice() {
+        b"done" => Ok(Ok(Sent::Done)),
+        b"gone" => Ok(Ok(Sent::Gone)),
         b"no group" => {
-            let told =
-                "replay a dead letter: its stream has no such group: start its consumer, or name another";
-            Err(Error::new(ErrorKind::NotFound, told))
+            let told = format!("replay a dead letter: {stream} has no group {group}: start a consumer of it");
+            Ok(Err(Error::new(ErrorKind::NotFound, told)))
         }
-        _ => return Err(reply::unexpected("one to a replay")),
-    })
+        _ => Err(reply::unexpected("one to a replay")),
+    }
 }
 
-fn replay_command(profile: &Profile, letter: &DeadLetter, group: Option<&str>) -> Result<Cmd> {
+/// The stream and the group that a letter goes back to.
+fn address<'a>(letter: &'a DeadLetter, group: Option<&'a str>) -> Result<(&'a str, &'a str)> {
     let Some(group) = group.or(letter.group.as_deref()) else {
-        let problem =
-            "the dead letter names none, since another system wrote it: name the one to replay it to";
+        let problem = "the dead letter names none, since another system wrote it: name one to replay it to";
         return Err(Error::invalid("group", problem));
     };
     check_group(group)?;
-    let Some(stream) = letter.stream.clone() else {
+    let Some(stream) = &letter.stream else {
         let problem = format!("nothing says from which stream the dead letter {} comes", letter.id);
         return Err(Error::invalid("stream", problem));
     };
-    let keys = GroupKeys::new(profile, &stream, group);
-    let from = Replayed { stream, id: letter.original_id.unwrap_or(letter.id), letter: letter.id };
+    Ok((stream, group))
+}
+
+fn replay_command(profile: &Profile, letter: &DeadLetter, stream: &str, group: &str) -> Cmd {
+    let keys = GroupKeys::new(profile, stream, group);
+    let id = letter.original_id.unwrap_or(letter.id);
+    let from = Replayed { stream: stream.to_owned(), id, letter: letter.id };
     let mut command = cmd("EVAL");
-    command.arg(REPLAY).arg(4).arg(&[&from.stream, &letter.queue, &keys.counts, &keys.replay]);
+    command.arg(REPLAY).arg(4).arg(&[&keys.stream, &letter.queue, &keys.counts, &keys.replay]);
     command.arg(group).arg(letter.id.to_string());
     for (name, value) in from.append(&letter.fields) {
         command.arg(name).arg(value);
     }
-    Ok(command)
+    command
 }
 
 /// Deletes letters of one queue, and gives how many were there.

@@ -1,6 +1,6 @@
 //! Burials against real servers: what the consumers rely on and no caller of the public interface sees.
 
-use super::*;
+use super::{letters::replays, *};
 use crate::error::ErrorKind;
 
 #[test]
@@ -28,6 +28,13 @@ fn p8_an_entry_that_is_buried_is_acked_and_whole_among_the_dead_letters_once() {
         assert_eq!(scene.buried(|_| ()), Buried::Gone);
         assert_eq!(scene.letters().len(), 1);
         assert_eq!(scene.count("moved"), "1");
+        // A group that is destroyed takes all that was pending with it.
+        scene.add(STREAM, "7-2");
+        scene.server.command(&["XGROUP", "DESTROY", STREAM, GROUP]);
+        assert_eq!(scene.buried(|burial| burial.id = id("7-2")), Buried::Gone);
+        scene.server.command(&["DEL", STREAM]);
+        assert_eq!(scene.buried(|_| ()), Buried::Gone);
+        assert_eq!(scene.letters().len(), 1);
     }
 }
 
@@ -117,13 +124,14 @@ fn p11_an_entry_of_more_fields_than_a_script_passes_on_comes_back_as_it_was() {
         for count in [trailer::FIELDS_MAX, trailer::FIELDS_MAX + 1, 20_000] {
             let fields: Fields =
                 (0..count).map(|n| (vec![n as u8, b':', 0xff], n.to_string().into_bytes())).collect();
-            let Some(mut scene) = Scene::new(kind, fields.clone()) else { continue };
-            for profile in [Profile::native(), Profile::orchestration()] {
-                scene.profile = profile;
+            let streams = [(Profile::native(), STREAM), (Profile::orchestration(), "orchestration:events")];
+            for (profile, stream) in streams {
+                let Some(mut scene) = Scene::of(kind, profile, stream, fields.clone()) else { continue };
                 assert_eq!(scene.buried(|_| ()), Buried::Done, "{kind:?} {count}");
                 assert!(scene.letter().0 == fields, "{kind:?} {count}");
-                scene.server.command(&["DEL", DLQ, STREAM]);
-                scene.add(STREAM, "7-1");
+                let report = scene.dead_letters().replay_all(&DeadLetterQuery::new(), None).expect("answers");
+                assert_eq!(report.replayed, 1, "{kind:?} {count} {report:?}");
+                assert!(replays(&mut scene)[0].0 == fields, "{kind:?} {count}");
             }
         }
     }

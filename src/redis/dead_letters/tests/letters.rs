@@ -55,7 +55,7 @@ fn orchestration() -> Fields {
 }
 
 /// The entries that wait for a group in its stream of replayed letters, as a consumer reads them.
-fn replays(scene: &mut Scene) -> Vec<(Fields, Replayed)> {
+pub(super) fn replays(scene: &mut Scene) -> Vec<(Fields, Replayed)> {
     let key = scene.keys.replay.clone();
     let mut read = cmd("XREADGROUP");
     scene.answer(read.arg("GROUP").arg(GROUP).arg(CONSUMER).arg("STREAMS").arg(&key).arg(">"));
@@ -124,7 +124,7 @@ fn p8_a_replay_that_is_refused_leaves_the_letter_where_it_is_and_no_copy() {
         };
         let error = refused(Some("nobody"), "0");
         assert!(
-            error.kind() == ErrorKind::NotFound && error.to_string().contains("no such group"),
+            error.kind() == ErrorKind::NotFound && error.to_string().contains("has no group nobody"),
             "{error}"
         );
         assert_eq!(refused(Some(""), "0").kind(), ErrorKind::InvalidInput);

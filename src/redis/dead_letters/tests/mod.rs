@@ -5,7 +5,7 @@ mod letters;
 
 use ::redis::{Value, cmd};
 
-use super::*;
+use super::{replayed::Replayed, *};
 use crate::redis::{
     client::{Client, Reply},
     group_keys::GroupKeys,
