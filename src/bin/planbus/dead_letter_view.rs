@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The part of a terminal's columns that a group's name or a plan's id takes at most: one of so many.
-const NAME_SHARE: usize = 7;
+const NAME_SHARE: usize = 8;
 
 /// The width of a fact's name.
 const FACT_COLUMNS: usize = 8;
@@ -29,7 +29,7 @@ const FACT_COLUMNS: usize = 8;
 pub(crate) fn write_list(letters: &[DeadLetter], out: &mut Output) -> Result<(), Failure> {
     let heads = [
         ("ID", Column::Left),
-        ("FAILED", Column::Right),
+        ("AGO", Column::Right),
         ("TRIES", Column::Right),
         ("GROUP", Column::End(NAME_SHARE)),
         ("PLAN", Column::End(NAME_SHARE)),
@@ -47,18 +47,31 @@ pub(crate) fn write_list(letters: &[DeadLetter], out: &mut Output) -> Result<(),
 
 fn row(letter: &DeadLetter) -> Vec<Cell> {
     let (plan, event_type) = match &letter.event {
-        Ok(event) => (event.plan_id().to_string(), event.event_type().to_string()),
-        Err(_) => (String::new(), "no event".to_owned()),
+        Ok(event) => (event.plan_id().to_string(), event.event_type().as_str()),
+        Err(_) => (String::new(), "no event"),
     };
-    let why = letter.error.clone().unwrap_or_else(|| "nobody said why".to_owned());
     vec![
         cell(letter.id.to_string()),
-        (Style::Faint, letter.failed_at().map(ago).unwrap_or_default()),
+        (Style::Faint, letter.failed_at().map(about).unwrap_or_default()),
         cell(letter.attempts.map(|attempts| attempts.to_string()).unwrap_or_default()),
         cell(letter.group.clone().unwrap_or_default()),
         cell(plan),
-        (Style::Bad, format!("{event_type}: {why}")),
+        (Style::Bad, format!("{}  {event_type}", why(letter))),
     ]
+}
+
+/// What failed: of all that a line tells the part that counts.
+fn why(letter: &DeadLetter) -> &str {
+    letter.error.as_deref().filter(|error| !error.is_empty()).unwrap_or("nobody said why")
+}
+
+/// How long ago, by its largest unit.
+fn about(time: Timestamp) -> String {
+    let ago = units::duration(Timestamp::now().duration_since(time));
+    match ago.split_once(' ') {
+        Some((largest, _)) if largest.ends_with(char::is_alphabetic) => largest.to_owned(),
+        _ => ago,
+    }
 }
 
 /// Writes all about one letter.
@@ -70,7 +83,7 @@ pub(crate) fn write_letter(letter: &DeadLetter, out: &mut Output) -> Result<(), 
     facts.extend(letter.group.clone().map(|group| ("group", group)));
     facts.extend(letter.consumer.clone().map(|consumer| ("consumer", consumer)));
     facts.extend(letter.reason.map(|reason| ("reason", told(reason).to_owned())));
-    facts.push(("error", letter.error.clone().unwrap_or_else(|| "nobody said why".to_owned())));
+    facts.push(("error", why(letter).to_owned()));
     facts.extend(letter.attempts.map(|attempts| ("attempts", attempts.to_string())));
     facts.extend(letter.deliveries.map(|times| ("given", format!("to consumers {}", counted(times)))));
     let time = |at: Timestamp| format!("{at}  {}", ago(at));

@@ -192,6 +192,7 @@ mod tests {
                 let json = serde_json::from_slice::<serde_json::Value>(value);
                 assert!(json.is_ok() || value == b"{", "{name:?}: {value:?}");
             }
+            assert_eq!(get(&letter, "metadata") == metadata, !is_added, "{metadata}");
             let read_metadata = Metadata::read(&letter);
             assert_eq!(read(letter, Form::Json), (own, told("no \"disk\"\n")), "{metadata}");
             if is_added {
