@@ -70,7 +70,7 @@ impl Timestamp {
     }
 
     /// Whole milliseconds since 1970, zero before it.
-    pub(super) fn as_unix_millis(self) -> u64 {
+    pub(crate) fn as_unix_millis(self) -> u64 {
         u64::try_from(self.micros).unwrap_or(0) / 1_000
     }
 

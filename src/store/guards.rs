@@ -12,13 +12,16 @@
 
 #[cfg(target_os = "linux")]
 use std::os::fd::AsRawFd;
-use std::{ffi::OsString, fs::File, path::PathBuf};
+use std::{
+    ffi::OsString,
+    fs::File,
+    path::{Path, PathBuf},
+};
 
 #[cfg(target_os = "linux")]
 pub(super) use self::linux::Guards;
 #[cfg(not(target_os = "linux"))]
 pub(super) use self::none::Guards;
-use super::files::Files;
 
 /// Watches whether the write-ahead log's file is still the one that SQLite writes to.
 ///
@@ -35,9 +38,9 @@ pub(super) struct WalWatch {
 
 impl WalWatch {
     /// Watches the file that SQLite has opened just now.
-    pub(super) fn start(files: &Files) -> Self {
-        let file = File::open(&files.wal).ok();
-        let name = files.wal.file_name().unwrap_or_default().to_owned();
+    pub(super) fn start(wal: &Path) -> Self {
+        let file = File::open(wal).ok();
+        let name = wal.file_name().unwrap_or_default().to_owned();
         #[cfg(target_os = "linux")]
         let link = file.as_ref().map(|file| format!("/proc/self/fd/{}", file.as_raw_fd()).into());
         #[cfg(not(target_os = "linux"))]

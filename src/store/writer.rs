@@ -116,7 +116,7 @@ impl Writer {
     pub(super) fn new(files: Files, options: StoreOptions, connection: Connection) -> Result<Self> {
         let tip = read_tip(&connection)?;
         Ok(Self {
-            wal: WalWatch::start(&files),
+            wal: WalWatch::start(&files.wal),
             files,
             options,
             connection: Some(connection),
@@ -283,7 +283,7 @@ impl Writer {
         if self.connection.is_none() {
             let connection = connect::writer(&self.files, &self.options, |_| Ok(()))?;
             self.tip = read_tip(&connection)?;
-            self.wal = WalWatch::start(&self.files);
+            self.wal = WalWatch::start(&self.files.wal);
             self.connection = Some(connection);
         }
         Ok(())

@@ -82,7 +82,8 @@ pub(super) fn commit(held: &Watched, transaction: Transaction<'_>) -> Result<()>
     held.watch.may_commit.store(true, Relaxed);
     let done = transaction.commit();
     held.watch.may_commit.store(false, Relaxed);
-    done.map_err(fault::commit)
+    done.map_err(fault::commit)?;
+    held.check_wal()
 }
 
 impl InboxBatch<'_> {
@@ -126,9 +127,11 @@ impl InboxBatch<'_> {
         }
         let place = if key.is_replay { key.place.max(scope.floor()) } else { key.place };
         self.savepoint("SAVEPOINT")?;
-        let is_new = scope.note(sqlite, &key.event_id.to_string(), place)?;
+        let event_id = key.event_id.to_string();
+        let is_new = (!key.is_replay || scope.note_replay(sqlite, &event_id)?)
+            && scope.note(sqlite, &event_id, place)?;
         if !is_new {
-            self.savepoint("RELEASE")?;
+            self.close(false)?;
         }
         Ok(is_new)
     }

@@ -5,9 +5,10 @@
 //! user's own connections.
 
 use std::{
+    ffi::OsString,
     fs,
     io::ErrorKind::NotFound,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -23,7 +24,7 @@ use rusqlite::{
 use super::{fault, schema};
 use crate::{
     error::{Error, ErrorKind, Result},
-    store::{connect::set_no_checkpoint_on_close, create, files},
+    store::{connect::set_no_checkpoint_on_close, create, files, guards::WalWatch},
 };
 
 /// The savepoint that a handler's work goes back to when it fails.
@@ -47,6 +48,27 @@ pub(super) struct Watch {
 pub(super) struct Watched {
     pub(super) sqlite: Connection,
     pub(super) watch: Arc<Watch>,
+    wal: WalWatch,
+}
+
+impl Watched {
+    /// Makes sure, after a commit, that it went where the next one who opens the database looks.
+    pub(super) fn check_wal(&self) -> Result<()> {
+        if self.wal.is_intact() {
+            return Ok(());
+        }
+        let problem = "inbox: another program removed or replaced the database's write-ahead log";
+        Err(Error::new(ErrorKind::Storage, problem))
+    }
+}
+
+/// The file that is meant, wherever the process goes later.
+pub(super) fn resolve(path: &Path) -> Result<PathBuf> {
+    if path == Path::new(":memory:") || path.file_name().is_none() {
+        let problem = format!("must name a file, which outlives its process, got {:?}", path.display());
+        return Err(Error::invalid("inbox", problem));
+    }
+    std::path::absolute(path).map_err(|cause| crate::store::fault::file("find the inbox", path, cause))
 }
 
 /// Opens the database for writing; file and tables are made where they are missing.
@@ -80,7 +102,9 @@ pub(super) fn writer(path: &Path, busy_timeout: Duration) -> Result<Watched> {
     sqlite.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     let watch = Arc::new(Watch::default());
     set_watch(&mut sqlite, &watch).map_err(failed)?;
-    Ok(Watched { sqlite, watch })
+    let mut wal = OsString::from(path);
+    wal.push("-wal");
+    Ok(Watched { sqlite, watch, wal: WalWatch::start(Path::new(&wal)) })
 }
 
 /// Opens the database for one look, which waits for no handler.
@@ -114,9 +138,6 @@ fn set_watch(sqlite: &mut Connection, watch: &Arc<Watch>) -> rusqlite::Result<()
 
 /// Makes the file where it is missing; whether it did.
 fn make_file(path: &Path) -> Result<bool> {
-    if path.as_os_str().is_empty() || path == Path::new(":memory:") || path.file_name().is_none() {
-        return Err(fault::refused(path, "names no file: an inbox has to outlive its process"));
-    }
     if let Some(network) = files::network_of(directory_of(path)) {
         let problem = format!("is on {network}: processes cannot share a database there");
         return Err(fault::refused(path, &problem));

@@ -8,7 +8,7 @@ mod connect;
 mod fault;
 mod schema;
 mod scope;
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests;
 
 use std::{
@@ -33,7 +33,60 @@ const KEPT: u64 = 10_000;
 /// The most that can be asked for.
 const KEPT_MAX: u64 = 100_000_000;
 
-/// Notes in a SQLite database of your own which events a group has handled.
+/// Notes in a SQLite database of your own which events a group has handled, so that the effect of an
+/// event there happens exactly once.
+///
+/// A handler gets a transaction on the database. The note is committed with what the handler did, and
+/// Redis is told after that. Killed anywhere in between, the consumer is given the event again, finds the
+/// note, and skips it. What a handler does elsewhere, a mail or a second database, happens at least once.
+///
+/// All consumers of a group share one inbox, which is one file on one machine; several groups may share
+/// it as well. What else is in the file is yours: planbus adds tables `planbus_inbox*`, sets the journal
+/// to `WAL`, and leaves `user_version`, `application_id` and all that you made alone. Foreign keys are
+/// enforced in handlers.
+///
+/// A handler holds the database's write lock. Handlers of one inbox run one after the other, and whoever
+/// else writes to the file waits for them: keep them short, and give your own connections a busy timeout.
+/// A handler that opens one itself and writes waits for its own transaction, in vain.
+///
+/// ```
+/// use planbus::{Event, redis::{Inbox, InboxTransaction}, rusqlite};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("app.db");
+/// let app = rusqlite::Connection::open(&path)?;
+/// app.execute_batch("CREATE TABLE calls(plan TEXT PRIMARY KEY, calls INTEGER NOT NULL) STRICT")?;
+///
+/// // What a consumer with this inbox does with each event, once.
+/// fn count(transaction: &InboxTransaction<'_>, event: &Event) -> rusqlite::Result<()> {
+///     let sql = "INSERT INTO calls VALUES (?1, 1) ON CONFLICT DO UPDATE SET calls = calls + 1";
+///     transaction.sqlite().prepare_cached(sql)?.execute([event.plan_id().as_str()]).map(drop)
+/// }
+///
+/// let inbox = Inbox::open(&path)?;
+/// assert_eq!(inbox.floors()?, []);
+/// # let _ = count;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # What it remembers
+///
+/// Each event by its id, while it can come again. A group's floor in a stream is the seq up to which it
+/// has handled everything. [`kept`](InboxBuilder::kept) seqs below the floor the ids leave, and an event
+/// counts as handled by its seq alone; above that only its id counts, so that other events under the same
+/// seqs, from a log that was restored from a backup, are handled. The table holds, for each group and
+/// stream, that many ids and those of what is still pending. A dead letter that was replayed is remembered
+/// for seven days beside that.
+///
+/// # Whom it trusts
+///
+/// Whoever can write the file, and every handler: they can forget, or note, what they like, and groups are
+/// not fenced from each other. A new file is made for its user only (0600). A handler cannot commit what
+/// planbus has not noted, or the other way round: `COMMIT` and its like are refused, and no commit but
+/// planbus's own goes through on the connection.
+///
+/// A copy of the database holds effects and notes alike. Where an older copy is restored, both are gone
+/// for what came after it, and the group has to read its streams from there again.
 #[derive(Clone, Debug)]
 pub struct Inbox {
     inner: Arc<Inner>,
@@ -92,8 +145,7 @@ impl InboxBuilder {
     /// As [`Inbox::open`]; `InvalidOption` names an option that is out of its range.
     pub fn open(self) -> Result<Inbox> {
         self.check()?;
-        let path = std::path::absolute(&self.path)
-            .map_err(|cause| crate::store::fault::file("open the inbox", &self.path, cause))?;
+        let path = connect::resolve(&self.path)?;
         let connection = Mutex::new(Some(connect::writer(&path, self.busy_timeout)?));
         let Self { busy_timeout, kept, .. } = self;
         Ok(Inbox { inner: Arc::new(Inner { path, busy_timeout, kept, connection }) })
@@ -198,7 +250,9 @@ impl Inbox {
         let done = work(&held);
         let is_sound = match &done {
             Ok(_) => true,
-            Err(error) => matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Locked),
+            Err(error) => {
+                matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Locked | ErrorKind::DiskFull)
+            }
         };
         *connection = (is_sound && held.sqlite.is_autocommit()).then_some(held);
         MutexGuard::unlock_fair(connection);

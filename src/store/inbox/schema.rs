@@ -35,6 +35,13 @@ CREATE TABLE planbus_inbox(
     PRIMARY KEY (scope, event_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX planbus_inbox_place ON planbus_inbox(scope, place);
+CREATE TABLE planbus_inbox_replays(
+    scope      INTEGER NOT NULL,
+    event_id   TEXT NOT NULL,
+    handled_at INTEGER NOT NULL, -- milliseconds since 1970
+    PRIMARY KEY (scope, event_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX planbus_inbox_replays_age ON planbus_inbox_replays(handled_at);
 INSERT INTO planbus_inbox_meta(key, value) VALUES ('version', 1);
 ";
 

@@ -5,10 +5,14 @@
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use super::{InboxFloor, fault};
-use crate::{error::Result, store::read::unsigned};
+use crate::{error::Result, event::Timestamp, store::read::unsigned};
 
 /// The most rows that one step removes, so that no handler waits long.
 const STEP_MAX_ROWS: u32 = 1_000;
+
+/// How long a replay that was handled is known by its id, 7 days. The floor does not wait for replays:
+/// any number of other events may be handled before one whose ack was lost is delivered again.
+const REPLAYS_KEPT_MS: i64 = 7 * 24 * 3_600 * 1_000;
 
 /// What a group has handled in one stream of one store; no store: what no planbus wrote.
 #[derive(Debug)]
@@ -21,6 +25,10 @@ pub(super) struct Scope {
 /// The place as SQLite holds it. Times that no clock will show are all one.
 pub(super) fn signed(place: u64) -> i64 {
     i64::try_from(place).unwrap_or(i64::MAX)
+}
+
+fn now_ms() -> i64 {
+    signed(Timestamp::now().as_unix_millis())
 }
 
 fn failed(cause: rusqlite::Error) -> crate::Error {
@@ -67,12 +75,19 @@ impl Scope {
         signed(place) <= self.forgotten
     }
 
-    /// Notes an event as handled; `false` when it is there already. One that comes again behind the
-    /// floor, as a replay does, is kept as long as a new one.
+    /// Notes an event as handled; `false` when it is there already.
     pub(super) fn note(&self, connection: &Connection, event_id: &str, place: u64) -> Result<bool> {
         let sql = "INSERT INTO planbus_inbox(scope, event_id, place) VALUES (?1, ?2, ?3)
                    ON CONFLICT DO NOTHING";
         let rows = cached(connection, sql)?.execute(params![self.id, event_id, signed(place)]);
+        Ok(rows.map_err(failed)? > 0)
+    }
+
+    /// Notes a replay as handled, for longer than it can be pending; `false` when it is there already.
+    pub(super) fn note_replay(&self, connection: &Connection, event_id: &str) -> Result<bool> {
+        let sql = "INSERT INTO planbus_inbox_replays(scope, event_id, handled_at) VALUES (?1, ?2, ?3)
+                   ON CONFLICT DO NOTHING";
+        let rows = cached(connection, sql)?.execute(params![self.id, event_id, now_ms()]);
         Ok(rows.map_err(failed)? > 0)
     }
 
@@ -112,6 +127,11 @@ impl Scope {
     pub(super) fn settle(&self, connection: &Connection, store: Option<&str>) -> Result<bool> {
         cached(connection, "UPDATE planbus_inbox_scopes SET floor = ?2, forgotten = ?3 WHERE id = ?1")?
             .execute([self.id, self.floor, self.forgotten])
+            .map_err(failed)?;
+        let sql = "DELETE FROM planbus_inbox_replays WHERE (scope, event_id) IN (
+                     SELECT scope, event_id FROM planbus_inbox_replays WHERE handled_at < ?1 LIMIT ?2)";
+        cached(connection, sql)?
+            .execute(params![now_ms() - REPLAYS_KEPT_MS, STEP_MAX_ROWS])
             .map_err(failed)?;
         let sql = "DELETE FROM planbus_inbox WHERE scope = ?1 AND event_id IN (
                      SELECT event_id FROM planbus_inbox WHERE scope = ?1 AND place <= ?2
