@@ -73,7 +73,7 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf> {
 
 /// Opens the database for writing; file and tables are made where they are missing.
 pub(super) fn writer(path: &Path, busy_timeout: Duration) -> Result<Watched> {
-    let is_new = make_file(path)?;
+    make_file(path)?;
     let failed = |cause| opening(path, cause);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut sqlite = Connection::open_with_flags(path, flags).map_err(failed)?;
@@ -84,19 +84,21 @@ pub(super) fn writer(path: &Path, busy_timeout: Duration) -> Result<Watched> {
     if sqlite.is_readonly(rusqlite::MAIN_DB).map_err(failed)? {
         return Err(read_only(path));
     }
+    // The journal of the switch itself: where a power cut brings its name back, SQLite takes the switch
+    // back, and all that is in the write-ahead log is gone. EXTRA syncs the directory for it.
+    sqlite.execute_batch("PRAGMA synchronous = EXTRA; PRAGMA fullfsync = ON").map_err(failed)?;
     let mode: String =
         sqlite.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(failed)?;
     if mode != "wal" {
         return Err(fault::refused(path, &format!("cannot have a write-ahead log, its journal is {mode}")));
     }
-    sqlite.execute_batch("PRAGMA synchronous = FULL; PRAGMA fullfsync = ON").map_err(failed)?;
+    sqlite.execute_batch("PRAGMA synchronous = FULL").map_err(failed)?;
     if !has_tables {
-        schema::create(&sqlite, path)?;
-    }
-    if is_new {
+        // The file may be new, and be found with tables only when its name is on the disk.
         let directory = directory_of(path);
         create::sync_directory(directory)
             .map_err(|cause| crate::store::fault::file("sync the directory", directory, cause))?;
+        schema::create(&sqlite, path)?;
     }
     set_no_checkpoint_on_close(&sqlite, false).map_err(failed)?;
     sqlite.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
@@ -136,20 +138,21 @@ fn set_watch(sqlite: &mut Connection, watch: &Arc<Watch>) -> rusqlite::Result<()
     sqlite.commit_hook(Some(move || !committing.may_commit.load(Relaxed)))
 }
 
-/// Makes the file where it is missing; whether it did.
-fn make_file(path: &Path) -> Result<bool> {
+/// Makes the file where it is missing.
+fn make_file(path: &Path) -> Result<()> {
     if let Some(network) = files::network_of(directory_of(path)) {
         let problem = format!("is on {network}: processes cannot share a database there");
         return Err(fault::refused(path, &problem));
     }
     match fs::metadata(path) {
-        Ok(found) if found.is_file() => Ok(false),
+        Ok(found) if found.is_file() => Ok(()),
         Ok(found) if found.is_dir() => Err(fault::refused(path, "is a directory")),
         Ok(_) => Err(fault::refused(path, "is no regular file")),
-        Err(cause) if cause.kind() == NotFound => match create::private_file(path) {
-            Err(_) if fs::metadata(path).is_ok_and(|found| found.is_file()) => Ok(true),
-            made => made.map(|()| true).map_err(|error| error.within("make the inbox")),
-        },
+        Err(cause) if cause.kind() == NotFound => create::private_file(path).or_else(|error| {
+            // Another one may have been faster.
+            let is_there = fs::metadata(path).is_ok_and(|found| found.is_file());
+            if is_there { Ok(()) } else { Err(error.within("make the inbox")) }
+        }),
         Err(cause) => Err(crate::store::fault::file("look at the inbox", path, cause)),
     }
 }

@@ -1,6 +1,8 @@
 //! Locks that others hold, files that go away, and disks without space.
 
-use super::*;
+use std::{collections::BTreeSet, process::Command};
+
+use super::{child::*, *};
 
 #[test]
 fn a_lock_that_another_connection_holds_is_told_and_waited_for() {
@@ -52,31 +54,87 @@ fn what_a_handler_does_to_the_connection_is_over_with_the_batch_that_fails_by_it
 }
 
 #[test]
-fn p2_a_full_disk_takes_neither_effect_nor_note_and_both_when_there_is_space() {
-    let fixture = Fixture::new();
-    let pages = |transaction: &InboxTransaction<'_>, sql: &str| {
-        transaction.sqlite().query_row(sql, [], |row| row.get::<_, i64>(0))
-    };
-    // The limit is the connection's own: its file cannot grow.
-    let limited = fixture
-        .inbox
-        .batch(|batch| batch.once(&key(1), |transaction| pages(transaction, "PRAGMA max_page_count = 1")));
-    limited.expect("commits").expect("notes");
-    let mut number = 1;
-    let error = loop {
-        number += 1;
-        let large = fixture.inbox.batch(|batch| {
-            batch.once(&key(number), |transaction| {
-                act(transaction, &key(number))?;
-                transaction.sqlite().execute("INSERT INTO effects VALUES (hex(zeroblob(50000)))", [])
-            })
-        });
-        match large {
-            Ok(acted) => drop(acted.expect("notes").expect("new").expect("there was room")),
-            Err(error) => break error,
+fn p8_a_disk_that_fails_at_any_write_or_sync_leaves_effect_and_note_as_one() {
+    if !has_strace() {
+        return;
+    }
+    for (calls, error, kinds) in [
+        ("fsync,fdatasync", "EIO", &["Indeterminate", "Storage"][..]),
+        ("pwrite64", "EIO", &["Indeterminate", "Storage"]),
+        ("pwrite64", "ENOSPC", &["DiskFull"]),
+    ] {
+        let mut told = BTreeSet::new();
+        // Once, so that trying again helps, and for ever, so that only the next process can.
+        for spell in ["", "+"] {
+            let struck = |step: usize| {
+                strike(calls, &format!("error={error}"), &format!("{step}{spell}"), Manner::Inbox)
+            };
+            let fates: Vec<_> = (1..).map_while(struck).collect();
+            for (step, fate) in fates.iter().enumerate() {
+                assert!(fate.wrong.is_empty(), "{error} at {calls} {step}{spell}: {:?}", fate.wrong);
+                told.extend(
+                    fate.told.lines().filter_map(|line| line.strip_prefix("failed ")).map(str::to_owned),
+                );
+            }
+            assert!(fates.len() >= FEW as usize - 1, "{calls}: {} steps", fates.len());
         }
-        assert!(number < 9, "the file never filled");
+        println!("{error} at {calls}: {told:?}");
+        assert!(!told.is_empty() && told.iter().all(|kind| kinds.contains(&kind.as_str())), "{told:?}");
+    }
+}
+
+/// The child, on a small file system: fills it, and goes on when there is space again.
+#[test]
+fn filler() {
+    let Some(path) = std::env::var_os(SMALL).map(PathBuf::from) else { return };
+    let inbox = Inbox::open(&path).expect("opens");
+    make_effects(&path);
+    let ballast = path.with_file_name("ballast");
+    std::fs::write(&ballast, vec![1; 1 << 20]).expect("there is room");
+    let large = |number: u64| {
+        inbox.batch(|batch| {
+            batch.once(&key(number), |transaction| {
+                transaction.sqlite().execute("CREATE TABLE IF NOT EXISTS large(x)", [])?;
+                transaction.sqlite().execute("INSERT INTO large VALUES (zeroblob(200000))", [])?;
+                act(transaction, &key(number))
+            })
+        })
     };
-    assert!(matches!(error.kind(), ErrorKind::Storage | ErrorKind::DiskFull), "{error:?}");
-    assert!(handle(&fixture.inbox, &key(number)), "it was not handled, and there is space now");
+    let filled = (1..1_000).find_map(|number| Some((number, large(number).err()?)));
+    let (number, error) = filled.expect("the disk is small");
+    assert_eq!(error.kind(), ErrorKind::DiskFull, "{error:?}");
+    assert!(error.is_transient());
+    let agree = |end: u64| {
+        let expected: Vec<_> = (1..end).map(|number| id(number).to_string()).collect();
+        assert_eq!((effects(&path), inbox.floors().expect("reads")[0].rows), (expected, end - 1));
+    };
+    agree(number);
+    std::fs::remove_file(ballast).expect("removes");
+    assert!(matches!(large(number), Ok(Ok(Some(Ok(1))))), "it was not handled, and there is space");
+    assert!(matches!(large(number), Ok(Ok(None))));
+    agree(number + 1);
+    println!("filled with {number}");
+}
+
+/// Where the small file system is.
+const SMALL: &str = "PLANBUS_TEST_SMALL";
+
+#[test]
+fn p2_a_full_disk_takes_neither_effect_nor_note_and_both_when_there_is_space() {
+    let may_mount = Command::new("unshare").args(["-m", "true"]).status();
+    if !may_mount.is_ok_and(|status| status.success()) {
+        println!("skipped: no permission to mount a small file system");
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let script = r#"mount -t tmpfs -o size=4m tmpfs "$0" && exec "$@""#;
+    let mut command = Command::new("unshare");
+    command
+        .args(["-m", "sh", "-c", script])
+        .arg(dir.path())
+        .arg(std::env::current_exe().expect("this binary"));
+    command.args(["--exact", "store::inbox::tests::faults::filler", "--nocapture"]);
+    let output = command.env(SMALL, dir.path().join("app.db")).output().expect("runs");
+    let (told, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && told.contains("filled with"), "{told}{error}");
 }

@@ -1,5 +1,6 @@
 //! The inbox with real files: what counts as handled, and that effect and note are one.
 
+mod child;
 mod faults;
 mod handlers;
 mod kill;

@@ -129,3 +129,19 @@ fn whoever_comes_first_makes_the_tables_and_all_find_them() {
         assert_eq!(Inbox::open(&path).expect("opens").floors().expect("reads")[0].rows, 6);
     }
 }
+
+#[test]
+fn plain_sqlite3_reads_the_inbox_and_finds_the_database_whole() {
+    let fixture = Fixture::new();
+    (1..=3).for_each(|number| assert!(handle(&fixture.inbox, &key(number))));
+    fixture.inbox.raise_floor(GROUP, STREAM, Some(STORE), 2).expect("raises");
+    let sql = "SELECT grp, stream, store, floor, event_id, place FROM planbus_inbox
+               JOIN planbus_inbox_scopes ON id = scope ORDER BY place DESC LIMIT 1; PRAGMA integrity_check";
+    let output = std::process::Command::new("sqlite3").arg(fixture.path()).arg(sql).output();
+    let Ok(output) = output else {
+        println!("skipped: no sqlite3");
+        return;
+    };
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(told, format!("{GROUP}|{STREAM}|{STORE}|2|{}|3\nok\n", id(3)), "{output:?}");
+}
