@@ -108,13 +108,13 @@ impl InboxBatch<'_> {
             let _running = Running::start(&self.held.watch);
             act(&InboxTransaction { connection: &self.held.sqlite })
         };
-        if self.held.sqlite.is_autocommit() {
+        let was_refused = self.held.watch.was_refused.load(Relaxed);
+        let is_gone = self.held.sqlite.is_autocommit() || self.close(acted.is_ok() && !was_refused).is_err();
+        if is_gone {
             let lost = self.give_up(lost(acted.is_ok()));
             // A handler that failed is told as such; that nothing is left, by the batch.
             return if acted.is_ok() { Err(lost) } else { Ok(Some(acted)) };
         }
-        let was_refused = self.held.watch.was_refused.swap(false, Relaxed);
-        self.close(acted.is_ok() && !was_refused).map_err(|error| self.give_up(error))?;
         if was_refused { Err(meddled()) } else { Ok(Some(acted)) }
     }
 
@@ -122,7 +122,7 @@ impl InboxBatch<'_> {
     fn open(&self, key: &InboxKey<'_>) -> Result<bool> {
         let sqlite = &self.held.sqlite;
         let scope = Scope::find_or_add(sqlite, key.group, key.stream, key.store)?;
-        if !key.is_replay && key.store.is_some() && scope.has_forgotten(key.place) {
+        if !key.is_replay && scope.has_forgotten(key.place) {
             return Ok(false);
         }
         let place = if key.is_replay { key.place.max(scope.floor()) } else { key.place };

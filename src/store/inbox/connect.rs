@@ -58,7 +58,7 @@ impl Watched {
             return Ok(());
         }
         let problem = "inbox: another program removed or replaced the database's write-ahead log";
-        Err(Error::new(ErrorKind::Storage, problem))
+        Err(Error::new(ErrorKind::Indeterminate, problem))
     }
 }
 
@@ -71,9 +71,8 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|cause| crate::store::fault::file("find the inbox", path, cause))
 }
 
-/// Opens the database for writing; file and tables are made where they are missing.
+/// Opens the database for writing; the tables are made where they are missing.
 pub(super) fn writer(path: &Path, busy_timeout: Duration) -> Result<Watched> {
-    make_file(path)?;
     let failed = |cause| opening(path, cause);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut sqlite = Connection::open_with_flags(path, flags).map_err(failed)?;
@@ -139,7 +138,7 @@ fn set_watch(sqlite: &mut Connection, watch: &Arc<Watch>) -> rusqlite::Result<()
 }
 
 /// Makes the file where it is missing.
-fn make_file(path: &Path) -> Result<()> {
+pub(super) fn make_file(path: &Path) -> Result<()> {
     if let Some(network) = files::network_of(directory_of(path)) {
         let problem = format!("is on {network}: processes cannot share a database there");
         return Err(fault::refused(path, &problem));

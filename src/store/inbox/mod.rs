@@ -146,6 +146,7 @@ impl InboxBuilder {
     pub fn open(self) -> Result<Inbox> {
         self.check()?;
         let path = connect::resolve(&self.path)?;
+        connect::make_file(&path)?;
         let connection = Mutex::new(Some(connect::writer(&path, self.busy_timeout)?));
         let Self { busy_timeout, kept, .. } = self;
         Ok(Inbox { inner: Arc::new(Inner { path, busy_timeout, kept, connection }) })
@@ -245,6 +246,11 @@ impl Inbox {
         let mut connection = inner.connection.lock();
         let held = match connection.take() {
             Some(held) => held,
+            // A file that is gone is not made anew in silence: effects and notes are gone with it.
+            None if !inner.path.exists() => {
+                let problem = format!("inbox: there is no database at {} any more", inner.path.display());
+                return Err(Error::new(ErrorKind::NotFound, problem));
+            }
             None => connect::writer(&inner.path, inner.busy_timeout)?,
         };
         let done = work(&held);

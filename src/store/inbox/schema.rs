@@ -23,7 +23,7 @@ CREATE TABLE planbus_inbox_scopes(
     id        INTEGER PRIMARY KEY,
     grp       TEXT NOT NULL,
     stream    TEXT NOT NULL,
-    store     TEXT NOT NULL, -- '' for what no planbus wrote
+    store     TEXT, -- NULL for what no planbus wrote
     floor     INTEGER NOT NULL DEFAULT 0,
     forgotten INTEGER NOT NULL DEFAULT -1,
     UNIQUE (grp, stream, store)

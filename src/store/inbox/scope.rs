@@ -47,12 +47,9 @@ impl Scope {
         store: Option<&str>,
     ) -> Result<Option<Self>> {
         let sql = "SELECT id, floor, forgotten FROM planbus_inbox_scopes
-                   WHERE grp = ?1 AND stream = ?2 AND store = ?3";
+                   WHERE grp = ?1 AND stream = ?2 AND store IS ?3";
         let read = |row: &Row<'_>| Ok(Self { id: row.get(0)?, floor: row.get(1)?, forgotten: row.get(2)? });
-        cached(connection, sql)?
-            .query_row([group, stream, store.unwrap_or_default()], read)
-            .optional()
-            .map_err(failed)
+        cached(connection, sql)?.query_row(params![group, stream, store], read).optional().map_err(failed)
     }
 
     pub(super) fn find_or_add(
@@ -65,12 +62,12 @@ impl Scope {
             return Ok(found);
         }
         cached(connection, "INSERT INTO planbus_inbox_scopes(grp, stream, store) VALUES (?1, ?2, ?3)")?
-            .execute([group, stream, store.unwrap_or_default()])
+            .execute(params![group, stream, store])
             .map_err(failed)?;
         Ok(Self { id: connection.last_insert_rowid(), floor: 0, forgotten: -1 })
     }
 
-    /// Whether the place alone says that the event was handled.
+    /// Whether the place alone says that the event was handled; never so without a store.
     pub(super) fn has_forgotten(&self, place: u64) -> bool {
         signed(place) <= self.forgotten
     }
@@ -151,7 +148,7 @@ pub(super) fn knows(connection: &Connection, group: &str, stream: &str) -> Resul
 
 /// Every scope, for people.
 pub(super) fn floors(connection: &Connection) -> Result<Vec<InboxFloor>> {
-    let sql = "SELECT grp, stream, nullif(store, ''), floor,
+    let sql = "SELECT grp, stream, store, floor,
                       (SELECT count(*) FROM planbus_inbox WHERE scope = scopes.id)
                FROM planbus_inbox_scopes AS scopes ORDER BY grp, stream, store";
     let read = |row: &Row<'_>| {

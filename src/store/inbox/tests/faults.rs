@@ -34,9 +34,12 @@ fn a_database_whose_files_were_removed_acknowledges_nothing() {
     }
     let lost = fixture.inbox.batch(|batch| batch.once(&key(2), |_| Ok::<_, ()>(())));
     let error = lost.expect_err("it went nowhere");
-    assert_eq!(error.kind(), ErrorKind::Storage);
+    assert_eq!(error.kind(), ErrorKind::Indeterminate);
     assert!(error.to_string().contains("removed or replaced"), "{error}");
-    // Then a file is made anew, as for any inbox.
+    let error = fixture.inbox.batch(|_| ()).expect_err("it is not made anew in silence");
+    assert_eq!((error.kind(), fixture.path().exists()), (ErrorKind::NotFound, false));
+    // A copy that was put back is taken.
+    Inbox::open(fixture.path()).expect("opens");
     make_effects(&fixture.path());
     assert!(handle(&fixture.inbox, &key(2)) && !handle(&fixture.inbox, &key(2)));
 }

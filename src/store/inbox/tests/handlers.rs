@@ -52,13 +52,20 @@ fn p8_a_handler_cannot_end_its_transaction_and_its_neighbours_stay() {
 fn p8_what_a_handler_does_behind_a_rollback_is_not_committed() {
     let fixture = Fixture::new();
     fixture.app().execute_batch("CREATE TABLE unique_effects(event TEXT UNIQUE)").expect("a table");
-    let twice = "INSERT OR ROLLBACK INTO unique_effects VALUES ('one')";
-    // The second rolls back; what follows would be committed on the spot.
-    let statements = [twice, twice, "INSERT INTO effects VALUES ('alone')"];
-    let error = run(&fixture.inbox, &key(1), &statements).expect_err("nothing is left to commit");
-    assert_eq!(error.kind(), ErrorKind::InvalidInput);
-    assert!(error.to_string().contains("OR ROLLBACK"), "{error}");
-    assert_eq!((fixture.effects(), fixture.rows()), (Vec::new(), 0));
+    let (twice, alone) =
+        ("INSERT OR ROLLBACK INTO unique_effects VALUES ('one')", "INSERT INTO effects VALUES ('alone')");
+    // The second rolls back. What follows would be committed on the spot, or in a transaction that a
+    // savepoint begins where there is none.
+    for statements in [
+        &[twice, twice, alone][..],
+        &[twice, twice, "SAVEPOINT own", alone, "RELEASE own"],
+        &[twice, twice, "SAVEPOINT own", alone],
+    ] {
+        let error = run(&fixture.inbox, &key(1), statements).expect_err("nothing is left to commit");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{statements:?}: {error:?}");
+        assert!(error.to_string().contains("OR ROLLBACK"), "{error}");
+        assert_eq!((fixture.effects(), fixture.rows()), (Vec::new(), 0), "{statements:?}");
+    }
     assert!(handle(&fixture.inbox, &key(1)), "the next batch is as good as any");
     assert_eq!(fixture.effects().len(), 1);
 }

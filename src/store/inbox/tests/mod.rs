@@ -153,6 +153,7 @@ fn groups_streams_and_stores_are_told_apart() {
         InboxKey { group: "other", ..key(1) },
         InboxKey { stream: "other", ..key(1) },
         InboxKey { store: Some("01JZ8Q4V7N5T3M2K1H0G9F8E7E"), ..key(1) },
+        InboxKey { store: Some(""), ..key(1) },
         InboxKey { store: None, ..key(1) },
     ];
     for key in &keys {
