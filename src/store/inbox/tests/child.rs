@@ -146,13 +146,18 @@ pub(super) fn strike(calls: &str, what: &str, when: &str, manner: Manner) -> Opt
     let dir = tempfile::tempdir().expect("a directory");
     let (path, log) = (new_database(&dir), dir.path().join("strace.log"));
     let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "-o"]).arg(&log).args(["-e", &format!("trace={calls}"), "-e"]);
+    command.args(["-f", "-qq", "-o"]).arg(&log).args([
+        "-e",
+        &format!("trace={calls}"),
+        "-e",
+    ]);
     command.arg(format!("inject={calls}:{what}:when={when}"));
     command.arg(std::env::current_exe().expect("this binary"));
     as_child(&mut command, &path, manner, 1, FEW);
     let output = command.stderr(Stdio::null()).output().expect("strace starts");
     let log = std::fs::read_to_string(log).expect("a log");
-    let was_struck = log.contains("(INJECTED)") || log.contains("killed by SIGKILL");
+    // Of a call that killed the child, the log may say nothing.
+    let was_struck = log.contains("(INJECTED)") || !output.status.success();
     let inbox = Inbox::open(&path).expect("opens");
     let app = Connection::open(&path).expect("opens");
     for number in 1..FEW {
