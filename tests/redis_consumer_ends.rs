@@ -9,7 +9,7 @@ mod store_support;
 use std::{collections::BTreeSet, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use consumer_support::{Calls, Fed, STREAM, is_done};
-use planbus::redis::{Delivery, RetryPolicy, Verdict};
+use planbus::redis::{Delivery, Profile, RetryPolicy, Verdict};
 use redis_support::wait_for;
 
 #[test]
@@ -116,4 +116,40 @@ fn p8_a_dead_letter_that_is_sent_back_is_handled_by_its_group_alone() {
     wait_for("the replays are done and gone", || fed.server.command(&["EXISTS", &replays]) == "0");
     assert_eq!((calls.all().len(), healthy.all().len()), (6, 3));
     assert!(calls.all().iter().all(|(_, attempt)| *attempt == 1));
+}
+
+#[test]
+fn p8_a_retry_of_the_profile_tenant_may_be_published_again_on_schedule_and_counted() {
+    let Some(server) = redis_support::RedisServer::builder().tcp().start() else { return };
+    let Some(fed) = Fed::on(server, Profile::tenant()) else { return };
+    let stream = "t:default:events:main";
+    let ids = fed.publish("plan-1", 3);
+    let (calls, healthy) = (Calls::default(), Calls::default());
+    let (noted, other, poison) = (calls.clone(), healthy.clone(), ids[1]);
+    let builder = fed.consumer("bad").profile(Profile::tenant());
+    let policy = RetryPolicy::delays([50, 100].map(Duration::from_millis)).republish();
+    let _bad = builder.retry(policy.clone()).handler(move |delivery: &Delivery| {
+        noted.note(delivery);
+        if delivery.event().event_id() == poison { Err("always") } else { Ok(()) }
+    });
+    let builder = fed.consumer("good").profile(Profile::tenant());
+    let _good = builder.handler(move |delivery: &Delivery| other.note(delivery)).expect("starts");
+    wait_for("it is a dead letter", || fed.server.entries(&format!("{stream}:dlq")).len() == 1);
+    let attempts: Vec<u32> =
+        calls.all().iter().filter(|(id, _)| *id == poison).map(|(_, attempt)| *attempt).collect();
+    assert_eq!(attempts, [1, 2, 3]);
+    let entries = fed.server.entries(stream);
+    let counts: Vec<&str> = entries
+        .iter()
+        .flat_map(|(_, fields)| fields.iter().filter(|(name, _)| name == "_retry_count"))
+        .map(|(_, count)| count.as_str())
+        .collect();
+    assert_eq!((entries.len(), counts), (5, vec!["1", "2"]));
+    wait_for("both groups are done", || {
+        is_done(&fed.server, stream, "bad", 5) && is_done(&fed.server, stream, "good", 5)
+    });
+    // A group that knew it by its id had it once.
+    assert_eq!(healthy.all().len(), 3);
+    let error = fed.consumer("bad").retry(policy).handler(|_: &Delivery| ()).expect_err("is not native");
+    assert!(error.to_string().starts_with("retry: republish"), "{error}");
 }

@@ -89,3 +89,52 @@ fn p8_per_plan_another_consumer_goes_on_where_the_first_ended() {
     let consumers = fed.server.call(&["XINFO", "CONSUMERS", STREAM, "workers"]).items().len();
     assert_eq!(consumers, 1, "the one that was stopped is still there");
 }
+
+#[test]
+fn p8_per_plan_goes_on_where_somebody_deleted_what_its_plan_waits_for() {
+    let Some(fed) = Fed::start() else { return };
+    let ids = fed.publish("plan-1", 3);
+    let (calls, first) = (Calls::default(), ids[0]);
+    let noted = calls.clone();
+    let policy = planbus::redis::RetryPolicy::delays([Duration::from_secs(3_600)]);
+    let builder = fed.consumer("workers").ordering(Ordering::PerPlan).retry(policy);
+    let builder = builder.claim_idle(Duration::from_millis(300));
+    let _consumer = builder.handler(move |delivery: &Delivery| {
+        noted.note(delivery);
+        if delivery.event().event_id() == first && delivery.deliveries() == 1 { Err("once") } else { Ok(()) }
+    });
+    let due = format!("{STREAM}:dlq:workers:due");
+    wait_for("the first waits", || fed.server.command(&["ZCARD", &due]) == "1");
+    fed.server.command(&["DEL", &due]);
+    wait_for("all is acked", || is_done(&fed.server, STREAM, "workers", 3));
+    assert_eq!(calls.ids(), [first, first, ids[1], ids[2]]);
+}
+
+#[test]
+fn p8_per_plan_consumers_share_the_partitions_among_them() {
+    let Some(server) = redis_support::RedisServer::builder().tcp().start() else { return };
+    let profile = planbus::redis::Profile::native().with_key("planbus:{<tenant>:<partition>}:events");
+    let profile = profile.and_then(|profile| profile.with_partitions(4)).expect("valid");
+    let Some(fed) = Fed::on(server, profile.clone()) else { return };
+    for plan in 0..40 {
+        fed.save(&format!("plan-{plan}"), 1);
+    }
+    fed.publish("plan-0", 1);
+    let start = || {
+        let builder = fed.consumer("workers").profile(profile.clone()).ordering(Ordering::PerPlan);
+        builder.handler(|_: &Delivery| ()).expect("starts")
+    };
+    let first = start();
+    wait_for("the first has all", || first.status().leases == 4);
+    let second = start();
+    wait_for("both have half", || (first.status().leases, second.status().leases) == (2, 2));
+    first.stop(Duration::from_secs(5)).expect("stops");
+    wait_for("the second has all", || second.status().leases == 4);
+    for plan in 0..40 {
+        fed.save(&format!("plan-{plan}"), 2);
+    }
+    fed.publish("plan-0", 1);
+    wait_for("all is handled once", || {
+        first.status().counts.handled + second.status().counts.handled == 82 && second.status().busy == 0
+    });
+}

@@ -25,6 +25,9 @@ pub(super) struct GroupKeys {
     pub(super) failures: String,
     /// A text: who alone may consume the stream for a group that keeps plans in order.
     pub(super) lease: String,
+    /// A sorted set: who stands by for the lease, by the server's time in milliseconds until which
+    /// that is true.
+    pub(super) standby: String,
     /// A stream: dead letters that were sent back to this group, and to no other.
     pub(super) replay: String,
 }
@@ -40,6 +43,7 @@ impl GroupKeys {
             due: of_group("due"),
             failures: of_group("failures"),
             lease: of_group("lease"),
+            standby: of_group("standby"),
             replay: of_group("replay"),
             dlq,
         }
@@ -87,7 +91,7 @@ mod tests {
         let profile = Profile::per_type();
         let of = |group: &str| {
             let keys = GroupKeys::new(&profile, "events:a", group);
-            [keys.due, keys.failures, keys.lease, keys.replay]
+            [keys.due, keys.failures, keys.lease, keys.standby, keys.replay]
         };
         let mut all: Vec<String> = ["a", "a:due", "due", "a:replay", "counts", ":"].map(of).concat();
         all.push("events:a:dlq:counts".to_owned());

@@ -55,7 +55,7 @@ impl Fed {
         ids
     }
 
-    fn save(&self, plan: &str, number: usize) -> EventId {
+    pub(crate) fn save(&self, plan: &str, number: usize) -> EventId {
         let event =
             Event::new(plan, ToolCalled::new(format!("call-{number}"), "grep", serde_json::json!({})));
         let id = event.event_id();

@@ -236,6 +236,12 @@ impl Board {
         self.slots.iter().filter(|(_, slot)| slot.phase.is_held()).for_each(|(key, _)| give(key));
     }
 
+    /// The entries that wait for their time.
+    pub(super) fn waiting(&self) -> Vec<Key> {
+        let waiting = self.slots.iter().filter(|(_, slot)| matches!(slot.phase, Phase::Waiting));
+        waiting.map(|(key, _)| *key).collect()
+    }
+
     /// An entry is another's now: it leaves unless a worker has it; whether it did.
     pub(super) fn lose(&mut self, key: &Key) -> bool {
         let is_out = matches!(self.slots.get(key), None | Some(Slot { phase: Phase::Out, .. }));

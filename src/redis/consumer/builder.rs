@@ -267,6 +267,12 @@ impl ConsumerBuilder {
         check_group(&self.group)?;
         check_name("name", &self.name)?;
         self.policy.check()?;
+        if self.policy.republishes
+            && (self.profile.name() != Profile::tenant().name() || self.ordering == Ordering::PerPlan)
+        {
+            let problem = "retry: republish is of the profile tenant, where plans do not keep their order";
+            return Err(Error::new(ErrorKind::InvalidOption, problem));
+        }
         within("prefetch", self.limits.entries, &PREFETCH)?;
         within("prefetch_bytes", self.limits.bytes, &PREFETCH_BYTES)?;
         within("parked_max", self.limits.parked, &PARKED)?;

@@ -64,8 +64,8 @@ impl InboxHandler {
                         .for_each(|(delivery, fared)| settle(shared, delivery, fared));
                     return;
                 }
-                // One of the handlers broke the transaction; each has its own then.
-                Err(error) if error.kind() == ErrorKind::InvalidInput => {
+                // It is the fault of one of the handlers, be it a constraint that is checked at the end.
+                Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Storage) => {
                     return self.handle_each(shared, deliveries, error);
                 }
                 Err(error) => {

@@ -13,6 +13,7 @@ use ::redis::{Cmd, Value, cmd};
 
 use super::{
     delivery::Key,
+    leases,
     outcome::Outcome,
     reader::add,
     scripts::{self, Claimed, Due, Search, Taken},
@@ -55,6 +56,8 @@ pub(super) struct Keeper {
     due_at: Instant,
     renew_at: Instant,
     claim_at: Instant,
+    /// When leases are taken and kept, where plans keep their order.
+    hold_at: Instant,
     sweep_at: Instant,
     /// Where the look for what others have left goes on, by source.
     claim_after: BTreeMap<usize, EntryId>,
@@ -69,6 +72,7 @@ impl Keeper {
             due_at: now,
             renew_at: now,
             claim_at: now,
+            hold_at: now,
             sweep_at: now + shared.setup.claim_idle,
             claim_after: BTreeMap::new(),
             shared,
@@ -101,8 +105,8 @@ impl Keeper {
     }
 
     fn next_time(&self) -> Instant {
-        let sweep = if self.shared.setup.is_per_plan() { self.renew_at } else { self.claim_at };
-        self.due_at.min(self.renew_at).min(sweep)
+        let more = if self.shared.setup.is_per_plan() { self.hold_at } else { self.claim_at };
+        self.due_at.min(self.renew_at).min(more)
     }
 
     /// All that is to be done now.
@@ -113,15 +117,16 @@ impl Keeper {
         };
         let (now, claim_idle) = (Instant::now(), self.shared.setup.claim_idle);
         let sources = self.shared.sources();
-        let is_renewal = now >= self.renew_at;
-        if is_renewal {
+        if now >= self.hold_at && self.shared.setup.is_per_plan() {
             // Before anything is told: a lease that has run out may still be had.
-            self.hold_leases(&mut client, &sources)?;
+            self.hold_at = now + leases::INTERVAL.min(claim_idle / 3);
+            leases::hold(&self.shared, &mut client, &sources)?;
         }
         self.settle(&mut client)?;
-        if is_renewal {
+        if now >= self.renew_at {
             self.renew_at = now + claim_idle / 3;
             self.renew(&mut client)?;
+            self.check_waiting(&mut client)?;
             self.shared.release_stuck();
         }
         self.read_again(&mut client)?;
@@ -170,9 +175,10 @@ impl Keeper {
             state if state.is_stuck(&self.shared.setup) => 0,
             state => state.board.room().max(DUE_MIN_ENTRIES),
         };
-        let caller = &self.shared.setup.caller;
+        let (caller, republishes) = (&self.shared.setup.caller, self.shared.setup.policy.republishes);
         let open: Vec<&Arc<Source>> = sources.iter().filter(|source| self.is_searched(source)).collect();
-        let commands: Vec<Cmd> = open.iter().map(|source| caller.due(&source.keys, room)).collect();
+        let commands: Vec<Cmd> =
+            open.iter().map(|source| caller.due(&source.keys, room, republishes)).collect();
         let mut next: Option<Duration> = None;
         for (source, reply) in open.into_iter().zip(exchange(client, &commands)?) {
             let due = match read_answer(reply, Due::of)? {
@@ -256,6 +262,26 @@ impl Keeper {
         Ok(())
     }
 
+    /// Looks whether what plans wait for is still to come: somebody may have deleted that key.
+    fn check_waiting(&mut self, client: &mut Client) -> Result<()> {
+        let (waiting, sources): (Vec<Key>, Vec<Arc<Source>>) = {
+            let state = self.shared.lock();
+            let waiting = state.board.waiting();
+            let sources = waiting.iter().map(|key| Arc::clone(&state.places[key.source].source)).collect();
+            (waiting, sources)
+        };
+        let score = |(key, source): (&Key, &Arc<Source>)| {
+            cmd("ZSCORE").arg(&source.keys.due).arg(key.id.to_string()).to_owned()
+        };
+        let commands: Vec<Cmd> = waiting.iter().zip(&sources).map(score).collect();
+        for (key, reply) in waiting.into_iter().zip(exchange(client, &commands)?) {
+            if matches!(reply, Ok(Value::Nil)) {
+                self.shared.lock().places[key.source].search_after = Some(EntryId::ZERO);
+            }
+        }
+        Ok(())
+    }
+
     /// Reads entries again whose turn has come.
     fn read_again(&mut self, client: &mut Client) -> Result<()> {
         let (wanted, sources): (Vec<Key>, Vec<Arc<Source>>) = {
@@ -304,22 +330,6 @@ impl Keeper {
         let sweep = |source: &Arc<Source>| setup.caller.sweep(&source.keys, idle, SWEEP_MAX_CONSUMERS);
         for reply in exchange(client, &sources.iter().map(sweep).collect::<Vec<_>>())? {
             read_answer(reply, reply::integer)?;
-        }
-        Ok(())
-    }
-
-    /// Takes or keeps the leases of all streams, where plans keep their order.
-    fn hold_leases(&mut self, client: &mut Client, sources: &[Arc<Source>]) -> Result<()> {
-        let setup = &self.shared.setup;
-        if !setup.is_per_plan() || self.shared.is_stopping() {
-            return Ok(());
-        }
-        let now = Instant::now();
-        let hold = |source: &Arc<Source>| setup.caller.hold(&source.keys, setup.claim_idle);
-        let replies = exchange(client, &sources.iter().map(hold).collect::<Vec<_>>())?;
-        for (source, reply) in sources.iter().zip(replies) {
-            let answer = reply::integer(reply.map_err(|refusal| refusal.into_error("hold a lease"))?)?;
-            self.shared.note_lease(source.number, answer, now + setup.claim_idle);
         }
         Ok(())
     }

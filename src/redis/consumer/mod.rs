@@ -13,6 +13,7 @@ mod floors;
 #[cfg(feature = "sqlite")]
 mod inbox;
 mod keeper;
+mod leases;
 mod manual;
 mod outcome;
 mod policy;

@@ -63,6 +63,7 @@ pub struct RetryPolicy {
     delays: Vec<Duration>,
     jitter: f64,
     pub(super) deliveries_max: u64,
+    pub(super) republishes: bool,
     judge: Option<Judge>,
 }
 
@@ -76,7 +77,13 @@ impl RetryPolicy {
     /// Tries again after each of these delays in turn, counted from the failure before.
     #[must_use]
     pub fn delays(delays: impl IntoIterator<Item = Duration>) -> Self {
-        Self { delays: delays.into_iter().collect(), jitter: 0.0, deliveries_max: 20, judge: None }
+        Self {
+            delays: delays.into_iter().collect(),
+            jitter: 0.0,
+            deliveries_max: 20,
+            republishes: false,
+            judge: None,
+        }
     }
 
     /// Tries again `retries` times, after `first`, then `factor` times as long each time, at most
@@ -110,6 +117,17 @@ impl RetryPolicy {
     #[must_use]
     pub fn deliveries_max(mut self, deliveries: u64) -> Self {
         self.deliveries_max = deliveries;
+        self
+    }
+
+    /// Tries again as the system of the profile `tenant` does: when its time has come, what failed is
+    /// added to the end of the stream, with the count of its failures in the field `_retry_count`. So
+    /// its own consumers may take their turn; but every group of the stream gets the event again, and
+    /// those that had handled it know it only by its id. Refused for any other profile, and where plans
+    /// keep their order.
+    #[must_use]
+    pub fn republish(mut self) -> Self {
+        self.republishes = true;
         self
     }
 
@@ -159,6 +177,7 @@ impl fmt::Debug for RetryPolicy {
             .field("delays", &self.delays)
             .field("jitter", &self.jitter)
             .field("deliveries_max", &self.deliveries_max)
+            .field("republishes", &self.republishes)
             .field("judges", &self.judge.is_some())
             .finish()
     }

@@ -25,7 +25,7 @@ const RELEASE: &str = concat!(include_str!("holder.lua"), include_str!("release.
 const RENEW: &str = concat!(include_str!("holder.lua"), include_str!("renew.lua"));
 const SWEEP: &str = include_str!("sweep.lua");
 const READ: &str = concat!(include_str!("holder.lua"), include_str!("read.lua"));
-const LEASE: &str = include_str!("lease.lua");
+const LEASE: &str = concat!(include_str!("holder.lua"), include_str!("lease.lua"));
 
 /// Who calls: a consumer of a group, and the token of its lease, empty where it needs none.
 #[derive(Clone, Debug)]
@@ -148,9 +148,10 @@ impl Caller {
         command
     }
 
-    pub(super) fn due(&self, keys: &GroupKeys, count: usize) -> Cmd {
+    pub(super) fn due(&self, keys: &GroupKeys, count: usize, republishes: bool) -> Cmd {
         let mut command = self.eval(DUE, keys, &[&keys.replay]);
         command.arg(&self.group).arg(&self.consumer).arg(&self.token).arg(count);
+        command.arg(if republishes { "republish" } else { "" });
         command
     }
 
@@ -226,14 +227,14 @@ impl Caller {
 
     /// Takes or keeps the lease of a stream.
     pub(super) fn hold(&self, keys: &GroupKeys, ttl: Duration) -> Cmd {
-        let mut command = eval(LEASE, &[&keys.lease]);
+        let mut command = eval(LEASE, &[&keys.lease, &keys.standby]);
         command.arg(&self.token).arg(ttl.as_millis() as u64).arg("");
         command
     }
 
     /// Gives the lease of a stream back.
     pub(super) fn free(&self, keys: &GroupKeys) -> Cmd {
-        let mut command = eval(LEASE, &[&keys.lease]);
+        let mut command = eval(LEASE, &[&keys.lease, &keys.standby]);
         command.arg(&self.token).arg(0).arg("free");
         command
     }
@@ -251,6 +252,30 @@ fn eval(script: &str, keys: &[&String]) -> Cmd {
 
 fn behind(id: EntryId) -> String {
     if id == EntryId::ZERO { "-".to_owned() } else { format!("({id}") }
+}
+
+/// Whose a lease is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Held {
+    Anothers,
+    /// The caller's, and how many others stand by for it.
+    Ours {
+        is_new: bool,
+        standbys: usize,
+    },
+}
+
+impl Held {
+    pub(super) fn of(answer: Value) -> Result<Self> {
+        let Some([held, standbys]) = parts(answer)? else {
+            return Err(reply::unexpected("one about a lease"));
+        };
+        let standbys = usize::try_from(reply::integer(standbys)?).unwrap_or_default();
+        Ok(match reply::integer(held)? {
+            0 => Self::Anothers,
+            held => Self::Ours { is_new: held == 2, standbys },
+        })
+    }
 }
 
 impl Claimed {

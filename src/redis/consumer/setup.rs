@@ -126,7 +126,10 @@ impl Setup {
     /// What becomes of an entry that was read or taken over.
     pub(super) fn arrival(&self, source: &Source, taken: Taken, is_retry: bool) -> Arrival {
         let key = Key { source: source.number, id: taken.id };
-        let record = Record::parse(&taken.record);
+        let mut record = Record::parse(&taken.record);
+        if self.policy.republishes && record.attempts == 0 {
+            record.attempts = retry_count(&taken.fields);
+        }
         let has_traces = source.is_replay || record.attempts > 0;
         let settle = |end| Arrival::Settle(Outcome { key, has_traces, end });
         let bury = |reason, attempts, error| {
@@ -183,6 +186,13 @@ impl Setup {
         };
         Ok((event, At { stream, id, store }))
     }
+}
+
+/// How often an entry failed that was added to its stream again.
+fn retry_count(fields: &Fields) -> u32 {
+    let count = fields.iter().find(|(name, _)| name == b"_retry_count");
+    let count = count.and_then(|(_, value)| str::from_utf8(value).ok()?.parse().ok());
+    count.unwrap_or_default()
 }
 
 /// Where an event stands, or stood before it was a dead letter.

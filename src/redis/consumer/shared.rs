@@ -9,7 +9,9 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::{
     delivery::{Delivery, Key},
+    leases::Wish,
     outcome::{End, Outcome},
+    scripts::Held,
     setup::Setup,
     source::Source,
     state::{Arrival, Settled, State, Thread},
@@ -84,7 +86,7 @@ impl Shared {
             if state.is_stopping {
                 return None;
             }
-            if let Some(delivery) = state.next_of_board() {
+            if let Some(delivery) = state.next_of_board(&self.setup) {
                 return Some(delivery);
             }
             if !state.outcomes.is_empty() {
@@ -100,7 +102,7 @@ impl Shared {
             };
             state.idle_workers -= 1;
             if is_over {
-                return state.next_of_board().filter(|_| !state.is_stopping);
+                return state.next_of_board(&self.setup).filter(|_| !state.is_stopping);
             }
         }
     }
@@ -109,7 +111,7 @@ impl Shared {
     #[cfg(feature = "sqlite")]
     pub(super) fn next_ready(&self) -> Option<Box<Delivery>> {
         let mut state = self.state.lock();
-        if state.is_stopping { None } else { state.next_of_board() }
+        if state.is_stopping { None } else { state.next_of_board(&self.setup) }
     }
 
     /// A worker is done with a delivery.
@@ -216,18 +218,47 @@ impl Shared {
         state.outcomes.push(Outcome { key, has_traces: true, end: End::Done });
     }
 
+    /// What to do about the lease of a source now.
+    pub(super) fn lease_wish(&self, number: usize, now: Instant) -> Wish {
+        let mut state = self.state.lock();
+        let is_busy = state.is_busy_with(number);
+        let place = &mut state.places[number];
+        match place.drained_until {
+            None => Wish::Hold,
+            // What was begun is told under the lease.
+            Some(_) if is_busy => Wish::Hold,
+            Some(_) if place.leased_until.take().is_some() => Wish::Free,
+            Some(until) if until > now => Wish::Nothing,
+            Some(_) => {
+                place.drained_until = None;
+                Wish::Hold
+            }
+        }
+    }
+
+    /// A source is to be given away: what no handler has begun is left to whoever has it next.
+    pub(super) fn drain(&self, number: usize, until: Instant) {
+        let mut state = self.state.lock();
+        let place = &mut state.places[number];
+        if place.drained_until.is_none() {
+            place.drained_until = Some(until);
+            state.board.forget_source(number);
+        }
+    }
+
     /// The lease of a source is ours until then, or another's.
-    pub(super) fn note_lease(&self, number: usize, answer: i64, until: Instant) {
+    pub(super) fn note_lease(&self, number: usize, held: Held, until: Instant) {
         let mut state = self.state.lock();
         let place = &mut state.places[number];
         let was_ours = place.leased_until.is_some();
-        place.leased_until = (answer > 0).then_some(until);
-        let is_new = answer == 2 || (answer == 1 && !was_ours);
+        let is_ours = held != Held::Anothers;
+        place.leased_until = is_ours.then_some(until);
+        let is_new = is_ours && (!was_ours || matches!(held, Held::Ours { is_new: true, .. }));
         if is_new {
             // What whoever had it before has left comes first.
             (place.search_after, place.last_read) = (Some(EntryId::ZERO), EntryId::ZERO);
         }
-        if is_new || (answer == 0 && was_ours) {
+        if is_new || (!is_ours && was_ours) {
             state.board.forget_source(number);
         }
         drop(state);

@@ -42,6 +42,8 @@ pub(super) struct Place {
     pub(super) search_after: Option<EntryId>,
     /// Until when the lease is the consumer's; always, where plans need not keep their order.
     pub(super) leased_until: Option<Instant>,
+    /// It is being given away: what was begun ends, and until then nobody takes it.
+    pub(super) drained_until: Option<Instant>,
     /// The last entry that was read.
     pub(super) last_read: EntryId,
 }
@@ -53,12 +55,14 @@ impl Place {
             is_there: false,
             search_after: None,
             leased_until: None,
+            drained_until: None,
             last_read: EntryId::ZERO,
         }
     }
 
     /// Whether the consumer may read it, and handle what it has of it.
     pub(super) fn is_open(&self, ordering: Ordering) -> bool {
-        ordering == Ordering::Shared || self.leased_until > Some(Instant::now())
+        ordering == Ordering::Shared
+            || (self.drained_until.is_none() && self.leased_until > Some(Instant::now()))
     }
 }

@@ -119,9 +119,15 @@ impl State {
     }
 
     /// The next delivery; what was handled before is settled on the way.
-    pub(super) fn next_of_board(&mut self) -> Option<Box<Delivery>> {
+    pub(super) fn next_of_board(&mut self, setup: &Setup) -> Option<Box<Delivery>> {
         loop {
             let delivery = self.board.next()?;
+            if !self.places[delivery.key.source].is_open(setup.ordering) {
+                // The stream is another's, or will be, and this with it.
+                self.board.leave(&delivery.key);
+                self.board.forget_source(delivery.key.source);
+                continue;
+            }
             if delivery.is_replay || !self.seen.has(delivery.event.event_id()) {
                 self.running.insert(delivery.key, (Instant::now(), false));
                 return Some(delivery);
@@ -139,6 +145,11 @@ impl State {
             _ => {}
         }
         self.outcomes.push(outcome);
+    }
+
+    /// Whether anything of a source is with a handler, or not told yet.
+    pub(super) fn is_busy_with(&self, source: usize) -> bool {
+        !self.board.in_hand(source).is_empty()
     }
 
     /// How many entries may come.

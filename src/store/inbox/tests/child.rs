@@ -146,11 +146,7 @@ pub(super) fn strike(calls: &str, what: &str, when: &str, manner: Manner) -> Opt
     let dir = tempfile::tempdir().expect("a directory");
     let (path, log) = (new_database(&dir), dir.path().join("strace.log"));
     let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "-o"]).arg(&log).args([
-        "-e",
-        &format!("trace={calls}"),
-        "-e",
-    ]);
+    command.args(["-f", "-qq", "-o"]).arg(&log).args(["-e", &format!("trace={calls}"), "-e"]);
     command.arg(format!("inject={calls}:{what}:when={when}"));
     command.arg(std::env::current_exe().expect("this binary"));
     as_child(&mut command, &path, manner, 1, FEW);
