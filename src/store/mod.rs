@@ -2,9 +2,10 @@
 //!
 //! [`EventStore`] is the handle. A commit goes through `queue` (who commits) to `writer` (how) and
 //! `recover` (what a failure means); reads go through `pool`. The store calls no closure and knows
-//! nothing of subscriptions.
+//! nothing of subscriptions. An [`Inbox`] is a database of the user's, and does call his handlers.
 //!
-//! Architecture invariant: SQL stands only in this folder, and no type of `rusqlite` leaves it.
+//! Architecture invariant: SQL stands only in this folder, and no type of `rusqlite` leaves it but the
+//! connection of an [`InboxTransaction`].
 
 mod backup;
 mod chain;
