@@ -21,7 +21,6 @@ mod fault;
 mod files;
 mod guards;
 #[cfg(feature = "redis")]
-#[allow(dead_code, reason = "the consumer calls it")]
 mod inbox;
 mod inner;
 mod lock;
@@ -60,7 +59,6 @@ use std::{path::Path, sync::Arc};
 pub use rusqlite;
 
 #[cfg(feature = "redis")]
-#[allow(unused_imports, reason = "the consumer uses them")]
 pub(crate) use self::inbox::{InboxBatch, InboxKey};
 use self::inner::Inner;
 pub use self::{
