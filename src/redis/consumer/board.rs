@@ -260,16 +260,12 @@ impl Board {
         keys
     }
 
-    /// The source is no longer ours: all of it that no worker has is forgotten.
+    /// The source is no longer ours: all of it that no worker has is forgotten. What a worker has keeps
+    /// its place before all that may come of its plan, should the source be ours again.
     pub(super) fn forget_source(&mut self, source: usize) {
-        let keys: Vec<Key> = self.slots.keys().filter(|key| key.source == source).copied().collect();
-        for key in keys {
-            match self.slots.get_mut(&key) {
-                Some(Slot { phase: Phase::Out, plan, .. }) => *plan = None,
-                _ => self.forget(&key),
-            }
-        }
-        self.plans.retain(|plan, _| plan.source != source);
+        let is_gone = |(key, slot): &(&Key, &Slot)| key.source == source && !matches!(slot.phase, Phase::Out);
+        let keys: Vec<Key> = self.slots.iter().filter(is_gone).map(|(key, _)| *key).collect();
+        keys.iter().for_each(|key| self.forget(key));
     }
 
     /// Forgets an entry without giving anybody its turn.

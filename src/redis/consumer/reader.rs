@@ -77,6 +77,7 @@ impl Reader {
                 self.shared.pause(Instant::now() + back_off.next_delay());
             }
         }
+        self.shared.note_read();
     }
 
     fn read_over_one_connection(&mut self, mut went_well: impl FnMut()) -> Result<()> {

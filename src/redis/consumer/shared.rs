@@ -327,6 +327,12 @@ impl Shared {
         self.ended.notify_all();
     }
 
+    /// The reader has ended: nothing comes any more that would have to be given back.
+    pub(super) fn note_read(&self) {
+        self.state.lock().is_reading = false;
+        self.settled.notify_all();
+    }
+
     /// The deadline has passed: what is not settled now stays as it is.
     pub(super) fn give_up(&self) {
         self.state.lock().is_given_up = true;

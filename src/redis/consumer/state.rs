@@ -35,6 +35,8 @@ pub(super) struct State {
     /// How many workers wait for something to do.
     pub(super) idle_workers: usize,
     pub(super) is_begun: bool,
+    /// The reader may still bring something.
+    pub(super) is_reading: bool,
     pub(super) is_stopping: bool,
     pub(super) is_given_up: bool,
     pub(super) is_stopped: bool,
@@ -87,6 +89,7 @@ impl State {
             released: 0,
             idle_workers: 0,
             is_begun: false,
+            is_reading: true,
             is_stopping: false,
             is_given_up: false,
             is_stopped: false,
@@ -172,7 +175,8 @@ impl State {
 
     /// Nothing is left to settle, or nobody waits for it any more.
     pub(super) fn is_over(&self) -> bool {
-        self.is_given_up || (self.is_stopping && self.running.is_empty() && self.is_idle())
+        let is_quiet = !self.is_reading && self.running.is_empty() && self.is_idle();
+        self.is_given_up || (self.is_stopping && is_quiet)
     }
 
     pub(super) fn is_idle(&self) -> bool {

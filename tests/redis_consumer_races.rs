@@ -1,0 +1,97 @@
+//! P8 where threads and connections of a consumer cross: what is read while it stops, what is failing
+//! while its lease goes, what a lost connection does late.
+
+#![cfg(all(feature = "redis", feature = "sqlite", target_os = "linux"))]
+
+mod consumer_support;
+mod redis_support;
+mod store_support;
+
+use std::{
+    sync::{Arc, Condvar, Mutex},
+    thread,
+    time::Duration,
+};
+
+use consumer_support::{Calls, Fed, STREAM, is_done, pending};
+use planbus::redis::{ConsumerState, Delivery, Ordering};
+use redis_support::wait_for;
+
+/// Longer than any test: nobody claims what another consumer has.
+const NEVER: Duration = Duration::from_secs(3_600);
+
+#[test]
+fn p8_what_a_consumer_reads_while_it_stops_is_anothers_at_once() {
+    let Some(fed) = Fed::start() else { return };
+    fed.publish("plan", 1);
+    let consumer = || fed.consumer("workers").claim_idle(NEVER);
+    for round in 0..4 {
+        let stopping = consumer().handler(|_: &Delivery| ()).expect("starts");
+        wait_for("it has done all", || is_done(&fed.server, STREAM, "workers", 1 + round));
+        thread::scope(|scope| {
+            let stopped = scope.spawn(|| stopping.stop(Duration::from_secs(5)).expect("stops"));
+            wait_for("it stops", || {
+                matches!(stopping.status().state, ConsumerState::Stopping | ConsumerState::Stopped)
+            });
+            // It waits at the server still.
+            fed.publish("plan", 1);
+            let report = stopped.join().expect("no panic");
+            assert_eq!((report.abandoned, report.unsettled), (0, 0));
+        });
+        let due = fed.server.command(&["ZCARD", &format!("{STREAM}:dlq:workers:due")]);
+        assert_eq!(pending(&fed.server, STREAM, "workers").to_string(), due, "round {round}: given back");
+        let calls = Calls::default();
+        let noted = calls.clone();
+        let _next = consumer().handler(move |delivery: &Delivery| noted.note(delivery)).expect("starts");
+        calls.wait_for(1);
+        wait_for("it is acked", || is_done(&fed.server, STREAM, "workers", 2 + round));
+    }
+}
+
+/// Lets handlers through when it is opened.
+#[derive(Clone, Default)]
+struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+impl Gate {
+    fn open(&self) {
+        *self.0.0.lock().expect("no panic") = true;
+        self.0.1.notify_all();
+    }
+
+    fn pass(&self) {
+        let is_open = self.0.0.lock().expect("no panic");
+        drop(self.0.1.wait_while(is_open, |is_open| !*is_open).expect("no panic"));
+    }
+}
+
+fn lease() -> String {
+    format!("{STREAM}:dlq:workers:lease")
+}
+
+#[test]
+fn p8_per_plan_what_runs_while_the_lease_is_taken_anew_keeps_its_place() {
+    let Some(fed) = Fed::start() else { return };
+    let first = fed.publish("plan-1", 1)[0];
+    let (calls, gate) = (Calls::default(), Gate::default());
+    let (noted, closed) = (calls.clone(), gate.clone());
+    let consumer = fed.consumer("workers").ordering(Ordering::PerPlan).workers(4);
+    let consumer = consumer.claim_idle(Duration::from_millis(300)).handler(move |delivery: &Delivery| {
+        noted.note(delivery);
+        if delivery.event().event_id() == first {
+            closed.pass();
+        }
+    });
+    let _consumer = consumer.expect("starts");
+    calls.wait_for(1);
+    let second = fed.publish("plan-1", 1);
+    fed.server.command(&["DEL", &lease()]);
+    wait_for("the lease is taken anew", || fed.server.command(&["EXISTS", &lease()]) == "1");
+    // It stands behind the second one of the first plan: whoever has read it has read that.
+    let other = fed.publish("plan-2", 1);
+    calls.wait_for(2);
+    let before = calls.ids();
+    gate.open();
+    assert_eq!(before, [first, other[0]], "the second waits for the first, which is being handled");
+    wait_for("all is acked", || is_done(&fed.server, STREAM, "workers", 3));
+    assert_eq!(calls.ids(), [first, other[0], second[0]]);
+}
