@@ -95,3 +95,24 @@ fn p8_per_plan_what_runs_while_the_lease_is_taken_anew_keeps_its_place() {
     wait_for("all is acked", || is_done(&fed.server, STREAM, "workers", 3));
     assert_eq!(calls.ids(), [first, other[0], second[0]]);
 }
+
+#[test]
+fn p8_per_plan_a_failure_that_comes_after_the_lease_was_lost_lets_nothing_pass() {
+    let Some(fed) = Fed::start() else { return };
+    let ids = fed.publish("plan-1", 3);
+    let (calls, gate) = (Calls::default(), Gate::default());
+    let (noted, closed) = (calls.clone(), gate.clone());
+    let consumer = fed.consumer("workers").ordering(Ordering::PerPlan).workers(4);
+    // The lease is looked after every ten seconds: it is lost unseen.
+    let consumer = consumer.claim_idle(Duration::from_secs(30)).handler(move |delivery: &Delivery| {
+        noted.note(delivery);
+        closed.pass();
+        Err::<(), _>("it fails")
+    });
+    let consumer = consumer.expect("starts");
+    calls.wait_for(1);
+    fed.server.command(&["SET", &lease(), "another"]);
+    gate.open();
+    wait_for("it sees that the lease is another's", || consumer.status().leases == 0);
+    assert_eq!(calls.ids(), [ids[0]]);
+}

@@ -16,7 +16,7 @@ use super::{
     leases,
     outcome::Outcome,
     reader::add,
-    scripts::{self, Claimed, Due, Search, Taken},
+    scripts::{self, Caller, Claimed, Due, Held, Search, Taken},
     settle::settle,
     shared::Shared,
     source::Source,
@@ -51,6 +51,8 @@ const SWEEP_MAX_CONSUMERS: usize = 1_000;
 pub(super) struct Keeper {
     shared: Arc<Shared>,
     client: Option<Client>,
+    /// With whose tokens the leases were taken last.
+    caller: Arc<Caller>,
     /// What Redis has not been told of yet.
     unsettled: Vec<Outcome>,
     due_at: Instant,
@@ -68,6 +70,7 @@ impl Keeper {
         let now = Instant::now();
         Self {
             client: None,
+            caller: shared.caller(),
             unsettled: Vec::new(),
             due_at: now,
             renew_at: now,
@@ -95,7 +98,9 @@ impl Keeper {
                     self.shared.tell(Thread::Keeper, None);
                 }
                 Err(error) => {
-                    self.client = None;
+                    if self.client.is_none() {
+                        self.shared.change_tokens();
+                    }
                     self.shared.tell(Thread::Keeper, Some(error));
                     self.shared.pause(Instant::now() + back_off.next_delay());
                 }
@@ -116,13 +121,18 @@ impl Keeper {
             None => self.shared.setup.endpoint.connect()?,
         };
         let (now, claim_idle) = (Instant::now(), self.shared.setup.claim_idle);
-        let sources = self.shared.sources();
-        if now >= self.hold_at && self.shared.setup.is_per_plan() {
+        let (sources, caller) = (self.shared.sources(), self.shared.caller());
+        let is_new = !Arc::ptr_eq(&caller, &self.caller);
+        self.caller = caller;
+        if self.shared.setup.is_per_plan() && (is_new || now >= self.hold_at) {
             // Before anything is told: a lease that has run out may still be had.
             self.hold_at = now + leases::INTERVAL.min(claim_idle / 3);
-            leases::hold(&self.shared, &mut client, &sources)?;
+            leases::hold(&self.shared, &self.caller, &mut client, &sources)?;
         }
-        self.settle(&mut client)?;
+        if let Some(refused) = self.settle(&mut client)? {
+            self.client = Some(client);
+            return Err(refused);
+        }
         if now >= self.renew_at {
             self.renew_at = now + claim_idle / 3;
             self.renew(&mut client)?;
@@ -147,14 +157,14 @@ impl Keeper {
         Ok(())
     }
 
-    /// Tells Redis of what ended.
-    fn settle(&mut self, client: &mut Client) -> Result<()> {
+    /// Tells Redis of what ended; why the server refused to hear some of it.
+    fn settle(&mut self, client: &mut Client) -> Result<Option<Error>> {
         if self.unsettled.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let shared = Arc::clone(&self.shared);
         let source_of = |number: usize| Arc::clone(&shared.lock().places[number].source);
-        let report = settle(client, &shared.setup, source_of, &mut self.unsettled)?;
+        let report = settle(client, &shared.setup, &self.caller, source_of, &mut self.unsettled)?;
         shared.count(|counts| {
             counts.dead_lettered += report.buried;
             counts.lost += report.lost;
@@ -162,11 +172,14 @@ impl Keeper {
         if report.settled.iter().any(|(_, how)| *how == Settled::Waits) {
             self.due_at = Instant::now();
         }
-        shared.note_settled(&report.settled);
-        match report.refused {
-            None => Ok(()),
-            Some(refusal) => Err(refusal.into_error("settle deliveries")),
+        // Before what is behind an entry has its turn: that may be another's as well.
+        let is_per_plan = shared.setup.is_per_plan();
+        for number in report.doubtful.into_iter().filter(|_| is_per_plan) {
+            shared.note_lease(number, Held::Anothers, Instant::now());
+            self.hold_at = Instant::now();
         }
+        shared.note_settled(&report.settled);
+        Ok(report.refused.map(|refusal| refusal.into_error("settle deliveries")))
     }
 
     /// Takes the entries whose time has come; in how long the next is due.
@@ -175,7 +188,7 @@ impl Keeper {
             state if state.is_stuck(&self.shared.setup) => 0,
             state => state.board.room().max(DUE_MIN_ENTRIES),
         };
-        let (caller, republishes) = (&self.shared.setup.caller, self.shared.setup.policy.republishes);
+        let (caller, republishes) = (&self.caller, self.shared.setup.policy.republishes);
         let open: Vec<&Arc<Source>> = sources.iter().filter(|source| self.is_searched(source)).collect();
         let commands: Vec<Cmd> =
             open.iter().map(|source| caller.due(&source.keys, room, republishes)).collect();
@@ -222,7 +235,7 @@ impl Keeper {
                 waiting: false,
                 skipped: &in_hand,
             };
-            let reply = client.call(&setup.caller.claim(&source.keys, &search))?;
+            let reply = client.call(&self.caller.claim(&source.keys, &search))?;
             let Some(found) = read_answer(reply, Claimed::of)?.flatten() else { continue };
             if let Some(last) = found.last {
                 self.claim_after.insert(source.number, last);
@@ -245,7 +258,7 @@ impl Keeper {
             state.board.all_in_hand(|key| in_hand.entry(key.source).or_default().push(key.id));
             in_hand.keys().map(|number| Arc::clone(&state.places[*number].source)).collect()
         };
-        let caller = &self.shared.setup.caller;
+        let caller = &self.caller;
         for (source, ids) in sources.iter().zip(in_hand.values()) {
             for ids in ids.chunks(RENEW_MAX_ENTRIES) {
                 let lost = match client.call(&caller.renew(&source.keys, ids))? {
@@ -327,7 +340,7 @@ impl Keeper {
     fn sweep(&mut self, client: &mut Client, sources: &[Arc<Source>]) -> Result<()> {
         let setup = &self.shared.setup;
         let idle = setup.claim_idle * GONE_AFTER_CLAIM_TIMES;
-        let sweep = |source: &Arc<Source>| setup.caller.sweep(&source.keys, idle, SWEEP_MAX_CONSUMERS);
+        let sweep = |source: &Arc<Source>| self.caller.sweep(&source.keys, idle, SWEEP_MAX_CONSUMERS);
         for reply in exchange(client, &sources.iter().map(sweep).collect::<Vec<_>>())? {
             read_answer(reply, reply::integer)?;
         }
@@ -341,8 +354,8 @@ impl Keeper {
         let setup = &self.shared.setup;
         let sources = self.shared.sources();
         let free =
-            sources.iter().filter(|_| setup.is_per_plan()).map(|source| setup.caller.free(&source.keys));
-        let gone = sources.iter().map(|source| setup.caller.leave(&source.keys));
+            sources.iter().filter(|_| setup.is_per_plan()).map(|source| self.caller.free(&source.keys));
+        let gone = sources.iter().map(|source| self.caller.leave(&source.keys));
         let _ = exchange(&mut client, &free.chain(gone).collect::<Vec<_>>());
     }
 

@@ -11,7 +11,11 @@ use std::{
 
 use ::redis::Cmd;
 
-use super::{scripts::Held, shared::Shared, source::Source};
+use super::{
+    scripts::{Caller, Held},
+    shared::Shared,
+    source::Source,
+};
 use crate::{error::Result, redis::client::Client};
 
 /// How often leases are taken and kept, at most.
@@ -21,20 +25,22 @@ pub(super) const INTERVAL: Duration = Duration::from_secs(1);
 const SHUN: Duration = Duration::from_secs(3);
 
 /// Takes what is free, keeps what is ours, and gives away what is more than our share.
-pub(super) fn hold(shared: &Shared, client: &mut Client, sources: &[Arc<Source>]) -> Result<()> {
-    if shared.is_stopping() {
-        return Ok(());
-    }
+pub(super) fn hold(
+    shared: &Shared,
+    caller: &Caller,
+    client: &mut Client,
+    sources: &[Arc<Source>],
+) -> Result<()> {
     let (now, setup) = (Instant::now(), &shared.setup);
     let (mut commands, mut asked) = (Vec::<Cmd>::new(), Vec::new());
     for source in sources {
         match shared.lease_wish(source.number, now) {
             Wish::Hold => {
-                commands.push(setup.caller.hold(&source.keys, setup.claim_idle));
+                commands.push(caller.hold(&source.keys, setup.claim_idle));
                 asked.push(Some(source));
             }
             Wish::Free => {
-                commands.push(setup.caller.free(&source.keys));
+                commands.push(caller.free(&source.keys));
                 asked.push(None);
             }
             Wish::Nothing => {}

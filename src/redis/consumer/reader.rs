@@ -73,6 +73,7 @@ impl Reader {
         while !self.shared.is_stopping() {
             let ended = self.read_over_one_connection(|| back_off.reset());
             if let Err(error) = ended {
+                self.shared.change_tokens();
                 self.shared.tell(Thread::Reader, Some(error));
                 self.shared.pause(Instant::now() + back_off.next_delay());
             }
@@ -176,7 +177,7 @@ impl Reader {
                 waiting: is_per_plan,
                 skipped: &skipped,
             };
-            let command = self.shared.setup.caller.claim(&source.keys, &search);
+            let command = self.shared.caller().claim(&source.keys, &search);
             let found = match session.client().call(&command)? {
                 Err(refusal) if refusal.code == "NOGROUP" => None,
                 reply => Claimed::of(reply.map_err(|refusal| refusal.into_error("look for entries"))?)?,
@@ -313,7 +314,7 @@ impl Reader {
 
     /// Reads streams of which this consumer alone may, and waits where nothing is new.
     fn read_leased(&mut self, session: &mut Session, sources: &[Arc<Source>], count: usize) -> Result<()> {
-        let caller = &self.shared.setup.caller;
+        let caller = self.shared.caller();
         let commands = sources.iter().map(|source| caller.read_leased(&source.keys, count)).collect();
         let mut came = false;
         for (source, reply) in sources.iter().zip(send_all(session.client(), commands)?) {

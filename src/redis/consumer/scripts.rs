@@ -107,6 +107,12 @@ impl Ensured {
 }
 
 impl Caller {
+    /// The same consumer with other tokens: what was sent with those before is refused as soon as a
+    /// lease is taken with these.
+    pub(super) fn with_tokens(&self, number: u64) -> Self {
+        Self { token: format!("{}#{number}", self.consumer), ..self.clone() }
+    }
+
     /// Makes the group where the stream is there and the group is not.
     pub(super) fn ensure(&self, keys: &GroupKeys, start: &str) -> Cmd {
         let mut command = self.eval(ENSURE, keys, &[]);
@@ -228,14 +234,14 @@ impl Caller {
     /// Takes or keeps the lease of a stream.
     pub(super) fn hold(&self, keys: &GroupKeys, ttl: Duration) -> Cmd {
         let mut command = eval(LEASE, &[&keys.lease, &keys.standby]);
-        command.arg(&self.token).arg(ttl.as_millis() as u64).arg("");
+        command.arg(&self.token).arg(&self.consumer).arg(ttl.as_millis() as u64);
         command
     }
 
     /// Gives the lease of a stream back.
     pub(super) fn free(&self, keys: &GroupKeys) -> Cmd {
         let mut command = eval(LEASE, &[&keys.lease, &keys.standby]);
-        command.arg(&self.token).arg(0).arg("free");
+        command.arg(&self.token).arg(&self.consumer).arg("free");
         command
     }
 

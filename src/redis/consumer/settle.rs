@@ -2,13 +2,14 @@
 //!
 //! All of them can be sent again: acks are acks, and every script looks first who has the entry.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ::redis::{Cmd, Value, cmd};
 
 use super::{
     delivery::Key,
     outcome::{End, Grave, Outcome},
+    scripts::Caller,
     setup::Setup,
     source::Source,
     state::Settled,
@@ -35,6 +36,8 @@ pub(super) struct Report {
     pub(super) settled: Vec<(Key, Settled)>,
     pub(super) buried: u64,
     pub(super) lost: u64,
+    /// Sources of which something was another's, or gone: so may be the lease, where there is one.
+    pub(super) doubtful: BTreeSet<usize>,
     /// What the server refused: these outcomes are still to be settled.
     pub(super) refused: Option<Refusal>,
 }
@@ -51,18 +54,19 @@ enum About {
 pub(super) fn settle(
     client: &mut Client,
     setup: &Setup,
+    caller: &Caller,
     source_of: impl Fn(usize) -> std::sync::Arc<Source>,
     outcomes: &mut Vec<Outcome>,
 ) -> Result<Report> {
-    let mut commands = acks(setup, &source_of, outcomes);
+    let mut commands = acks(setup, caller, &source_of, outcomes);
     for outcome in outcomes.iter() {
         if let End::Retry { delay, attempts, error } = &outcome.end {
             let source = source_of(outcome.key.source);
-            let command = setup.caller.fail(&source.keys, outcome.key.id, *delay, *attempts, error);
+            let command = caller.fail(&source.keys, outcome.key.id, *delay, *attempts, error);
             commands.push((About::Failed(outcome.key), command));
         }
     }
-    commands.extend(burials(client, setup, &source_of, outcomes)?);
+    commands.extend(burials(client, setup, caller, &source_of, outcomes)?);
     let mut report = Report::default();
     while !commands.is_empty() {
         let part: Vec<_> = commands.drain(..commands.len().min(COMMANDS_MAX)).collect();
@@ -80,6 +84,7 @@ pub(super) fn settle(
 /// One command for many entries that are acked, or given back.
 fn acks(
     setup: &Setup,
+    caller: &Caller,
     source_of: &impl Fn(usize) -> std::sync::Arc<Source>,
     outcomes: &[Outcome],
 ) -> Vec<(About, Cmd)> {
@@ -96,9 +101,9 @@ fn acks(
         let source = source_of(number);
         for ids in ids.chunks(COMMAND_MAX_ENTRIES) {
             let command = match (is_release, is_plain) {
-                (true, _) => setup.caller.release(&source.keys, ids),
-                (false, true) => setup.caller.ack(&source.keys, ids),
-                (false, false) => setup.caller.done(&source.keys, ids, source.is_replay),
+                (true, _) => caller.release(&source.keys, ids),
+                (false, true) => caller.ack(&source.keys, ids),
+                (false, false) => caller.done(&source.keys, ids, source.is_replay),
             };
             let keys = ids.iter().map(|id| Key { source: number, id: *id }).collect();
             commands.push((About::Gone(keys), command));
@@ -111,6 +116,7 @@ fn acks(
 fn burials(
     client: &mut Client,
     setup: &Setup,
+    caller: &Caller,
     source_of: &impl Fn(usize) -> std::sync::Arc<Source>,
     outcomes: &[Outcome],
 ) -> Result<Vec<(About, Cmd)>> {
@@ -141,14 +147,13 @@ fn burials(
         };
         let Some((_, fields)) = entry else {
             // Deleted while it was pending: there is nothing left to keep.
-            commands
-                .push((About::Gone(vec![key]), setup.caller.done(&source.keys, &[key.id], source.is_replay)));
+            commands.push((About::Gone(vec![key]), caller.done(&source.keys, &[key.id], source.is_replay)));
             continue;
         };
         let burial = Burial {
             keys: &source.keys,
-            group: &setup.caller.group,
-            consumer: &setup.caller.consumer,
+            group: &caller.group,
+            consumer: &caller.consumer,
             id: key.id,
             fields: &fields,
             attempts: grave.attempts,
@@ -157,7 +162,7 @@ fn burials(
             error: &grave.error,
             reason: grave.reason,
             max_len: setup.dead_letters_max,
-            lease: setup.is_per_plan().then_some(setup.caller.token.as_str()),
+            lease: setup.is_per_plan().then_some(caller.token.as_str()),
             is_replay: source.is_replay,
         };
         commands.push((About::Buried(key), burial.command(&setup.profile)));
@@ -170,28 +175,46 @@ impl Report {
         let answer = match reply {
             Ok(answer) => answer,
             // The group is gone, and with it all that was pending.
-            Err(refusal) if refusal.code == "NOGROUP" => Value::Int(0),
+            Err(refusal) if refusal.code == "NOGROUP" => {
+                self.doubt(&about);
+                self.settled.extend(about.keys().iter().map(|key| (*key, Settled::Gone)));
+                return Ok(());
+            }
             Err(refusal) => {
                 self.refused = Some(refusal);
                 return Ok(());
             }
         };
-        match about {
-            About::Gone(keys) => self.settled.extend(keys.into_iter().map(|key| (key, Settled::Gone))),
-            About::Failed(key) => {
-                let is_noted = reply::integer(answer)? > 0;
-                self.lost += u64::from(!is_noted);
-                self.settled.push((key, if is_noted { Settled::Waits } else { Settled::Gone }));
+        let (is_ours, how) = match &about {
+            About::Gone(_) => (answer != Value::Nil, Settled::Gone),
+            About::Failed(_) => match reply::integer(answer)? > 0 {
+                true => (true, Settled::Waits),
+                false => (false, Settled::Gone),
+            },
+            About::Buried(_) => {
+                let buried = Buried::of_reply(answer)?;
+                self.buried += u64::from(buried == Buried::Done);
+                (buried != Buried::NotOurs, Settled::Gone)
             }
-            About::Buried(key) => {
-                match Buried::of_reply(answer)? {
-                    Buried::Done => self.buried += 1,
-                    Buried::NotOurs => self.lost += 1,
-                    Buried::Gone => {}
-                }
-                self.settled.push((key, Settled::Gone));
-            }
+        };
+        if !is_ours {
+            self.lost += about.keys().len() as u64;
+            self.doubt(&about);
         }
+        self.settled.extend(about.keys().iter().map(|key| (*key, how)));
         Ok(())
+    }
+
+    fn doubt(&mut self, about: &About) {
+        self.doubtful.extend(about.keys().iter().map(|key| key.source));
+    }
+}
+
+impl About {
+    fn keys(&self) -> &[Key] {
+        match self {
+            Self::Gone(keys) => keys,
+            Self::Failed(key) | Self::Buried(key) => std::slice::from_ref(key),
+        }
     }
 }

@@ -11,7 +11,7 @@ use super::{
     delivery::{Delivery, Key},
     leases::Wish,
     outcome::{End, Outcome},
-    scripts::Held,
+    scripts::{Caller, Held},
     setup::Setup,
     source::Source,
     state::{Arrival, Settled, State, Thread},
@@ -218,6 +218,24 @@ impl Shared {
         state.outcomes.push(Outcome { key, has_traces: true, end: End::Done });
     }
 
+    /// As whom the threads speak to Redis now.
+    pub(super) fn caller(&self) -> Arc<Caller> {
+        Arc::clone(&self.state.lock().caller.0)
+    }
+
+    /// A connection was lost, and the server may do yet what was sent over it. Where plans keep their
+    /// order that must not happen behind our back: the leases are taken anew, with other tokens.
+    pub(super) fn change_tokens(&self) {
+        if !self.setup.is_per_plan() {
+            return;
+        }
+        let mut state = self.state.lock();
+        let (caller, number) = &mut state.caller;
+        *number += 1;
+        *caller = Arc::new(caller.with_tokens(*number));
+        state.places.iter_mut().for_each(|place| place.leased_until = None);
+    }
+
     /// What to do about the lease of a source now.
     pub(super) fn lease_wish(&self, number: usize, now: Instant) -> Wish {
         let mut state = self.state.lock();
@@ -258,7 +276,7 @@ impl Shared {
             // What whoever had it before has left comes first.
             (place.search_after, place.last_read) = (Some(EntryId::ZERO), EntryId::ZERO);
         }
-        if is_new || (!is_ours && was_ours) {
+        if is_new || !is_ours {
             state.board.forget_source(number);
         }
         drop(state);

@@ -2,12 +2,13 @@
 //!
 //! It decides what is next and what there is room for; it wakes nobody and asks nobody.
 
-use std::{collections::HashMap, time::Instant};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use super::{
     board::{Board, Plan},
     delivery::{Delivery, Key},
     outcome::{End, Outcome},
+    scripts::Caller,
     seen::Seen,
     setup::Setup,
     source::Place,
@@ -23,6 +24,8 @@ const OUTCOMES_MAX: usize = 10_000;
 pub(super) struct State {
     pub(super) board: Board,
     pub(super) places: Vec<Place>,
+    /// As whom the threads speak to Redis, and how often that has changed.
+    pub(super) caller: (Arc<Caller>, u64),
     pub(super) counts: ConsumerCounts,
     pub(super) seen: Seen,
     pub(super) outcomes: Vec<Outcome>,
@@ -81,6 +84,7 @@ impl State {
         Self {
             board: Board::new(setup.limits),
             places: Vec::new(),
+            caller: (Arc::new(setup.caller.clone()), 0),
             counts: ConsumerCounts::default(),
             seen: Seen::new(setup.dedupe),
             outcomes: Vec::new(),
