@@ -9,26 +9,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ::redis::{Cmd, Value, cmd};
+use ::redis::Cmd;
 
 use super::{
-    delivery::Key,
     leases,
     outcome::Outcome,
     reader::add,
-    scripts::{self, Caller, Claimed, Due, Held, Search, Taken},
+    scripts::{Caller, Claimed, Due, Held, Search},
     settle::settle,
     shared::Shared,
     source::Source,
     state::{Settled, Thread},
+    upkeep::{self, exchange, key_of, read_answer, take_in},
 };
 use crate::{
     error::{Error, Result},
-    redis::{
-        EntryId,
-        client::{Client, Reply},
-        reply,
-    },
+    redis::{EntryId, client::Client},
 };
 
 /// How often entries are looked for whose time has come, for the first stream and for each more.
@@ -40,12 +36,6 @@ const CLAIM_INTERVAL_MAX: Duration = Duration::from_secs(15);
 const CLAIM_MAX_ENTRIES: usize = 100;
 /// How many entries that are due are taken even though there is no room: they have waited long enough.
 const DUE_MIN_ENTRIES: usize = 8;
-/// The most entries that are renewed by one command.
-const RENEW_MAX_ENTRIES: usize = 500;
-/// A consumer that was not heard of for so many claim times, and has nothing pending, is removed.
-const GONE_AFTER_CLAIM_TIMES: u32 = 10;
-/// The most consumers that one look removes from a group.
-const SWEEP_MAX_CONSUMERS: usize = 1_000;
 
 /// The keeper of a consumer.
 pub(super) struct Keeper {
@@ -135,11 +125,11 @@ impl Keeper {
         }
         if now >= self.renew_at {
             self.renew_at = now + claim_idle / 3;
-            self.renew(&mut client)?;
-            self.check_waiting(&mut client)?;
+            upkeep::renew(&self.shared, &self.caller, &mut client)?;
+            upkeep::check_waiting(&self.shared, &mut client)?;
             self.shared.release_stuck();
         }
-        self.read_again(&mut client)?;
+        upkeep::read_again(&self.shared, &mut client)?;
         if now >= self.due_at && !self.shared.is_stopping() {
             let pause =
                 DUE_INTERVAL + DUE_INTERVAL_PER_SOURCE * u32::try_from(sources.len()).unwrap_or(u32::MAX);
@@ -151,7 +141,7 @@ impl Keeper {
         }
         if now >= self.sweep_at {
             self.sweep_at = now + claim_idle;
-            self.sweep(&mut client, &sources)?;
+            upkeep::sweep(&self.shared, &self.caller, &mut client, &sources)?;
         }
         self.client = Some(client);
         Ok(())
@@ -206,7 +196,7 @@ impl Keeper {
             }
             let gone: Vec<_> = due.gone.iter().map(|id| (key_of(source, *id), Settled::Gone)).collect();
             self.shared.leave(&gone);
-            self.take_in(source, due.entries, true);
+            take_in(&self.shared, source, due.entries, true);
             if due.has_replays {
                 self.add_replays(source);
             }
@@ -245,106 +235,9 @@ impl Keeper {
                 counts.claimed += found.entries.len() as u64;
                 counts.trimmed += found.deleted.len() as u64;
             });
-            self.take_in(source, found.entries, true);
+            take_in(&self.shared, source, found.entries, true);
         }
         Ok(is_all)
-    }
-
-    /// Renews what is in hand, and lets go of what is no longer ours.
-    fn renew(&mut self, client: &mut Client) -> Result<()> {
-        let mut in_hand: BTreeMap<usize, Vec<EntryId>> = BTreeMap::new();
-        let sources: Vec<Arc<Source>> = {
-            let state = self.shared.lock();
-            state.board.all_in_hand(|key| in_hand.entry(key.source).or_default().push(key.id));
-            in_hand.keys().map(|number| Arc::clone(&state.places[*number].source)).collect()
-        };
-        let caller = &self.caller;
-        for (source, ids) in sources.iter().zip(in_hand.values()) {
-            for ids in ids.chunks(RENEW_MAX_ENTRIES) {
-                let lost = match client.call(&caller.renew(&source.keys, ids))? {
-                    Err(refusal) if refusal.code == "NOGROUP" => ids.to_vec(),
-                    reply => {
-                        let answer = reply.map_err(|refusal| refusal.into_error("renew deliveries"))?;
-                        scripts::ids(answer)?
-                    }
-                };
-                let lost: Vec<Key> = lost.into_iter().map(|id| key_of(source, id)).collect();
-                self.shared.lose(&lost);
-            }
-        }
-        Ok(())
-    }
-
-    /// Looks whether what plans wait for is still to come: somebody may have deleted that key.
-    fn check_waiting(&mut self, client: &mut Client) -> Result<()> {
-        let (waiting, sources): (Vec<Key>, Vec<Arc<Source>>) = {
-            let state = self.shared.lock();
-            let waiting = state.board.waiting();
-            let sources = waiting.iter().map(|key| Arc::clone(&state.places[key.source].source)).collect();
-            (waiting, sources)
-        };
-        let score = |(key, source): (&Key, &Arc<Source>)| {
-            cmd("ZSCORE").arg(&source.keys.due).arg(key.id.to_string()).to_owned()
-        };
-        let commands: Vec<Cmd> = waiting.iter().zip(&sources).map(score).collect();
-        for (key, reply) in waiting.into_iter().zip(exchange(client, &commands)?) {
-            if matches!(reply, Ok(Value::Nil)) {
-                self.shared.lock().places[key.source].search_after = Some(EntryId::ZERO);
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads entries again whose turn has come.
-    fn read_again(&mut self, client: &mut Client) -> Result<()> {
-        let (wanted, sources): (Vec<Key>, Vec<Arc<Source>>) = {
-            let mut state = self.shared.lock();
-            let room = state.board.room_for_wanted();
-            let wanted = state.board.wanted(room);
-            let sources = wanted.iter().map(|key| Arc::clone(&state.places[key.source].source)).collect();
-            (wanted, sources)
-        };
-        let read = |(key, source): (&Key, &Arc<Source>)| {
-            let (id, keys) = (key.id.to_string(), &source.keys);
-            let entry = cmd("XRANGE").arg(&keys.stream).arg(&id).arg(&id).to_owned();
-            [entry, cmd("HGET").arg(&keys.failures).arg(&id).to_owned()]
-        };
-        let commands: Vec<Cmd> = wanted.iter().zip(&sources).flat_map(read).collect();
-        let replies = match exchange(client, &commands) {
-            Ok(replies) => replies,
-            Err(error) => {
-                self.shared.lock().board.want_again(wanted);
-                return Err(error);
-            }
-        };
-        let mut replies = replies
-            .into_iter()
-            .map(|reply| reply.map_err(|refusal| refusal.into_error("read an entry again")));
-        for (key, source) in wanted.into_iter().zip(&sources) {
-            let (entry, record) = (replies.next().transpose()?, replies.next().transpose()?);
-            let (entry, record) = (entry.unwrap_or_default(), record.unwrap_or_default());
-            match reply::entries(entry)?.pop() {
-                Some((_, fields)) => {
-                    let record = if record == Value::Nil { Vec::new() } else { reply::bytes(record)? };
-                    let taken = Taken { id: key.id, fields, deliveries: 1, record, is_waiting: false };
-                    // Its plan has waited for it.
-                    self.take_in(source, vec![taken], true);
-                }
-                None => self.shared.settle_deleted(key),
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes consumers that are long gone.
-    fn sweep(&mut self, client: &mut Client, sources: &[Arc<Source>]) -> Result<()> {
-        let setup = &self.shared.setup;
-        let idle = setup.claim_idle * GONE_AFTER_CLAIM_TIMES;
-        let sweep = |source: &Arc<Source>| self.caller.sweep(&source.keys, idle, SWEEP_MAX_CONSUMERS);
-        for reply in exchange(client, &sources.iter().map(sweep).collect::<Vec<_>>())? {
-            read_answer(reply, reply::integer)?;
-        }
-        Ok(())
     }
 
     /// Lets others have the streams, and takes the consumer's name out of the group where it has
@@ -376,30 +269,5 @@ impl Keeper {
         let place = &state.places[source.number];
         place.is_open(self.shared.setup.ordering)
             && (place.search_after.is_none() || !self.shared.setup.is_per_plan())
-    }
-
-    fn take_in(&self, source: &Source, entries: Vec<Taken>, is_retry: bool) {
-        let setup = &self.shared.setup;
-        self.shared
-            .take_in(entries.into_iter().map(|taken| setup.arrival(source, taken, is_retry)).collect());
-    }
-}
-
-fn key_of(source: &Source, id: EntryId) -> Key {
-    Key { source: source.number, id }
-}
-
-/// The answers to commands that do not wait for each other.
-fn exchange(client: &mut Client, commands: &[Cmd]) -> Result<Vec<Reply>> {
-    client.send(commands)?;
-    client.receive()
-}
-
-/// The answer about a group; `None` where the group is gone, which the reader finds out.
-fn read_answer<T>(reply: Reply, read: impl FnOnce(::redis::Value) -> Result<T>) -> Result<Option<T>> {
-    match reply {
-        Err(refusal) if refusal.code == "NOGROUP" || refusal.message.contains("no such key") => Ok(None),
-        Err(refusal) => Err::<_, Error>(refusal.into_error("look after a group")),
-        Ok(answer) => read(answer).map(Some),
     }
 }

@@ -26,6 +26,7 @@ mod shared;
 mod source;
 mod state;
 mod status;
+mod upkeep;
 mod worker;
 
 use std::{

@@ -1,0 +1,158 @@
+//! What a consumer looks after while nothing happens: what it has in hand, what its plans wait for, and
+//! the names of consumers that are gone.
+//!
+//! Nothing here acks or moves an entry.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use ::redis::{Cmd, Value, cmd};
+
+use super::{
+    delivery::Key,
+    scripts::{self, Caller, Taken},
+    shared::Shared,
+    source::Source,
+};
+use crate::{
+    error::{Error, Result},
+    redis::{
+        EntryId,
+        client::{Client, Reply},
+        reply,
+    },
+};
+
+/// The most entries that are renewed by one command.
+const RENEW_MAX_ENTRIES: usize = 500;
+/// A consumer that was not heard of for so many claim times, and has nothing pending, is removed.
+const GONE_AFTER_CLAIM_TIMES: u32 = 10;
+/// The most consumers that one look removes from a group.
+const SWEEP_MAX_CONSUMERS: usize = 1_000;
+
+/// Renews what is in hand, and lets go of what is no longer ours.
+pub(super) fn renew(shared: &Shared, caller: &Caller, client: &mut Client) -> Result<()> {
+    let mut in_hand: BTreeMap<usize, Vec<EntryId>> = BTreeMap::new();
+    let sources: Vec<Arc<Source>> = {
+        let state = shared.lock();
+        state.board.all_in_hand(|key| in_hand.entry(key.source).or_default().push(key.id));
+        in_hand.keys().map(|number| Arc::clone(&state.places[*number].source)).collect()
+    };
+    for (source, ids) in sources.iter().zip(in_hand.values()) {
+        for ids in ids.chunks(RENEW_MAX_ENTRIES) {
+            let lost = match client.call(&caller.renew(&source.keys, ids))? {
+                Err(refusal) if refusal.code == "NOGROUP" => ids.to_vec(),
+                reply => {
+                    let answer = reply.map_err(|refusal| refusal.into_error("renew deliveries"))?;
+                    scripts::ids(answer)?
+                }
+            };
+            let lost: Vec<Key> = lost.into_iter().map(|id| key_of(source, id)).collect();
+            shared.lose(&lost);
+        }
+    }
+    Ok(())
+}
+
+/// Looks whether what plans wait for is still to come: somebody may have deleted that key.
+pub(super) fn check_waiting(shared: &Shared, client: &mut Client) -> Result<()> {
+    let (waiting, sources): (Vec<Key>, Vec<Arc<Source>>) = {
+        let state = shared.lock();
+        let waiting = state.board.waiting();
+        let sources = waiting.iter().map(|key| Arc::clone(&state.places[key.source].source)).collect();
+        (waiting, sources)
+    };
+    let score = |(key, source): (&Key, &Arc<Source>)| {
+        cmd("ZSCORE").arg(&source.keys.due).arg(key.id.to_string()).to_owned()
+    };
+    let commands: Vec<Cmd> = waiting.iter().zip(&sources).map(score).collect();
+    for (key, reply) in waiting.into_iter().zip(exchange(client, &commands)?) {
+        if matches!(reply, Ok(Value::Nil)) {
+            shared.lock().places[key.source].search_after = Some(EntryId::ZERO);
+        }
+    }
+    Ok(())
+}
+
+/// Reads entries again whose turn has come.
+pub(super) fn read_again(shared: &Shared, client: &mut Client) -> Result<()> {
+    let (wanted, sources): (Vec<Key>, Vec<Arc<Source>>) = {
+        let mut state = shared.lock();
+        let room = state.board.room_for_wanted();
+        let wanted = state.board.wanted(room);
+        let sources = wanted.iter().map(|key| Arc::clone(&state.places[key.source].source)).collect();
+        (wanted, sources)
+    };
+    let read = |(key, source): (&Key, &Arc<Source>)| {
+        let (id, keys) = (key.id.to_string(), &source.keys);
+        let entry = cmd("XRANGE").arg(&keys.stream).arg(&id).arg(&id).to_owned();
+        [entry, cmd("HGET").arg(&keys.failures).arg(&id).to_owned()]
+    };
+    let commands: Vec<Cmd> = wanted.iter().zip(&sources).flat_map(read).collect();
+    let replies = match exchange(client, &commands) {
+        Ok(replies) => replies,
+        Err(error) => {
+            shared.lock().board.want_again(wanted);
+            return Err(error);
+        }
+    };
+    let mut replies =
+        replies.into_iter().map(|reply| reply.map_err(|refusal| refusal.into_error("read an entry again")));
+    for (key, source) in wanted.into_iter().zip(&sources) {
+        let (entry, record) = (replies.next().transpose()?, replies.next().transpose()?);
+        let (entry, record) = (entry.unwrap_or_default(), record.unwrap_or_default());
+        match reply::entries(entry)?.pop() {
+            Some((_, fields)) => {
+                let record = if record == Value::Nil { Vec::new() } else { reply::bytes(record)? };
+                let taken = Taken { id: key.id, fields, deliveries: 1, record, is_waiting: false };
+                // Its plan has waited for it.
+                take_in(shared, source, vec![taken], true);
+            }
+            None => shared.settle_deleted(key),
+        }
+    }
+    Ok(())
+}
+
+/// Removes consumers that are long gone.
+pub(super) fn sweep(
+    shared: &Shared,
+    caller: &Caller,
+    client: &mut Client,
+    sources: &[Arc<Source>],
+) -> Result<()> {
+    let setup = &shared.setup;
+    let idle = setup.claim_idle * GONE_AFTER_CLAIM_TIMES;
+    let sweep = |source: &Arc<Source>| caller.sweep(&source.keys, idle, SWEEP_MAX_CONSUMERS);
+    for reply in exchange(client, &sources.iter().map(sweep).collect::<Vec<_>>())? {
+        read_answer(reply, reply::integer)?;
+    }
+    Ok(())
+}
+
+/// Takes in entries of a source that were taken over or read again.
+pub(super) fn take_in(shared: &Shared, source: &Source, entries: Vec<Taken>, is_retry: bool) {
+    let setup = &shared.setup;
+    shared.take_in(entries.into_iter().map(|taken| setup.arrival(source, taken, is_retry)).collect());
+}
+
+pub(super) fn key_of(source: &Source, id: EntryId) -> Key {
+    Key { source: source.number, id }
+}
+
+/// The answers to commands that do not wait for each other.
+pub(super) fn exchange(client: &mut Client, commands: &[Cmd]) -> Result<Vec<Reply>> {
+    client.send(commands)?;
+    client.receive()
+}
+
+/// The answer about a group; `None` where the group is gone, which the reader finds out.
+pub(super) fn read_answer<T>(
+    reply: Reply,
+    read: impl FnOnce(::redis::Value) -> Result<T>,
+) -> Result<Option<T>> {
+    match reply {
+        Err(refusal) if refusal.code == "NOGROUP" || refusal.message.contains("no such key") => Ok(None),
+        Err(refusal) => Err::<_, Error>(refusal.into_error("look after a group")),
+        Ok(answer) => read(answer).map(Some),
+    }
+}
