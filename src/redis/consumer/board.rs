@@ -4,6 +4,9 @@
 //! when they are settled. Where plans keep their order, an entry waits until those before it of its
 //! plan have left; what waits for long is kept as an id and read again when its turn comes.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::delivery::{Delivery, Key};

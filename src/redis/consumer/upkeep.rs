@@ -88,18 +88,19 @@ pub(super) fn read_again(shared: &Shared, client: &mut Client) -> Result<()> {
         [entry, cmd("HGET").arg(&keys.failures).arg(&id).to_owned()]
     };
     let commands: Vec<Cmd> = wanted.iter().zip(&sources).flat_map(read).collect();
-    let replies = match exchange(client, &commands) {
-        Ok(replies) => replies,
+    let answers = exchange(client, &commands).and_then(|replies| {
+        let answer = |reply: Reply| reply.map_err(|refusal| refusal.into_error("read an entry again"));
+        replies.into_iter().map(answer).collect::<Result<Vec<_>>>()
+    });
+    let mut answers = match answers {
+        Ok(answers) => answers.into_iter(),
         Err(error) => {
             shared.lock().board.want_again(wanted);
             return Err(error);
         }
     };
-    let mut replies =
-        replies.into_iter().map(|reply| reply.map_err(|refusal| refusal.into_error("read an entry again")));
     for (key, source) in wanted.into_iter().zip(&sources) {
-        let (entry, record) = (replies.next().transpose()?, replies.next().transpose()?);
-        let (entry, record) = (entry.unwrap_or_default(), record.unwrap_or_default());
+        let (entry, record) = (answers.next().unwrap_or_default(), answers.next().unwrap_or_default());
         match reply::entries(entry)?.pop() {
             Some((_, fields)) => {
                 let record = if record == Value::Nil { Vec::new() } else { reply::bytes(record)? };
