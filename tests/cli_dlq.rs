@@ -183,6 +183,13 @@ fn whoever_looks_at_nothing_is_told_so_and_every_line_fits_a_terminal_of_80_colu
     }
     let more = cli_support::on_terminal(place.path(), 80, &dlq(&["list", "--limit", "2"], &url));
     assert!(more.is_some_and(|shown| shown.contains("these are the first 2: --limit N lists more")));
+    for number in 1..=120 {
+        add(&server, &format!("2-{number}"), "writers", "{}", "no");
+    }
+    let shown = cli_support::on_terminal(place.path(), 80, &dlq(&[], &url)).unwrap_or_default();
+    assert!(shown.contains("these are the first 50:"), "{shown}");
+    // A program that reads them misses none.
+    assert_eq!(json_lines(&stdout(place.path(), &dlq(&["-o", "json"], &url))).len(), 124);
     server.command(&["DEL", DLQ]);
     let none = cli_support::on_terminal(place.path(), 80, &dlq(&[], &url)).unwrap_or_default();
     assert!(none.contains("no dead letter matches"), "{none}");

@@ -147,7 +147,7 @@ pub(crate) enum Command {
     /// Look after dead letters in Redis: list, show, replay, purge, count
     ///
     /// Dead letters are entries that a group gave up. Works without a store. Lists them unless it is told
-    /// to do something else.
+    /// to do something else: on a terminal 50, in a pipe or file all.
     Dlq(DlqOptions),
     /// List events, or follow them
     ///

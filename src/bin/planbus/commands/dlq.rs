@@ -18,11 +18,12 @@ use crate::{
     failure::{Exit, Failure, chain},
     output::Output,
     redis::{ProfileOptions, RedisOptions, failed},
+    terminal,
     text::escape,
 };
 
-/// How many letters are listed unless it is told.
-const LIST_DEFAULT: u64 = 100;
+/// How many letters a terminal lists unless it is told.
+const LIST_DEFAULT: u64 = 50;
 
 /// The options of `dlq`.
 #[derive(Args, Debug)]
@@ -57,7 +58,7 @@ enum Action {
     Count,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 struct ListOptions {
     /// The stream's key, or that of its dead letters [default: all of the profile]
     name: Option<String>,
@@ -65,9 +66,9 @@ struct ListOptions {
     #[command(flatten)]
     wanted: Wanted,
 
-    /// How many at most
-    #[arg(long, value_name = "N", default_value_t = LIST_DEFAULT, value_parser = whole_number::<1, 1_000_000>)]
-    limit: u64,
+    /// How many at most [default: 50 on a terminal, in a pipe or file all]
+    #[arg(long, value_name = "N", value_parser = whole_number::<1, 1_000_000>)]
+    limit: Option<u64>,
 
     /// The newest first
     #[arg(long)]
@@ -99,16 +100,7 @@ pub(crate) fn run(options: &DlqOptions, global: &Global, out: &mut Output) -> Re
     let form = out.form_without_tree("dlq")?;
     let letters = DeadLetters::new(options.redis.endpoint()?, options.profile.profile()?);
     match &options.action {
-        None => {
-            let (name, wanted) = (None, Wanted::default());
-            list(
-                &letters,
-                &ListOptions { name, wanted, limit: LIST_DEFAULT, newest: false },
-                form,
-                global,
-                out,
-            )
-        }
+        None => list(&letters, &ListOptions::default(), form, global, out),
         Some(Action::List(options)) => list(&letters, options, form, global, out),
         Some(Action::Show { name, id }) => show(&letters, name, *id, form, out),
         Some(Action::Replay(options)) => replay(&letters, options, form, global, out),
@@ -128,7 +120,9 @@ fn list(
     if options.newest {
         query = query.newest_first();
     }
-    let mut left = usize::try_from(options.limit).unwrap_or(usize::MAX);
+    let limit = options.limit.or_else(|| terminal::is_stdout().then_some(LIST_DEFAULT));
+    let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+    let mut left = limit;
     let mut found = Vec::new();
     let mut is_more = false;
     while left > 0 {
@@ -148,11 +142,11 @@ fn list(
     }
     dead_letter_view::write_list(&found, out)?;
     out.flush()?;
-    if left == usize::try_from(options.limit).unwrap_or(usize::MAX) {
+    if left == limit {
         note_nothing("dead letter", global);
     } else if is_more && !global.quiet {
         // Where nobody can read it, nobody is told.
-        let _ = writeln!(io::stderr(), "these are the first {}: --limit N lists more", options.limit);
+        let _ = writeln!(io::stderr(), "these are the first {limit}: --limit N lists more");
     }
     Ok(())
 }
