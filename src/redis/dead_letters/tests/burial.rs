@@ -39,6 +39,24 @@ fn p8_an_entry_that_is_buried_is_acked_and_whole_among_the_dead_letters_once() {
 }
 
 #[test]
+fn p8_a_burial_whose_answer_is_lost_is_made_once_however_often_it_is_sent() {
+    let Some(server) = RedisServer::builder().tcp().start() else { return };
+    let proxy = Proxy::before(server.port());
+    let mut scene = Scene::on(server, Profile::native(), STREAM, hostile());
+    let command = scene.burial().command(&scene.profile);
+    for after_bytes in [0, 1, 3] {
+        proxy.set(Fault::None);
+        let endpoint = RedisEndpoint::parse(&proxy.url()).expect("a URL");
+        let mut far = endpoint.connect().expect("answers");
+        proxy.set(Fault::CutReply { after_bytes });
+        assert_eq!(far.call(&command).expect_err("cut").kind(), ErrorKind::Unavailable);
+    }
+    wait_for("the server has run what it was sent", || scene.letters().len() == 1);
+    assert_eq!(scene.buried(|_| ()), Buried::Gone);
+    assert_eq!((scene.letters().len(), scene.count("moved")), (1, "1".to_owned()));
+}
+
+#[test]
 fn p8_an_entry_that_another_consumer_owns_or_whose_lease_is_anothers_stays() {
     for kind in ServerKind::ALL {
         let Some(mut scene) = Scene::new(kind, hostile()) else { continue };

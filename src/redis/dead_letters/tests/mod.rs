@@ -9,7 +9,7 @@ use super::{replayed::Replayed, *};
 use crate::redis::{
     client::{Client, Reply},
     group_keys::GroupKeys,
-    redis_support::{RedisServer, ServerKind},
+    redis_support::{Fault, Proxy, RedisServer, ServerKind, wait_for},
     reply::Fields,
 };
 
@@ -56,12 +56,15 @@ impl Scene {
     }
 
     fn of(kind: ServerKind, profile: Profile, stream: &str, fields: Fields) -> Option<Self> {
-        let server = RedisServer::builder().kind(kind).start()?;
+        Some(Self::on(RedisServer::builder().kind(kind).start()?, profile, stream, fields))
+    }
+
+    fn on(server: RedisServer, profile: Profile, stream: &str, fields: Fields) -> Self {
         let client = endpoint(&server).connect().expect("answers");
         let keys = GroupKeys::new(&profile, stream, GROUP);
         let mut scene = Self { server, client, profile, keys, fields };
         scene.add(stream, "7-1");
-        Some(scene)
+        scene
     }
 
     fn dead_letters(&self) -> DeadLetters {
