@@ -195,8 +195,8 @@ fn an_administrator_of_streams_trims_rebuilds_and_deletes_and_nothing_else() {
 fn a_registry_asks_for_the_rights_on_its_set_and_for_no_others() {
     let Some(server) = server() else { return };
     allow(&server, "planbus-mirror", "resetkeys ~stream:* ~stream_registry +sadd");
-    allow(&server, "planbus-reader", "resetkeys %R~stream:* %R~stream_registry +smembers");
-    allow(&server, "planbus-admin", "resetkeys ~stream:* ~stream_registry +smembers +srem");
+    allow(&server, "planbus-reader", "resetkeys %R~stream:* %R~stream_registry +sscan");
+    allow(&server, "planbus-admin", "resetkeys ~stream:* ~stream_registry +sscan +srem");
     let dir = Dir::new();
     let store = EventStore::open(dir.db()).expect("opens");
     store.save(&event("plan", 1)).expect("commits");

@@ -36,7 +36,9 @@ impl GroupKeys {
     /// The keys of a group of this stream.
     pub(super) fn new(profile: &Profile, stream: &str, group: &str) -> Self {
         let dlq = profile.dlq_key(stream);
-        let of_group = |part: &str| format!("{dlq}:{group}:{part}");
+        // Streams may share a queue; an id is one of its own stream.
+        let own = if dlq == format!("{stream}:dlq") { dlq.clone() } else { format!("{dlq}:{stream}") };
+        let of_group = |part: &str| format!("{own}:{group}:{part}");
         Self {
             stream: stream.to_owned(),
             counts: counts_key(&dlq),
@@ -101,6 +103,16 @@ mod tests {
         all.sort();
         all.dedup();
         assert_eq!(all.len(), count);
+    }
+
+    #[test]
+    fn streams_that_share_a_queue_share_nothing_else() {
+        let profile = Profile::native().with_dlq_key("dead:{<tenant>}");
+        let profile = profile.and_then(|profile| profile.with_key("x:{<tenant>}:<plan>")).expect("valid");
+        let [a, b] = ["x:{acme}:a", "x:{acme}:b"].map(|stream| GroupKeys::new(&profile, stream, "g"));
+        assert_eq!(a.dlq, b.dlq);
+        assert!(a.due != b.due && a.failures != b.failures && a.lease != b.lease && a.replay != b.replay);
+        assert!(a.due.starts_with("dead:{acme}:"), "{}", a.due);
     }
 
     #[test]
