@@ -68,6 +68,16 @@ pub(super) struct Due {
     pub(super) has_replays: bool,
 }
 
+/// What is kept of entries besides their place in the pending list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    Nothing,
+    /// When they failed, and when they are due.
+    Failures,
+    /// The same, and themselves: they stand in the stream of replays.
+    Replay,
+}
+
 /// What to look for among the pending entries.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Search<'a> {
@@ -187,10 +197,14 @@ impl Caller {
         command
     }
 
-    /// Acks entries and forgets what is kept of them.
-    pub(super) fn done(&self, keys: &GroupKeys, ids: &[EntryId], deletes: bool) -> Cmd {
+    /// Acks entries and forgets what is kept of them, at most 500 at a time.
+    pub(super) fn done(&self, keys: &GroupKeys, ids: &[EntryId], kept: Kept) -> Cmd {
         let mut command = self.eval(DONE, keys, &[]);
-        command.arg(&self.group).arg(&self.token).arg(if deletes { "delete" } else { "" });
+        command.arg(&self.group).arg(&self.token).arg(match kept {
+            Kept::Nothing => "bare",
+            Kept::Failures => "",
+            Kept::Replay => "delete",
+        });
         ids.iter().for_each(|id| {
             command.arg(id.to_string());
         });

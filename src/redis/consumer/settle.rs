@@ -9,7 +9,7 @@ use ::redis::{Cmd, Value, cmd};
 use super::{
     delivery::Key,
     outcome::{End, Grave, Outcome},
-    scripts::Caller,
+    scripts::{Caller, Kept},
     setup::Setup,
     source::Source,
     state::Settled,
@@ -92,18 +92,19 @@ fn acks(
     for outcome in outcomes {
         let is_release = matches!(outcome.end, End::Release);
         if is_release || matches!(outcome.end, End::Done) {
-            let is_plain = !outcome.has_traces && !setup.is_per_plan();
-            alike.entry((outcome.key.source, is_release, is_plain)).or_default().push(outcome.key.id);
+            let alike = alike.entry((outcome.key.source, is_release, outcome.has_traces)).or_default();
+            alike.push(outcome.key.id);
         }
     }
     let mut commands = Vec::new();
-    for ((number, is_release, is_plain), ids) in alike {
+    for ((number, is_release, has_traces), ids) in alike {
         let source = source_of(number);
+        let kept = if has_traces { source.kept() } else { Kept::Nothing };
         for ids in ids.chunks(COMMAND_MAX_ENTRIES) {
-            let command = match (is_release, is_plain) {
-                (true, _) => caller.release(&source.keys, ids),
-                (false, true) => caller.ack(&source.keys, ids),
-                (false, false) => caller.done(&source.keys, ids, source.is_replay),
+            let command = match kept {
+                _ if is_release => caller.release(&source.keys, ids),
+                Kept::Nothing if !setup.is_per_plan() => caller.ack(&source.keys, ids),
+                kept => caller.done(&source.keys, ids, kept),
             };
             let keys = ids.iter().map(|id| Key { source: number, id: *id }).collect();
             commands.push((About::Gone(keys), command));
@@ -147,7 +148,7 @@ fn burials(
         };
         let Some((_, fields)) = entry else {
             // Deleted while it was pending: there is nothing left to keep.
-            commands.push((About::Gone(vec![key]), caller.done(&source.keys, &[key.id], source.is_replay)));
+            commands.push((About::Gone(vec![key]), caller.done(&source.keys, &[key.id], source.kept())));
             continue;
         };
         let burial = Burial {

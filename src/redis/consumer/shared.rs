@@ -121,7 +121,7 @@ impl Shared {
         if let End::Done = outcome.end
             && !delivery.is_replay
         {
-            state.seen.note(delivery.event.event_id());
+            state.seen.note(delivery.key.source, delivery.event.event_id());
         }
         state.outcomes.push(outcome);
         if state.outcomes.len() == 1 {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::setup::Ordering;
+use super::{scripts::Kept, setup::Ordering};
 use crate::{
     error::{Error, ErrorKind},
     redis::{EntryId, group_keys::GroupKeys},
@@ -21,6 +21,11 @@ pub(super) struct Source {
 }
 
 impl Source {
+    /// What may be kept of an entry besides its place in the pending list.
+    pub(super) fn kept(&self) -> Kept {
+        if self.is_replay { Kept::Replay } else { Kept::Failures }
+    }
+
     /// Who needs no lease has found one.
     pub(super) fn conflict(&self) -> Error {
         let told = format!(

@@ -135,7 +135,7 @@ impl State {
                 self.board.forget_source(delivery.key.source);
                 continue;
             }
-            if delivery.is_replay || !self.seen.has(delivery.event.event_id()) {
+            if delivery.is_replay || !self.seen.has(delivery.key.source, delivery.event.event_id()) {
                 self.running.insert(delivery.key, (Instant::now(), false));
                 return Some(delivery);
             }
