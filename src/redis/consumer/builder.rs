@@ -291,13 +291,14 @@ impl ConsumerBuilder {
             patterns.push(self.profile.stream_pattern());
         }
         let consumer = format!("{}.{}", self.name, ulid::Ulid::generate());
-        let token = if self.ordering == Ordering::PerPlan { consumer.clone() } else { String::new() };
+        let caller = Caller::new(self.group, consumer);
+        let needs_lease = self.ordering == Ordering::PerPlan;
         Ok(Setup {
             endpoint: self.endpoint,
             profile: self.profile,
             filter: self.filter.compile()?,
             patterns,
-            caller: Caller { group: self.group, consumer, token },
+            caller: if needs_lease { caller.with_next_tokens() } else { caller },
             start: self.start,
             ordering: self.ordering,
             policy: self.policy,

@@ -11,9 +11,10 @@ use std::{
 use ::redis::Value;
 
 use super::{
-    scripts::{Claimed, Ensured, Search, Taken},
+    scripts::{Caller, Claimed, Ensured, Search, Taken},
+    setup::Ordering,
     shared::Shared,
-    source::{Place, Source},
+    source::{FIRST_TERM, Place, Source},
     state::Thread,
 };
 use crate::{
@@ -162,7 +163,7 @@ impl Reader {
     /// Looks for entries that were delivered before, to us or, where plans keep their order, to whoever
     /// had the stream before, and takes in those that are not in hand.
     fn search(&mut self, session: &mut Session) -> Result<()> {
-        while let Some((source, after)) = self.next_search() {
+        while let Some((source, after, term)) = self.next_search() {
             let room = self.shared.wait_for_room(Instant::now() + BLOCK_MAX).min(PAGE_ENTRIES);
             if room == 0 || self.shared.is_stopping() {
                 return Ok(());
@@ -183,26 +184,26 @@ impl Reader {
                 reply => Claimed::of(reply.map_err(|refusal| refusal.into_error("look for entries"))?)?,
             };
             let last = found.as_ref().and_then(|found| found.last);
-            if let Some(found) = found {
-                self.shared.count(|counts| counts.trimmed += found.deleted.len() as u64);
-                self.take_in(&source, found.entries);
-            }
-            self.shared.lock().places[source.number].search_after = last;
+            let (entries, deleted) =
+                found.map_or_else(Default::default, |found| (found.entries, found.deleted));
+            self.shared.count(|counts| counts.trimmed += deleted.len() as u64);
+            self.take_in(&source, term, entries, |place| place.search_after = last);
         }
         Ok(())
     }
 
-    fn next_search(&self) -> Option<(Arc<Source>, EntryId)> {
+    fn next_search(&self) -> Option<(Arc<Source>, EntryId, u64)> {
         let state = self.shared.lock();
         let place = state.places.iter().find(|place| {
             place.is_there && place.search_after.is_some() && place.is_open(self.shared.setup.ordering)
         })?;
-        Some((Arc::clone(&place.source), place.search_after?))
+        Some((Arc::clone(&place.source), place.search_after?, place.term))
     }
 
-    fn take_in(&self, source: &Source, entries: Vec<Taken>) {
+    fn take_in(&self, source: &Source, term: u64, entries: Vec<Taken>, note: impl FnOnce(&mut Place)) {
         let setup = &self.shared.setup;
-        self.shared.take_in(entries.into_iter().map(|taken| setup.arrival(source, taken, false)).collect());
+        let arrivals = entries.into_iter().map(|taken| setup.arrival(source, taken, false)).collect();
+        self.shared.take_in_term((source, term), arrivals, note);
     }
 
     /// Reads what is new, as much as there is room for.
@@ -283,20 +284,20 @@ impl Reader {
         for (name, entries) in reply::by_stream(answer)? {
             let named = sources.iter().find(|source| source.keys.stream.as_bytes() == name);
             let Some(source) = named else { continue };
-            came |= self.take_new(source, entries)?;
+            // Only where plans keep their order does a term end.
+            came |= self.take_new(source, FIRST_TERM, entries)?;
         }
         Ok(came)
     }
 
-    fn take_new(&self, source: &Source, entries: Value) -> Result<bool> {
+    fn take_new(&self, source: &Source, term: u64, entries: Value) -> Result<bool> {
         let new = |(id, fields): (String, reply::Fields)| {
             let id = id.parse()?;
             Ok(Taken { id, fields, deliveries: 1, record: Vec::new(), is_waiting: false })
         };
         let entries = reply::entries(entries)?.into_iter().map(new).collect::<Result<Vec<_>>>()?;
-        let Some(last) = entries.last() else { return Ok(false) };
-        self.shared.lock().places[source.number].last_read = last.id;
-        self.take_in(source, entries);
+        let Some(last) = entries.last().map(|entry| entry.id) else { return Ok(false) };
+        self.take_in(source, term, entries, |place| place.last_read = last);
         Ok(true)
     }
 
@@ -314,14 +315,14 @@ impl Reader {
 
     /// Reads streams of which this consumer alone may, and waits where nothing is new.
     fn read_leased(&mut self, session: &mut Session, sources: &[Arc<Source>], count: usize) -> Result<()> {
-        let caller = self.shared.caller();
-        let commands = sources.iter().map(|source| caller.read_leased(&source.keys, count)).collect();
+        let (caller, terms) = self.terms(sources);
+        let asked = terms.iter().map(|(source, _)| caller.read_leased(&source.keys, count)).collect();
         let mut came = false;
-        for (source, reply) in sources.iter().zip(send_all(session.client(), commands)?) {
+        for ((source, term), reply) in terms.into_iter().zip(send_all(session.client(), asked)?) {
             match reply {
                 // The lease is another's now; the keeper finds out.
                 Ok(Value::Nil) => self.shared.lock().places[source.number].leased_until = None,
-                Ok(entries) => came |= self.take_new(source, entries)?,
+                Ok(entries) => came |= self.take_new(source, term, entries)?,
                 Err(refusal) if refusal.code == "NOGROUP" => self.miss(std::slice::from_ref(source)),
                 Err(refusal) => return Err(refusal.into_error("read a stream")),
             }
@@ -335,6 +336,16 @@ impl Reader {
             sources.iter().for_each(|source| state.places[source.number].last_read = EntryId::ZERO);
         }
         self.wait_for_new(session, sources)
+    }
+
+    /// Those of the sources that may be read still, in which term, and as whom: known at one moment.
+    fn terms<'a>(&self, sources: &'a [Arc<Source>]) -> (Arc<Caller>, Vec<(&'a Arc<Source>, u64)>) {
+        let state = self.shared.lock();
+        let of = |source: &'a Arc<Source>| {
+            let place = &state.places[source.number];
+            (place.search_after.is_none() && place.is_open(Ordering::PerPlan)).then_some((source, place.term))
+        };
+        (Arc::clone(&state.caller), sources.iter().filter_map(of).collect())
     }
 
     /// Waits until something is behind what was read, or the server has waited long enough.

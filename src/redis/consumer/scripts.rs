@@ -34,6 +34,7 @@ pub(super) struct Caller {
     /// The consumer's name in Redis.
     pub(super) consumer: String,
     pub(super) token: String,
+    number: u64,
 }
 
 /// An entry that a script handed over.
@@ -117,10 +118,16 @@ impl Ensured {
 }
 
 impl Caller {
-    /// The same consumer with other tokens: what was sent with those before is refused as soon as a
-    /// lease is taken with these.
-    pub(super) fn with_tokens(&self, number: u64) -> Self {
-        Self { token: format!("{}#{number}", self.consumer), ..self.clone() }
+    /// A caller who needs no lease.
+    pub(super) fn new(group: String, consumer: String) -> Self {
+        Self { group, consumer, token: String::new(), number: 0 }
+    }
+
+    /// The same consumer with tokens of the next number: what was sent with those before is refused as
+    /// soon as a lease is taken with these.
+    pub(super) fn with_next_tokens(&self) -> Self {
+        let number = self.number + 1;
+        Self { token: format!("{}#{number}", self.consumer), number, ..self.clone() }
     }
 
     /// Makes the group where the stream is there and the group is not.
@@ -248,14 +255,14 @@ impl Caller {
     /// Takes or keeps the lease of a stream.
     pub(super) fn hold(&self, keys: &GroupKeys, ttl: Duration) -> Cmd {
         let mut command = eval(LEASE, &[&keys.lease, &keys.standby]);
-        command.arg(&self.token).arg(&self.consumer).arg(ttl.as_millis() as u64);
+        command.arg(&self.consumer).arg(self.number).arg(ttl.as_millis() as u64);
         command
     }
 
     /// Gives the lease of a stream back.
     pub(super) fn free(&self, keys: &GroupKeys) -> Cmd {
         let mut command = eval(LEASE, &[&keys.lease, &keys.standby]);
-        command.arg(&self.token).arg(&self.consumer).arg("free");
+        command.arg(&self.consumer).arg(self.number).arg("free");
         command
     }
 

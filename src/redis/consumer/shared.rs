@@ -13,11 +13,11 @@ use super::{
     outcome::{End, Outcome},
     scripts::{Caller, Held},
     setup::Setup,
-    source::Source,
+    source::{Place, Source},
     state::{Arrival, Settled, State, Thread},
     status::{ConsumerCounts, ConsumerStatus},
 };
-use crate::{error::Error, redis::EntryId};
+use crate::error::Error;
 
 /// What the threads share.
 #[derive(Debug)]
@@ -56,16 +56,27 @@ impl Shared {
         if arrivals.is_empty() {
             return;
         }
+        self.take(&mut self.state.lock(), arrivals);
+    }
+
+    /// As [`take_in`](Self::take_in), of what was asked for in a term of the source, unless that is over.
+    pub(super) fn take_in_term(
+        &self,
+        (source, term): (&Source, u64),
+        arrivals: Vec<Arrival>,
+        note: impl FnOnce(&mut Place),
+    ) {
         let mut state = self.state.lock();
-        let outcomes_before = state.outcomes.len();
-        for arrival in arrivals {
-            match arrival {
-                Arrival::Handle { delivery, plan, is_retry } => state.board.arrive(delivery, plan, is_retry),
-                Arrival::Wait { key, plan } => state.board.wait_for(key, plan),
-                Arrival::Settle(outcome) => state.settle_at_once(outcome),
-            }
+        if state.places[source.number].term == term {
+            note(&mut state.places[source.number]);
+            self.take(&mut state, arrivals);
         }
-        self.call_workers(&state);
+    }
+
+    fn take(&self, state: &mut State, arrivals: Vec<Arrival>) {
+        let outcomes_before = state.outcomes.len();
+        state.take_in(arrivals);
+        self.call_workers(state);
         if state.outcomes.len() > outcomes_before {
             self.settled.notify_all();
         }
@@ -220,7 +231,7 @@ impl Shared {
 
     /// As whom the threads speak to Redis now.
     pub(super) fn caller(&self) -> Arc<Caller> {
-        Arc::clone(&self.state.lock().caller.0)
+        Arc::clone(&self.state.lock().caller)
     }
 
     /// A connection was lost, and the server may do yet what was sent over it. Where plans keep their
@@ -230,9 +241,7 @@ impl Shared {
             return;
         }
         let mut state = self.state.lock();
-        let (caller, number) = &mut state.caller;
-        *number += 1;
-        *caller = Arc::new(caller.with_tokens(*number));
+        state.caller = Arc::new(state.caller.with_next_tokens());
         state.places.iter_mut().for_each(|place| place.leased_until = None);
     }
 
@@ -260,26 +269,13 @@ impl Shared {
         let place = &mut state.places[number];
         if place.drained_until.is_none() {
             place.drained_until = Some(until);
-            state.board.forget_source(number);
+            state.forget_source(number);
         }
     }
 
     /// The lease of a source is ours until then, or another's.
     pub(super) fn note_lease(&self, number: usize, held: Held, until: Instant) {
-        let mut state = self.state.lock();
-        let place = &mut state.places[number];
-        let was_ours = place.leased_until.is_some();
-        let is_ours = held != Held::Anothers;
-        place.leased_until = is_ours.then_some(until);
-        let is_new = is_ours && (!was_ours || matches!(held, Held::Ours { is_new: true, .. }));
-        if is_new {
-            // What whoever had it before has left comes first.
-            (place.search_after, place.last_read) = (Some(EntryId::ZERO), EntryId::ZERO);
-        }
-        if is_new || !is_ours {
-            state.board.forget_source(number);
-        }
-        drop(state);
+        let is_new = self.state.lock().note_lease(number, held, until);
         if is_new {
             self.room.notify_all();
             self.ended.notify_all();

@@ -8,6 +8,9 @@ use crate::{
     redis::{EntryId, group_keys::GroupKeys},
 };
 
+/// The term in which a source begins.
+pub(super) const FIRST_TERM: u64 = 0;
+
 /// One stream that a consumer reads.
 #[derive(Debug)]
 pub(super) struct Source {
@@ -51,6 +54,9 @@ pub(super) struct Place {
     pub(super) drained_until: Option<Instant>,
     /// The last entry that was read.
     pub(super) last_read: EntryId,
+    /// How often what was in hand of it was forgotten. What was asked for before is searched for again,
+    /// and must not come between.
+    pub(super) term: u64,
 }
 
 impl Place {
@@ -62,6 +68,7 @@ impl Place {
             leased_until: None,
             drained_until: None,
             last_read: EntryId::ZERO,
+            term: FIRST_TERM,
         }
     }
 

@@ -8,13 +8,16 @@ use super::{
     board::{Board, Plan},
     delivery::{Delivery, Key},
     outcome::{End, Outcome},
-    scripts::Caller,
+    scripts::{Caller, Held},
     seen::Seen,
     setup::Setup,
     source::Place,
     status::{ConsumerCounts, ConsumerState, ConsumerStatus},
 };
-use crate::{error::Error, redis::dead_letters::DeadLetterReason};
+use crate::{
+    error::Error,
+    redis::{EntryId, dead_letters::DeadLetterReason},
+};
 
 /// The most outcomes that wait for Redis before nothing more is read.
 const OUTCOMES_MAX: usize = 10_000;
@@ -24,8 +27,8 @@ const OUTCOMES_MAX: usize = 10_000;
 pub(super) struct State {
     pub(super) board: Board,
     pub(super) places: Vec<Place>,
-    /// As whom the threads speak to Redis, and how often that has changed.
-    pub(super) caller: (Arc<Caller>, u64),
+    /// As whom the threads speak to Redis.
+    pub(super) caller: Arc<Caller>,
     pub(super) counts: ConsumerCounts,
     pub(super) seen: Seen,
     pub(super) outcomes: Vec<Outcome>,
@@ -84,7 +87,7 @@ impl State {
         Self {
             board: Board::new(setup.limits),
             places: Vec::new(),
-            caller: (Arc::new(setup.caller.clone()), 0),
+            caller: Arc::new(setup.caller.clone()),
             counts: ConsumerCounts::default(),
             seen: Seen::new(setup.dedupe),
             outcomes: Vec::new(),
@@ -132,7 +135,7 @@ impl State {
             if !self.places[delivery.key.source].is_open(setup.ordering) {
                 // The stream is another's, or will be, and this with it.
                 self.board.leave(&delivery.key);
-                self.board.forget_source(delivery.key.source);
+                self.forget_source(delivery.key.source);
                 continue;
             }
             if delivery.is_replay || !self.seen.has(delivery.key.source, delivery.event.event_id()) {
@@ -142,6 +145,38 @@ impl State {
             self.counts.duplicates += 1;
             self.outcomes.push(Outcome::of(&delivery, End::Done));
         }
+    }
+
+    /// Takes entries in, in their order.
+    pub(super) fn take_in(&mut self, arrivals: Vec<Arrival>) {
+        for arrival in arrivals {
+            match arrival {
+                Arrival::Handle { delivery, plan, is_retry } => self.board.arrive(delivery, plan, is_retry),
+                Arrival::Wait { key, plan } => self.board.wait_for(key, plan),
+                Arrival::Settle(outcome) => self.settle_at_once(outcome),
+            }
+        }
+    }
+
+    /// The lease of a source is ours until then, or another's; whether it became ours.
+    pub(super) fn note_lease(&mut self, number: usize, held: Held, until: Instant) -> bool {
+        let place = &mut self.places[number];
+        let was_ours = place.leased_until.is_some();
+        let is_ours = held != Held::Anothers;
+        place.leased_until = is_ours.then_some(until);
+        let is_new = is_ours && (!was_ours || matches!(held, Held::Ours { is_new: true, .. }));
+        if is_new || !is_ours {
+            self.forget_source(number);
+        }
+        is_new
+    }
+
+    /// Forgets what no worker has of a source. All of it is searched for before anything new is read.
+    pub(super) fn forget_source(&mut self, number: usize) {
+        self.board.forget_source(number);
+        let place = &mut self.places[number];
+        (place.search_after, place.last_read) = (Some(EntryId::ZERO), EntryId::ZERO);
+        place.term += 1;
     }
 
     /// Nobody has to handle it.
