@@ -10,7 +10,7 @@ mod store_support;
 use std::time::Duration;
 
 use history_support::{
-    cell::Cell,
+    cell::{self, Cell},
     check::{self, Violations},
     fault::Fault,
     publisher::{self, NAIVE},
@@ -20,7 +20,7 @@ use planbus::{
     Event, EventStore, PlanStarted,
     redis::{Profile, RedisEndpoint, RedisMirror},
 };
-use redis_support::{RedisServer, ServerKind};
+use redis_support::RedisServer;
 
 /// How many histories are run, and from which seed on.
 const SEEDS: &str = "PLANBUS_SEEDS";
@@ -38,7 +38,7 @@ fn child_publishes_and_mirrors() {
 
 /// Runs a history; what was wrong after each of its faults, together.
 fn history(seed: u64, mirror: &'static str) -> Option<Violations> {
-    let kind = kind_of(seed);
+    let kind = cell::server_of(seed);
     let mut cell = Cell::start("child_publishes_and_mirrors", kind, mirror)?;
     let (mut random, mut violations) = (Random::new(seed), Violations::default());
     for fault in Fault::of_history(seed, FAULTS) {
@@ -89,16 +89,6 @@ fn drained(cell: &mut Cell, by_itself: bool) -> Violations {
 /// One stream a tenant, or many sparse ones.
 fn profile_of(seed: u64) -> &'static str {
     if seed.is_multiple_of(2) { "native" } else { "per-type" }
-}
-
-/// Most histories run on Redis 7, some on what else is there.
-fn kind_of(seed: u64) -> ServerKind {
-    let kind = match seed % 5 {
-        1 => ServerKind::Valkey,
-        3 => ServerKind::Redis62,
-        _ => ServerKind::Redis7,
-    };
-    if kind.program().is_some() { kind } else { ServerKind::Redis7 }
 }
 
 fn number(name: &str, default: u64) -> u64 {

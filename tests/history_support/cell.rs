@@ -44,6 +44,11 @@ impl Cell {
         self.dir.path().join("planbus.db")
     }
 
+    /// Where the store is, and what else the processes leave.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
     /// A path beside the store.
     pub(crate) fn beside(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
@@ -95,6 +100,16 @@ impl Cell {
     pub(crate) fn violations(&self) -> Violations {
         check::compare(&self.db(), &self.server)
     }
+}
+
+/// Most histories run on Redis 7, some on what else is there.
+pub(crate) fn server_of(seed: u64) -> ServerKind {
+    let kind = match seed % 5 {
+        1 => ServerKind::Valkey,
+        3 => ServerKind::Redis62,
+        _ => ServerKind::Redis7,
+    };
+    if kind.program().is_some() { kind } else { ServerKind::Redis7 }
 }
 
 fn server(kind: ServerKind, primary: Option<u16>) -> Option<RedisServer> {

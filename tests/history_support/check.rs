@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use crate::redis_support::{RedisServer, Reply};
 
+/// What the key of a stream's dead letters ends with, and what the keys beside it have in them.
+pub(super) const DLQ: &str = ":dlq";
+
 /// What is wrong with the streams, in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Violations {
@@ -49,21 +52,21 @@ impl fmt::Display for Violations {
 }
 
 /// What planbus wrote of itself into an entry.
-struct Mark {
+pub(super) struct Mark {
     store: String,
     seq: u64,
-    event_id: String,
+    pub(super) event_id: String,
     /// What `per-type` calls the event's type; `native` has streams by tenant.
     named_type: Option<String>,
 }
 
 impl Mark {
     /// The mark of an entry in the fields of `native`, or in the one of `per-type`; none in a foreign one.
-    fn of(fields: &[(String, String)]) -> Option<Self> {
+    pub(super) fn of(fields: &[(String, String)]) -> Option<Self> {
         let field =
             |name: &str| fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.clone());
         if let Some(data) = field("data") {
-            let data: Value = serde_json::from_str(&data).expect("an entry of ours is JSON");
+            let data: Value = serde_json::from_str(&data).ok()?;
             let mark = &data["metadata"]["planbus"];
             let text = |value: &Value| value.as_str().map(str::to_owned);
             let event_id = text(&mark["event_id"])?;
@@ -84,10 +87,10 @@ impl Mark {
     }
 }
 
-/// The streams of a server.
+/// The streams of a server; what groups keep beside them in streams of their own is none of them.
 pub(crate) fn streams(server: &RedisServer) -> Vec<String> {
     let mut keys: Vec<String> = server.call(&["KEYS", "*"]).items().iter().map(Reply::to_string).collect();
-    keys.retain(|key| server.command(&["TYPE", key]) == "stream");
+    keys.retain(|key| !key.contains(DLQ) && server.command(&["TYPE", key]) == "stream");
     keys.sort();
     keys
 }

@@ -60,16 +60,7 @@ impl Fault {
     /// All kinds in an order of the seed's: histories with neighbouring seeds go on where the one
     /// before ended, so that a few of them see every kind.
     pub(crate) fn of_history(seed: u64, faults: usize) -> Vec<Self> {
-        let first = usize::try_from(seed).expect("a small seed") * faults;
-        let deck = |round: usize| {
-            let (mut deck, mut random) = (Self::ALL.to_vec(), Random::new(round as u64));
-            for at in (1..deck.len()).rev() {
-                deck.swap(at, random.below(at + 1));
-            }
-            deck
-        };
-        let kinds = Self::ALL.len();
-        (first..first + faults).map(|at| deck(at / kinds)[at % kinds]).collect()
+        dealt(&Self::ALL, seed, faults)
     }
 
     /// Breaks it, beside whatever the cell is doing, and mends what does not mend by itself.
@@ -134,6 +125,19 @@ impl Fault {
     }
 }
 
+/// So many of these kinds, in an order of the seed's, each as often as the others in the long run.
+pub(super) fn dealt<T: Copy>(kinds: &[T], seed: u64, count: usize) -> Vec<T> {
+    let first = usize::try_from(seed).expect("a small seed") * count;
+    let deck = |round: usize| {
+        let (mut deck, mut random) = (kinds.to_vec(), Random::new(round as u64));
+        for at in (1..deck.len()).rev() {
+            deck.swap(at, random.below(at + 1));
+        }
+        deck
+    };
+    (first..first + count).map(|at| deck(at / kinds.len())[at % kinds.len()]).collect()
+}
+
 const DELETE_AND_ADD: &str =
     "redis.call('DEL', KEYS[1]) redis.call('XADD', KEYS[1], '*', 'by', 'somebody else')";
 
@@ -175,7 +179,9 @@ fn promote_lagging(cell: &mut Cell) {
     cell.publisher.publish(50);
     cell.publisher.wait_published();
     // A naive mirror may never have them all.
-    wait_for("the primary has them", || cell.is_naive() || cell.violations().are_none());
+    wait_for("the primary has them", || {
+        cell.is_naive() || cell.publisher.flush(Duration::from_secs(1)).is_ok()
+    });
     cell.server.kill();
     link.cut_now();
     replica.promote();

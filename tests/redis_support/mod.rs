@@ -28,7 +28,7 @@ pub(crate) use self::{
     readers::read_with,
     sentinel::Sentinels,
     server::RedisServer,
-    wire::{Entry, Reply, Wire},
+    wire::{Entry, Reply, Wire, entries},
 };
 
 /// How long a server may take to do what a test waits for.
