@@ -52,11 +52,8 @@ impl Refusal {
         if code == "ERR" && message.contains("The user executing the script can't") {
             return Self { code: "NOPERM".to_owned(), message: message.to_owned() };
         }
-        let inner = match message.split_once(": -") {
-            Some((before, inner)) if code == "ERR" && before.contains("running script") => inner,
-            _ => return Self { code: code.to_owned(), message: message.to_owned() },
-        };
-        let (code, message) = inner.split_once(' ').unwrap_or((inner, ""));
+        let inner = if code == "ERR" { in_script(message) } else { None };
+        let (code, message) = inner.unwrap_or((code, message));
         Self { code: code.to_owned(), message: message.to_owned() }
     }
 
@@ -115,6 +112,21 @@ fn without_script(message: &str) -> &str {
         Some((told, place)) if place.contains("@user_script:") => told,
         _ => message,
     }
+}
+
+/// The code and the text of what a script of Redis 6.2 was refused: `Error running script (call to f_9a):
+/// @user_script:1: NOGROUP No such key`, where some codes have a dash and the place is named twice.
+fn in_script(message: &str) -> Option<(&str, &str)> {
+    let (before, mut inner) = message.split_once("): ")?;
+    if !before.starts_with("Error running script (call to ") {
+        return None;
+    }
+    while let Some(place) = inner.strip_prefix("@user_script:") {
+        inner = place.split_once(": ")?.1;
+    }
+    let (code, told) = inner.strip_prefix('-').unwrap_or(inner).split_once(' ')?;
+    let is_code = code.bytes().all(|byte| byte.is_ascii_uppercase());
+    is_code.then_some((code, told))
 }
 
 /// A connection that is lost, or was never made.
@@ -249,6 +261,15 @@ mod tests {
         );
         assert!(old.code == "OOM" && old.is_transient() && !old.needs_reconnect(), "{old:?}");
         assert_eq!(old.message, "command not allowed when used memory > 'maxmemory'.");
+        let gone = refusal(
+            "ERR Error running script (call to f_9a): @user_script:9: NOGROUP No such key 's' or consumer \
+             group 'g'",
+        );
+        assert_eq!(gone.to_string(), "NOGROUP No such key 's' or consumer group 'g'");
+        let wrong = refusal(
+            "ERR Error running script (call to f_9a): @user_script:1: user_script:1: attempt to call",
+        );
+        assert_eq!(wrong.code, "ERR");
         let denied = refusal(
             "ERR The user executing the script can't run this command or subcommand script: f9, on @user_script:26.",
         );
