@@ -119,6 +119,13 @@ impl ManualDelivery {
         });
     }
 
+    /// It is given back as it came: any consumer of the group may take it at once, this one too, and no
+    /// attempt counts as failed.
+    pub fn release(mut self) {
+        let Some(delivery) = self.delivery.take() else { return };
+        self.shared.settle(&delivery, Outcome::of(&delivery, End::Release));
+    }
+
     fn fail(&mut self, error: Box<dyn StdError + Send + Sync>) {
         self.settle(false, |delivery, shared| {
             Outcome::of_failure(delivery, &shared.setup.policy, error.as_ref())

@@ -44,8 +44,10 @@ pub(super) struct Report {
 
 /// What a command is about.
 enum About {
-    /// These are acked or given back.
+    /// These are acked.
     Gone(Vec<Key>),
+    /// These are given back.
+    Released(Vec<Key>),
     Failed(Key),
     Buried(Key),
 }
@@ -107,7 +109,7 @@ fn acks(
                 kept => caller.done(&source.keys, ids, kept),
             };
             let keys = ids.iter().map(|id| Key { source: number, id: *id }).collect();
-            commands.push((About::Gone(keys), command));
+            commands.push((if is_release { About::Released(keys) } else { About::Gone(keys) }, command));
         }
     }
     commands
@@ -188,6 +190,8 @@ impl Report {
         };
         let (is_ours, how) = match &about {
             About::Gone(_) => (answer != Value::Nil, Settled::Gone),
+            // Whoever takes it first has it; until then its plan waits.
+            About::Released(_) => (true, Settled::Waits),
             About::Failed(_) => match reply::integer(answer)? > 0 {
                 true => (true, Settled::Waits),
                 false => (false, Settled::Gone),
@@ -214,7 +218,7 @@ impl Report {
 impl About {
     fn keys(&self) -> &[Key] {
         match self {
-            Self::Gone(keys) => keys,
+            Self::Gone(keys) | Self::Released(keys) => keys,
             Self::Failed(key) | Self::Buried(key) => std::slice::from_ref(key),
         }
     }

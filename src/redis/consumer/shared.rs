@@ -129,6 +129,7 @@ impl Shared {
     pub(super) fn settle(&self, delivery: &Delivery, outcome: Outcome) {
         let mut state = self.state.lock();
         state.running.remove(&delivery.key);
+        state.released += usize::from(matches!(outcome.end, End::Release));
         if let End::Done = outcome.end
             && !delivery.is_replay
         {
@@ -375,7 +376,7 @@ impl Shared {
         (state.running.len(), state.outcomes.len() + state.settling)
     }
 
-    /// How many deliveries were given back before they were begun.
+    /// How many deliveries were given back.
     pub(super) fn released(&self) -> usize {
         self.state.lock().released
     }

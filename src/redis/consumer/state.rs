@@ -36,7 +36,7 @@ pub(super) struct State {
     pub(super) settling: usize,
     /// The deliveries that are with handlers: since when, and whether they were reported.
     pub(super) running: HashMap<Key, (Instant, bool), foldhash::fast::RandomState>,
-    /// How many deliveries were given back before they were begun.
+    /// How many deliveries were given back.
     pub(super) released: usize,
     /// How many workers wait for something to do.
     pub(super) idle_workers: usize,

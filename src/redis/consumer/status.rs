@@ -115,8 +115,9 @@ fn as_text<S: Serializer>(error: &Option<Error>, serializer: S) -> Result<S::Ok,
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct StopReport {
-    /// How many were given back before a handler began: any consumer of the group may take them at
-    /// once.
+    /// How many were given back, before a handler began or by
+    /// [`ManualDelivery::release`](super::ManualDelivery::release): any consumer of the group may take
+    /// them at once.
     pub released: usize,
     /// How many were with a handler still at the deadline: they stay pending, and are taken over by
     /// another consumer after the claim time.
