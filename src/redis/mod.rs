@@ -13,9 +13,11 @@ mod dead_letters;
 mod dial;
 mod endpoint;
 mod entry;
+mod failures;
 mod fault;
 mod group;
 mod group_keys;
+mod groups;
 mod handshake;
 mod health;
 #[cfg(feature = "sqlite")]
@@ -47,6 +49,7 @@ pub use self::{
     },
     endpoint::{RedisEndpoint, RedisEndpointBuilder},
     entry::{EntryId, StreamEntry},
+    groups::{GroupConsumer, GroupStatus, PENDING_MAX_ENTRIES, PendingEntry, PendingQuery},
     health::{Health, HealthStatus, NodeHealth},
     profile::Profile,
     server::{Persistence, ServerInfo},

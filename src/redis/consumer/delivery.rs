@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{event::Event, redis::EntryId};
+use crate::{
+    event::Event,
+    redis::{EntryId, failures::FailureRecord},
+};
 
 /// Which entry of which source is meant, in one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -10,33 +13,6 @@ pub(super) struct Key {
     /// The source's number.
     pub(super) source: usize,
     pub(super) id: EntryId,
-}
-
-/// What Redis keeps of the failures of a pending entry.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Record {
-    /// How many attempts failed.
-    pub(super) attempts: u32,
-    /// When the first one did, by the server's clock.
-    pub(super) first_failed_ms: Option<u64>,
-    /// What the last one said.
-    pub(super) error: Option<Box<str>>,
-}
-
-impl Record {
-    /// Reads `consumer \n attempts \n first \n last \n error`. What somebody else put there counts as
-    /// nothing.
-    pub(super) fn parse(text: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(text);
-        let mut parts = text.splitn(5, '\n');
-        let (_, attempts, first, _, error) =
-            (parts.next(), parts.next(), parts.next(), parts.next(), parts.next());
-        Self {
-            attempts: attempts.and_then(|text| text.parse().ok()).unwrap_or_default(),
-            first_failed_ms: first.and_then(|text| text.parse().ok()),
-            error: error.map(Into::into),
-        }
-    }
 }
 
 /// An event that a group has to handle, with what is known of earlier attempts.
@@ -47,7 +23,7 @@ pub struct Delivery {
     pub(super) id: EntryId,
     pub(super) group: Arc<str>,
     pub(super) deliveries: u64,
-    pub(super) record: Record,
+    pub(super) record: FailureRecord,
     pub(super) is_replay: bool,
     /// The store that the event comes from, where planbus wrote the entry and an inbox asks for it.
     pub(super) store: Option<Box<str>>,
@@ -119,21 +95,5 @@ impl fmt::Debug for Delivery {
             .field("attempt", &self.attempt())
             .field("event", &self.event)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_record_is_read_back_and_what_is_none_counts_as_nothing() {
-        let record = Record::parse(b"worker.1\n3\n1700000000000\n1700000005000\nfirst line\nsecond");
-        assert_eq!(record.attempts, 3);
-        assert_eq!(record.first_failed_ms, Some(1_700_000_000_000));
-        assert_eq!(record.error.as_deref(), Some("first line\nsecond"));
-        for text in [&b""[..], b"\xff", b"a\nb\nc", b"w\n-1\n\n\n", b"w\n99999999999\n1"] {
-            assert_eq!(Record::parse(text).attempts, 0, "{}", text.escape_ascii());
-        }
     }
 }

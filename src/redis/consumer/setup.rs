@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     board::{Limits, Plan},
-    delivery::{Delivery, Key, Record},
+    delivery::{Delivery, Key},
     outcome::{End, Grave, Outcome, told},
     policy::RetryPolicy,
     scripts::{Caller, Taken},
@@ -19,6 +19,7 @@ use crate::{
     redis::{
         EntryId, Profile, RedisEndpoint,
         dead_letters::{DeadLetterReason, replayed},
+        failures::FailureRecord,
         reply::Fields,
     },
 };
@@ -126,7 +127,7 @@ impl Setup {
     /// What becomes of an entry that was read or taken over.
     pub(super) fn arrival(&self, source: &Source, taken: Taken, is_retry: bool) -> Arrival {
         let key = Key { source: source.number, id: taken.id };
-        let mut record = Record::parse(&taken.record);
+        let mut record = FailureRecord::parse(&taken.record);
         if self.policy.republishes && record.attempts == 0 {
             record.attempts = retry_count(&taken.fields);
         }

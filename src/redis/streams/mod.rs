@@ -245,7 +245,7 @@ impl Streams {
         })
     }
 
-    fn session(&self, doing: &str) -> Result<Session> {
+    pub(in crate::redis) fn session(&self, doing: &str) -> Result<Session> {
         Session::open(&self.endpoint, doing)
     }
 }

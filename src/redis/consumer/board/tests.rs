@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     event::{Event, EventId},
-    redis::consumer::delivery::Record,
+    redis::failures::FailureRecord,
 };
 
 const LIMITS: Limits = Limits { entries: 8, bytes: 1 << 20, parked: 1_000 };
@@ -27,7 +27,7 @@ fn delivery(number: u64) -> Box<Delivery> {
         id: key(number).id,
         group: "group".into(),
         deliveries: 1,
-        record: Record::default(),
+        record: FailureRecord::default(),
         is_replay: false,
         store: None,
         bytes: 10,
