@@ -5,36 +5,14 @@
 mod cli_support;
 mod redis_support;
 
-use std::{
-    fs,
-    process::{Output, Stdio},
-};
+use std::{fs, process::Stdio};
 
-use cli_support::{Place, fails, planbus, run, signal, stdout};
+use cli_support::{Place, fails, json_lines, planbus, run, signal, stderr, stdout};
 use planbus::{Event, EventBus, EventStore, PlanStarted, redis::EntryId};
 use redis_support::*;
 use serde_json::{Value, json};
 
 const STREAM: &str = "planbus:{default}:events";
-
-/// A directory with a tree to survey.
-fn place() -> Place {
-    let place = Place::new();
-    place.file("a.txt", "one TODO\n");
-    place.file("b/c.rs", "fn main() {}\n");
-    place
-}
-
-/// A surveyed tree, mirrored.
-fn mirrored(server: &RedisServer) -> Place {
-    let place = place();
-    stdout(place.path(), &["demo", "--path", "tree", "--redis", &server.url(), "-q"]);
-    place
-}
-
-fn json_lines(text: &str) -> Vec<Value> {
-    text.lines().map(|line| serde_json::from_str(line).expect("one JSON object a line")).collect()
-}
 
 /// Runs a mirror that cannot go on, which says so beside how far it came.
 fn is_stuck(place: &Place, arguments: &[&str], words: &[&str]) {
@@ -46,14 +24,10 @@ fn is_stuck(place: &Place, arguments: &[&str], words: &[&str]) {
     assert!(String::from_utf8_lossy(&output.stdout).contains(words[0]));
 }
 
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
 #[test]
 fn p7_a_demo_with_redis_leaves_there_what_the_log_has() {
     let Some(server) = RedisServer::start() else { return };
-    let place = place();
+    let place = Place::with_tree();
     let told = run(place.path(), &["demo", "--path", "tree", "--redis", &server.url()]);
     assert!(told.status.success() && stderr(&told).contains("mirrored to unix://"), "{}", stderr(&told));
     let log = json_lines(&stdout(place.path(), &["events", "-o", "json"]));
@@ -74,7 +48,7 @@ fn p7_a_demo_with_redis_leaves_there_what_the_log_has() {
 #[test]
 fn an_import_with_redis_says_in_its_result_how_the_mirror_stands() {
     let Some(server) = RedisServer::start() else { return };
-    let place = place();
+    let place = Place::with_tree();
     let line = |decision: u32| {
         let data = json!({"decision": decision.to_string()});
         json!({"plan": "p", "parent": null, "kind": "decision", "agent": "a", "at": null, "data": data})
@@ -89,7 +63,7 @@ fn an_import_with_redis_says_in_its_result_how_the_mirror_stands() {
 #[test]
 fn p7_a_demo_without_its_redis_is_done_all_the_same_and_the_next_mirror_brings_it() {
     let Some(server) = RedisServer::start() else { return };
-    let place = place();
+    let place = Place::with_tree();
     server.kill();
     let told = run(place.path(), &["demo", "--path", "tree", "--redis", &server.url()]);
     assert!(told.status.success());
@@ -107,7 +81,7 @@ fn p7_a_demo_without_its_redis_is_done_all_the_same_and_the_next_mirror_brings_i
 #[test]
 fn a_mirror_runs_until_it_is_asked_to_end_and_says_what_it_did() {
     let Some(server) = RedisServer::start() else { return };
-    let place = place();
+    let place = Place::with_tree();
     place.demo();
     for name in ["TERM", "INT"] {
         server.command(&["DEL", STREAM]);
@@ -131,7 +105,7 @@ fn once<'a>(url: &'a str, options: &[&'a str]) -> Vec<&'a str> {
 #[test]
 fn several_profiles_have_a_mirror_each_and_what_one_cannot_say_is_counted_or_stops_it() {
     let Some(server) = RedisServer::start() else { return };
-    let place = place();
+    let place = Place::with_tree();
     place.file("image.png", [0, 159, 146, 150]);
     place.demo();
     let url = server.url();
@@ -162,7 +136,7 @@ fn several_profiles_have_a_mirror_each_and_what_one_cannot_say_is_counted_or_sto
 #[test]
 fn a_mirror_that_cannot_go_on_says_which_command_mends_it_and_the_command_does() {
     let Some(server) = RedisServer::start() else { return };
-    let place = mirrored(&server);
+    let place = Place::mirrored(&server.url());
     server.command(&["XADD", STREAM, &EntryId::MAX.to_string(), "foreign", "1"]);
     place.demo();
     let redis = ["--redis", &server.url()];
@@ -175,7 +149,7 @@ fn a_mirror_that_cannot_go_on_says_which_command_mends_it_and_the_command_does()
 #[test]
 fn a_group_that_holds_trimming_back_is_told_once_and_is_in_the_result() {
     let Some(server) = RedisServer::start() else { return };
-    let place = place();
+    let place = Place::with_tree();
     let stream = "t:default:events:main";
     server.command(&["XGROUP", "CREATE", stream, "workers", "0", "MKSTREAM"]);
     let store = EventStore::open(place.path().join("planbus.db")).expect("opens");
@@ -197,7 +171,7 @@ fn a_group_that_holds_trimming_back_is_told_once_and_is_in_the_result() {
 #[test]
 fn a_key_of_another_program_and_a_missing_right_are_not_mended_by_a_rebuild() {
     let Some(server) = RedisServer::builder().acl("app", "%R~* +@all", "pass").start() else { return };
-    let place = place();
+    let place = Place::with_tree();
     place.demo();
     server.command(&["SET", STREAM, "of another program"]);
     let url = server.url();
@@ -216,7 +190,7 @@ fn a_key_of_another_program_and_a_missing_right_are_not_mended_by_a_rebuild() {
 #[test]
 fn a_stream_that_no_mirror_wrote_to_is_not_emptied_by_a_rebuild() {
     let Some(server) = RedisServer::start() else { return };
-    let place = mirrored(&server);
+    let place = Place::mirrored(&server.url());
     let url = server.url();
     server.command(&["XADD", "foreign", "*", "a", "1"]);
     let rebuild = ["streams", "rebuild", "foreign", "--yes", "--redis", &url];
@@ -230,7 +204,7 @@ fn a_stream_that_no_mirror_wrote_to_is_not_emptied_by_a_rebuild() {
 
 #[test]
 fn an_option_that_would_be_ignored_or_taken_for_another_is_refused() {
-    let place = place();
+    let place = Place::with_tree();
     let ignored = ["streams", "--redis", "redis://127.0.0.1:1", "--stream", "x"];
     fails(place.path(), &ignored, 2, &["the key of the profile native has no <stream>"]);
     fails(place.path(), &["import", "--redis", "tree/a.txt"], 2, &["put the files first"]);
@@ -239,7 +213,7 @@ fn an_option_that_would_be_ignored_or_taken_for_another_is_refused() {
 #[test]
 fn a_copied_store_is_told_as_forked() {
     let Some(server) = RedisServer::start() else { return };
-    let place = place();
+    let place = Place::with_tree();
     place.demo();
     stdout(place.path(), &["backup", "before.db"]);
     stdout(place.path(), &["demo", "--path", "tree", "--redis", &server.url(), "-q"]);
@@ -251,7 +225,7 @@ fn a_copied_store_is_told_as_forked() {
 #[test]
 fn every_failure_has_its_exit_code_and_says_what_to_do_next() {
     let Some(server) = RedisServer::start() else { return };
-    let place = place();
+    let place = Place::with_tree();
     let url = server.url();
     let path = place.path();
     fails(path, &["streams"], 2, &["--redis URL or PLANBUS_REDIS"]);
@@ -281,7 +255,7 @@ fn every_failure_has_its_exit_code_and_says_what_to_do_next() {
 fn the_variable_names_the_redis_and_no_password_is_ever_shown() {
     const CANARY: &str = "c4n4ry";
     let Some(server) = RedisServer::builder().requirepass("right").start() else { return };
-    let place = place();
+    let place = Place::with_tree();
     place.demo();
     let wrong = format!("unix://{}?pass={CANARY}", server.socket().display());
     let broken = format!("redis://user:{CANARY}@host:port/x y");

@@ -11,39 +11,16 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use cli_support::{Place, fails, planbus, run, signal, stdout};
+use cli_support::{Place, fails, json_lines, planbus, run, signal, stderr, stdout};
 use redis_support::*;
 use serde_json::{Value, json};
 
 const STREAM: &str = "planbus:{default}:events";
 
-/// A directory with a tree to survey.
-fn place() -> Place {
-    let place = Place::new();
-    place.file("a.txt", "one TODO\n");
-    place.file("b/c.rs", "fn main() {}\n");
-    place
-}
-
-/// A surveyed tree, mirrored.
-fn mirrored(server: &RedisServer) -> Place {
-    let place = place();
-    stdout(place.path(), &["demo", "--path", "tree", "--redis", &server.url(), "-q"]);
-    place
-}
-
-fn json_lines(text: &str) -> Vec<Value> {
-    text.lines().map(|line| serde_json::from_str(line).expect("one JSON object a line")).collect()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
 #[test]
 fn streams_are_listed_shown_and_trimmed() {
     let Some(server) = RedisServer::start() else { return };
-    let place = mirrored(&server);
+    let place = Place::mirrored(&server.url());
     let streams = |arguments: &[&str]| {
         stdout(place.path(), &[&["streams"], arguments, &["--redis", &server.url()]].concat())
     };
@@ -72,7 +49,7 @@ fn streams_are_listed_shown_and_trimmed() {
 #[test]
 fn nothing_is_destroyed_unless_somebody_says_so() {
     let Some(server) = RedisServer::start() else { return };
-    let place = mirrored(&server);
+    let place = Place::mirrored(&server.url());
     let (url, before) = (server.url(), server.entries(STREAM).len());
     for action in
         [&["delete", STREAM][..], &["rebuild", STREAM], &["trim", STREAM, "--max-len", "0", "--force"]]
@@ -109,7 +86,7 @@ fn health_is_told_to_people_and_to_programs() {
     let aof = Persistence::Aof { fsync: Fsync::EverySecond };
     let builder = RedisServer::builder().persistence(aof).acl("app", "~* +@all -scan", "s3cret");
     let Some(server) = builder.start() else { return };
-    let place = mirrored(&server);
+    let place = Place::mirrored(&server.url());
     let uncounted = stdout(place.path(), &["health", "--redis", &server.url_as("app", "s3cret")]);
     assert!(uncounted.contains("healthy") && uncounted.contains("not counted"), "{uncounted}");
     let table = stdout(place.path(), &["health", "--redis", &server.url()]);
@@ -131,7 +108,7 @@ fn health_tells_how_full_the_memory_is_and_what_the_user_may_not_see() {
         .acl("app", "~planbus:* +ping +info", "s3cret")
         .start();
     let Some(server) = server else { return };
-    let place = place();
+    let place = Place::with_tree();
     let asked = |url: &str| stdout(place.path(), &["health", "--redis", url]);
     assert!(asked(&server.url()).contains(" of 1.0 GB"), "{}", asked(&server.url()));
     assert!(!asked(&server.url()).contains("nearly full"));
@@ -147,7 +124,7 @@ fn health_tells_how_full_the_memory_is_and_what_the_user_may_not_see() {
 fn p6_following_a_stream_goes_through_a_restart_with_no_gap_and_no_repetition() {
     let aof = Persistence::Aof { fsync: Fsync::Always };
     let Some(server) = RedisServer::builder().persistence(aof).start() else { return };
-    let place = mirrored(&server);
+    let place = Place::mirrored(&server.url());
     let file = place.path().join("followed.jsonl");
     let mut command = planbus(place.path());
     command.args(["events", "--redis", &server.url(), "--follow", "-o", "json"]);
@@ -176,7 +153,7 @@ fn p6_following_a_stream_goes_through_a_restart_with_no_gap_and_no_repetition() 
 #[test]
 fn p11_an_entry_that_is_no_event_is_shown_raw_and_harmless() {
     let Some(server) = RedisServer::start() else { return };
-    let place = mirrored(&server);
+    let place = Place::mirrored(&server.url());
     let raw: [&[u8]; 7] =
         [b"XADD", STREAM.as_bytes(), b"*", b"text", b"\x1b[2Jdanger", b"bytes", b"\xff\x00"];
     server.call(&raw);
@@ -194,7 +171,7 @@ fn p11_an_entry_that_is_no_event_is_shown_raw_and_harmless() {
 #[test]
 fn filters_mean_in_redis_what_they_mean_in_the_log() {
     let Some(server) = RedisServer::start() else { return };
-    let place = mirrored(&server);
+    let place = Place::mirrored(&server.url());
     // Several streams, of which one is another tenant's.
     stdout(place.path(), &["demo", "--path", "tree", "--tenant", "other", "--redis", &server.url(), "-q"]);
     let plan = place.events()[0].plan_id().to_string();
@@ -225,7 +202,7 @@ fn filters_mean_in_redis_what_they_mean_in_the_log() {
 #[test]
 fn every_line_fits_a_terminal_of_80_columns() {
     let Some(server) = RedisServer::start() else { return };
-    let place = mirrored(&server);
+    let place = Place::mirrored(&server.url());
     server.command(&["XGROUP", "CREATE", STREAM, "a-group-with-a-name-that-is-long-enough", "0"]);
     let url = server.url();
     for arguments in [

@@ -35,6 +35,16 @@ pub(crate) fn stdout(directory: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
+/// The objects of JSON Lines.
+pub(crate) fn json_lines(text: &str) -> Vec<serde_json::Value> {
+    text.lines().map(|line| serde_json::from_str(line).expect("one JSON object a line")).collect()
+}
+
+/// What a program put out on stderr.
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
 /// Runs the program, which must fail with `code` and one line that holds all of `words`.
 pub(crate) fn fails(directory: &Path, arguments: &[&str], code: i32, words: &[&str]) {
     let output = run(directory, arguments);
@@ -112,6 +122,21 @@ impl Place {
         let path = self.tree.join(name);
         fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
         fs::write(path, content).expect("a file");
+    }
+
+    /// A directory with a small tree.
+    pub(crate) fn with_tree() -> Self {
+        let place = Self::new();
+        place.file("a.txt", "one TODO\n");
+        place.file("b/c.rs", "fn main() {}\n");
+        place
+    }
+
+    /// A small tree that was surveyed, and whose events are in this Redis.
+    pub(crate) fn mirrored(url: &str) -> Self {
+        let place = Self::with_tree();
+        stdout(place.path(), &["demo", "--path", "tree", "--redis", url, "-q"]);
+        place
     }
 
     /// Surveys the tree.

@@ -11,9 +11,10 @@ use planbus::{AgentId, CorrelationId, PlanId, PlanStatus, Tenant, Timestamp, Typ
 
 use crate::{
     commands::{
-        backup::BackupOptions, dlq::DlqOptions, export::ExportOptions, health::HealthOptions,
-        import::ImportOptions, mirror::MirrorOptions, prune::PruneOptions, restore::RestoreOptions,
-        stats::StatsOptions, streams::StreamsOptions, verify::VerifyOptions,
+        backup::BackupOptions, consume::ConsumeOptions, dlq::DlqOptions, export::ExportOptions,
+        groups::GroupsOptions, health::HealthOptions, import::ImportOptions, mirror::MirrorOptions,
+        pending::PendingOptions, prune::PruneOptions, restore::RestoreOptions, stats::StatsOptions,
+        streams::StreamsOptions, verify::VerifyOptions,
     },
     failure::{Exit, Failure},
     redis::RedisBeside,
@@ -26,7 +27,7 @@ const DB_VARIABLE: &str = "PLANBUS_DB";
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    done; also when the reader of a pipe closed it, and when Ctrl-C ended --follow
+  0    done; also when the reader of a pipe closed it, and when Ctrl-C ended what goes on until then
   1    failed while running
   2    wrong usage
   3    not found: no such plan, file or directory
@@ -58,15 +59,20 @@ impl Cli {
 
     /// Refuses a tenant where it would be ignored.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        let command = match self.command {
-            Command::Backup(_) => "backup",
-            Command::Health(_) => "health",
-            Command::Mirror(_) => "mirror",
-            Command::Prune(_) => "prune",
-            Command::Restore(_) => "restore",
-            Command::Stats(_) => "stats",
-            Command::Verify(_) => "verify",
-            Command::Demo(_)
+        const LOG: &str = "works on the whole log, all tenants together";
+        const STREAMS: &str = "looks at all streams of the profile; name one instead";
+        let (command, what) = match self.command {
+            Command::Backup(_) => ("backup", LOG),
+            Command::Groups(_) => ("groups", STREAMS),
+            Command::Health(_) => ("health", LOG),
+            Command::Mirror(_) => ("mirror", LOG),
+            Command::Pending(_) => ("pending", STREAMS),
+            Command::Prune(_) => ("prune", LOG),
+            Command::Restore(_) => ("restore", LOG),
+            Command::Stats(_) => ("stats", LOG),
+            Command::Verify(_) => ("verify", LOG),
+            Command::Consume(_)
+            | Command::Demo(_)
             | Command::Dlq(_)
             | Command::Events(_)
             | Command::Export(_)
@@ -78,8 +84,7 @@ impl Cli {
         if self.global.tenant.is_none() {
             return Ok(());
         }
-        let told = format!("--tenant: {command} works on the whole log, all tenants together");
-        Err(Failure::new(Exit::Usage, told))
+        Err(Failure::new(Exit::Usage, format!("--tenant: {command} {what}")))
     }
 }
 
@@ -139,6 +144,13 @@ pub(crate) enum Command {
     /// The copy is as the log was at one moment, and is verified before it gets its name. An existing
     /// file is never replaced. `planbus restore` brings it back; reading commands read it as it is.
     Backup(BackupOptions),
+    /// Handle the events of streams in Redis as one of a group: print them, or run a command for each
+    ///
+    /// Each event goes to one consumer of the group, and is acked only when it was written, or when the
+    /// command ended with exit code 0; whatever is killed, none is lost. What fails is tried again after
+    /// the delays of --retry, by its own group only, then moved to the dead letters. Goes on until
+    /// Ctrl-C, also while Redis is away; a second Ctrl-C ends it at once.
+    Consume(ConsumeOptions),
     /// Run a survey of a directory as a real agent, publishing every step
     ///
     /// One plan a folder, tools on every text file, decisions on what to skip. Creates the store when
@@ -160,6 +172,10 @@ pub(crate) enum Command {
     /// Events come in the order of the log, up to the end that it has now. Fails with exit code 1 where
     /// retention removed events before they were read.
     Export(ExportOptions),
+    /// List the groups of consumers: what they have not read, not done, and to try again
+    ///
+    /// Works without a store. With the name of a group, its consumers too.
+    Groups(GroupsOptions),
     /// Show how a Redis is: latency, clients, memory, persistence, and what is to be warned of
     ///
     /// Works without a store. Exit code 0 when it answers, 4 when it cannot be reached.
@@ -175,6 +191,11 @@ pub(crate) enum Command {
     /// Owns the store meanwhile: for a log that no runtime has open. A runtime mirrors its own with
     /// `RedisMirror`. What is in Redis already is not appended again; while Redis is away, it waits.
     Mirror(MirrorOptions),
+    /// List the entries that a group was given and has not done, and why they failed
+    ///
+    /// Works without a store. The oldest first; on a terminal the first 50 of each stream, unless --first
+    /// says otherwise, in a pipe or file all.
+    Pending(PendingOptions),
     /// List plans, the newest first
     ///
     /// On a terminal 50 of them, unless --last says otherwise; in a pipe or file all.

@@ -4,7 +4,10 @@
 
 use std::mem;
 
-use planbus::{Event, EventType, Timestamp, redis::StreamEntry};
+use planbus::{
+    Event, EventType, Timestamp,
+    redis::{EntryId, StreamEntry},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -64,15 +67,35 @@ impl EntryPrinter {
         rows.iter().try_for_each(|row| self.table.write(row, out))
     }
 
+    /// Writes the event of one entry.
+    pub(crate) fn write_event(
+        &mut self,
+        stream: &str,
+        id: EntryId,
+        event: &Event,
+        out: &mut Output,
+    ) -> Result<(), Failure> {
+        self.printed += 1;
+        if self.form == Form::Json {
+            return out.json(&event_json(stream, id, event)?);
+        }
+        self.begin(out)?;
+        self.table.write(&self.event_row(event), out)
+    }
+
+    fn event_row(&self, event: &Event) -> Vec<Cell> {
+        vec![
+            (Style::Faint, event.seq().map(|seq| seq.to_string()).unwrap_or_default()),
+            (Style::Faint, self.short_time(Some(event.timestamp()))),
+            (style(event), event.event_type().to_string()),
+            cell(event.plan_id().to_string()),
+            cell(describe::event(event)),
+        ]
+    }
+
     fn row(&self, entry: &StreamEntry) -> Vec<Cell> {
         match &entry.event {
-            Ok(event) => vec![
-                (Style::Faint, event.seq().map(|seq| seq.to_string()).unwrap_or_default()),
-                (Style::Faint, self.short_time(Some(event.timestamp()))),
-                (style(event), event.event_type().to_string()),
-                cell(event.plan_id().to_string()),
-                cell(describe::event(event)),
-            ],
+            Ok(event) => self.event_row(event),
             Err(error) => vec![
                 cell(""),
                 (Style::Faint, self.short_time(entry.id.time())),
@@ -106,15 +129,18 @@ pub(crate) fn raw(fields: &[(Vec<u8>, Vec<u8>)]) -> String {
     pairs.collect::<Vec<_>>().join(" ")
 }
 
-/// The event with its place in Redis before it; where there is none, the fields and what is wrong.
+/// The event with its place in Redis before it.
+fn event_json(stream: &str, id: EntryId, event: &Event) -> Result<String, Failure> {
+    let event = event.to_json()?;
+    let fields = event.strip_prefix('{').unwrap_or(&event);
+    Ok(format!(r#"{{"stream":{},"entry_id":{},{fields}"#, json!(stream), json!(id)))
+}
+
+/// The event; where there is none, the fields and what is wrong.
 fn to_json(entry: &StreamEntry) -> Result<String, Failure> {
     let (stream, id) = (json!(entry.stream), json!(entry.id));
     match &entry.event {
-        Ok(event) => {
-            let event = event.to_json()?;
-            let fields = event.strip_prefix('{').unwrap_or(&event);
-            Ok(format!(r#"{{"stream":{stream},"entry_id":{id},{fields}"#))
-        }
+        Ok(event) => event_json(&entry.stream, entry.id, event),
         Err(error) => {
             let fields = fields_json(&entry.fields);
             Ok(json!({"stream": stream, "entry_id": id, "error": error.to_string(), "fields": fields})

@@ -5,11 +5,13 @@
 
 mod cli;
 mod commands;
+mod consuming;
 mod dead_letter_options;
 mod dead_letter_view;
 mod describe;
 mod diagnostics;
 mod entry_view;
+mod exec;
 mod export;
 mod failure;
 mod fields;
@@ -50,13 +52,16 @@ fn main() -> ExitCode {
     let mut out = Output::new(&cli.global);
     let done = cli.check().and_then(|()| match &cli.command {
         Command::Backup(options) => commands::backup::run(options, &cli.global, &mut out),
+        Command::Consume(options) => commands::consume::run(options, &cli.global, &mut out),
         Command::Demo(options) => commands::demo::run(options, &cli.global, &mut out),
         Command::Dlq(options) => commands::dlq::run(options, &cli.global, &mut out),
         Command::Events(options) => commands::events::run(options, &cli.global, &mut out),
         Command::Export(options) => commands::export::run(options, &cli.global, &mut out),
+        Command::Groups(options) => commands::groups::run(options, &cli.global, &mut out),
         Command::Health(options) => commands::health::run(options, &cli.global, &mut out),
         Command::Import(options) => commands::import::run(options, &cli.global, &mut out),
         Command::Mirror(options) => commands::mirror::run(options, &cli.global, &mut out),
+        Command::Pending(options) => commands::pending::run(options, &cli.global, &mut out),
         Command::Plans(options) => commands::plans::run(options, &cli.global, &mut out),
         Command::Prune(options) => commands::prune::run(options, &cli.global, &mut out),
         Command::Restore(options) => commands::restore::run(options, &cli.global, &mut out),

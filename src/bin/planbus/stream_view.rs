@@ -129,7 +129,8 @@ fn write_below(
     write_table(heads, rows, out)
 }
 
-fn write_table(
+/// Writes a table as wide as its rows; nothing where there is none.
+pub(crate) fn write_table(
     heads: &[(&'static str, Column)],
     rows: &[Vec<Cell>],
     out: &mut Output,
@@ -143,7 +144,8 @@ fn write_table(
     rows.iter().try_for_each(|row| table.write(row, out))
 }
 
-fn lag_cell(lag: Option<u64>) -> Cell {
+/// How many entries a group has not read.
+pub(crate) fn lag_cell(lag: Option<u64>) -> Cell {
     match lag {
         Some(0) => (Style::Good, "0".to_owned()),
         Some(lag) => cell(number(lag)),
@@ -151,12 +153,13 @@ fn lag_cell(lag: Option<u64>) -> Cell {
     }
 }
 
-fn pending_cell(pending: u64) -> Cell {
+/// A number that is better none.
+pub(crate) fn pending_cell(pending: u64) -> Cell {
     (if pending == 0 { Style::Faint } else { Style::Started }, number(pending))
 }
 
 /// How long ago an entry came.
-fn ago(id: EntryId) -> String {
+pub(crate) fn ago(id: EntryId) -> String {
     id.time()
         .map(|time| format!("{} ago", units::duration(Timestamp::now().duration_since(time))))
         .unwrap_or_default()

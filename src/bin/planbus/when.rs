@@ -20,6 +20,19 @@ pub(crate) fn age(text: &str) -> Result<Duration, &'static str> {
     span(text).ok_or("must be an age like 90s, 12h, 30d or 8w")
 }
 
+/// Reads how long something may take: `500ms`, `30s`, `2m`.
+pub(crate) fn length(text: &str) -> Result<Duration, &'static str> {
+    span(text).ok_or("must be a time like 500ms, 30s or 2m")
+}
+
+/// As [`length`], and not nothing.
+pub(crate) fn some_length(text: &str) -> Result<Duration, &'static str> {
+    match length(text)? {
+        Duration::ZERO => Err("must be more than 0s"),
+        length => Ok(length),
+    }
+}
+
 fn span(text: &str) -> Option<Duration> {
     let span: Span = text.parse().ok()?;
     let age = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
@@ -64,6 +77,16 @@ mod tests {
             let time = parse(text).expect("an age");
             let age = Timestamp::now().duration_since(time).as_secs();
             assert!((seconds..seconds + 60).contains(&age), "{text} was {age} s");
+        }
+    }
+
+    #[test]
+    fn a_length_is_as_long_as_it_says() {
+        assert_eq!(length("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(length("1m30s"), Ok(Duration::from_secs(90)));
+        assert_eq!((length("0s"), some_length("0s").is_err()), (Ok(Duration::ZERO), true));
+        for text in ["", "5", "-5s", "soon"] {
+            assert!(length(text).is_err() && some_length(text).is_err(), "{text:?}");
         }
     }
 

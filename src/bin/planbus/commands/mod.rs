@@ -1,13 +1,16 @@
 //! The commands, one file each, and what they share: opening the store.
 
 pub(crate) mod backup;
+pub(crate) mod consume;
 pub(crate) mod demo;
 pub(crate) mod dlq;
 pub(crate) mod events;
 pub(crate) mod export;
+pub(crate) mod groups;
 pub(crate) mod health;
 pub(crate) mod import;
 pub(crate) mod mirror;
+pub(crate) mod pending;
 pub(crate) mod plans;
 pub(crate) mod prune;
 pub(crate) mod restore;
