@@ -49,7 +49,8 @@ fn groups_are_listed_with_what_they_have_to_do() {
         fed.server.command(&["XGROUP", "CREATE", STREAM, "idle", "$"]);
         let all = objects(dir.path(), &["groups", "--redis", &url]);
         let facts = |group: &Value| {
-            ["name", "pending", "lag", "waiting", "replays", "dead_letters"].map(|fact| group[fact].clone())
+            ["name", "pending", "lag", "waiting", "replays", "stream_dead_letters"]
+                .map(|fact| group[fact].clone())
         };
         let told: Vec<_> = all.iter().map(facts).collect();
         let expected = [
@@ -172,7 +173,7 @@ fn dead_letters_that_were_sent_back_are_pending_too() {
     let report = DeadLetters::new(endpoint, Profile::native()).replay(STREAM, &[letter], None);
     assert_eq!(report.expect("answers").replayed, 1);
     let group = &objects(dir.path(), &["groups", "--redis", &url])[0];
-    assert_eq!((&group["replays"], &group["dead_letters"]), (&json!(1), &json!(0)));
+    assert_eq!((&group["replays"], &group["stream_dead_letters"]), (&json!(1), &json!(0)));
     let tell = "echo $PLANBUS_REPLAY $PLANBUS_ATTEMPT $PLANBUS_STREAM > told; exit 7";
     let again =
         ["consume", "--redis", &url, "-g", "workers", "--exec", tell, "--retry", "1h", "--until-idle", "-q"];

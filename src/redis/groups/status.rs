@@ -31,7 +31,7 @@ pub struct GroupStatus {
     /// How many dead letters were sent back to the group and are not done.
     pub replays: u64,
     /// How many dead letters the stream has, of all its groups together.
-    pub dead_letters: u64,
+    pub stream_dead_letters: u64,
     /// The consumer that alone reads the stream for the group now, where plans keep their order.
     pub lease: Option<String>,
 }
@@ -73,8 +73,8 @@ pub(super) fn ask(
             info,
             waiting: number(next())? + number(next())?,
             replays: number(next())?,
-            dead_letters: number(next())?,
-            lease: Some(next()).filter(|holder| *holder != Value::Nil).map(reply::text).transpose()?,
+            stream_dead_letters: number(next())?,
+            lease: holder(next())?,
         })
     };
     groups.into_iter().map(status).collect()
@@ -128,4 +128,11 @@ pub(super) fn consumers(session: &mut Session, stream: &str, group: &str) -> Res
 /// The error of a group that is not there.
 pub(super) fn no_group(stream: &str, group: &str) -> Error {
     Error::new(ErrorKind::NotFound, format!("look at a group: {stream} has no group {group}"))
+}
+
+/// Whose a lease is: a token of its holder's, with a number behind the name.
+fn holder(token: Value) -> Result<Option<String>> {
+    let Some(token) = Some(token).filter(|token| *token != Value::Nil) else { return Ok(None) };
+    let token = reply::text(token)?;
+    Ok(Some(token.rsplit_once('#').map_or(token.clone(), |(name, _)| name.to_owned())))
 }

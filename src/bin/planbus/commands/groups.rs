@@ -91,7 +91,6 @@ fn write(groups: &[GroupStatus], form: Form, out: &mut Output) -> Result<(), Fai
         ("REPLAYS", Column::Right),
         ("OLDEST PENDING", Column::Right),
         ("CONSUMERS", Column::Right),
-        ("DEAD LETTERS", Column::Right),
         ("GROUP", Column::Left),
         ("STREAM", Column::Whole),
     ];
@@ -104,7 +103,6 @@ fn write(groups: &[GroupStatus], form: Form, out: &mut Output) -> Result<(), Fai
             pending_cell(group.replays),
             cell(oldest.map(ago).unwrap_or_default()),
             cell(number(group.info.consumers)),
-            (if group.dead_letters == 0 { Style::Faint } else { Style::Bad }, number(group.dead_letters)),
             cell(&group.info.name),
             cell(&group.stream),
         ]
