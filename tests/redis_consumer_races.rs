@@ -10,7 +10,7 @@ mod store_support;
 use std::{
     sync::{Arc, Condvar, Mutex},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use consumer_support::{Calls, Fed, STREAM, is_done, pending};
@@ -115,4 +115,19 @@ fn p8_per_plan_a_failure_that_comes_after_the_lease_was_lost_lets_nothing_pass()
     gate.open();
     wait_for("it sees that the lease is another's", || consumer.status().leases == 0);
     assert_eq!(calls.ids(), [ids[0]]);
+}
+
+#[test]
+fn a_stop_keeps_its_deadline_also_where_redis_does_not_answer() {
+    let Some(fed) = Fed::start() else { return };
+    fed.publish("plan-1", 10);
+    let builder = fed.consumer("workers").workers(2);
+    let consumer = builder.handler(|_: &Delivery| ()).expect("starts");
+    wait_for("all is acked", || is_done(&fed.server, STREAM, "workers", 10));
+    fed.server.stop();
+    let start = Instant::now();
+    let report = consumer.stop(Duration::from_millis(300)).expect("stops");
+    // The reads that wait for the server are given three seconds each.
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}, {report:?}", start.elapsed());
+    fed.server.cont();
 }

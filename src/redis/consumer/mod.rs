@@ -126,18 +126,18 @@ impl Consumer {
         }
         let deadline = Instant::now().checked_add(deadline).unwrap_or_else(far);
         self.shared.stop();
-        let mut threads = std::mem::take(&mut *threads).into_iter();
-        let reader = threads.next().map_or(Ok(()), JoinHandle::join);
-        let keeper = threads.next();
-        let (abandoned, unsettled) = self.shared.wait_until_settled(deadline);
+        let left = self.shared.wait_until_settled(deadline);
         self.shared.give_up();
-        let keeper = keeper.map_or(Ok(()), JoinHandle::join);
         self.shared.note_stopped();
-        // Those that are with a handler still end with it.
-        let workers = threads.filter(JoinHandle::is_finished).map(JoinHandle::join).collect::<Vec<_>>();
-        if [reader, keeper].into_iter().chain(workers).any(|thread| thread.is_err()) {
+        // One that is with a handler still, or waits for a Redis that does not answer, ends by itself.
+        let ended = std::mem::take(&mut *threads)
+            .into_iter()
+            .filter(|thread| left.is_nothing() || thread.is_finished());
+        let ended: Vec<_> = ended.map(JoinHandle::join).collect();
+        if ended.iter().any(Result::is_err) {
             return Err(Error::new(ErrorKind::Storage, "a thread of the consumer panicked"));
         }
+        let (abandoned, unsettled) = (left.running, left.unsettled);
         Ok(StopReport { released: self.shared.released(), abandoned, unsettled })
     }
 }

@@ -16,17 +16,11 @@ use super::{
     shared::Shared,
     source::{FIRST_TERM, Place, Source},
     state::Thread,
+    upkeep::exchange,
 };
 use crate::{
     error::Result,
-    redis::{
-        EntryId,
-        client::{Client, Reply},
-        group_keys::GroupKeys,
-        reply,
-        session::Session,
-        streams::list::find,
-    },
+    redis::{EntryId, client::Reply, group_keys::GroupKeys, reply, session::Session, streams::list::find},
 };
 
 /// How long one read waits at the server for entries to come: as long may a stop take.
@@ -56,6 +50,15 @@ pub(super) struct Reader {
     is_woken: bool,
 }
 
+/// Tells that the thread has ended, also where it panicked.
+struct End(Arc<Shared>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.note_read();
+    }
+}
+
 impl Reader {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self {
@@ -70,6 +73,7 @@ impl Reader {
 
     /// Reads until the consumer is stopped.
     pub(super) fn run(mut self) {
+        let _told = End(Arc::clone(&self.shared));
         let mut back_off = self.shared.setup.endpoint.back_off();
         while !self.shared.is_stopping() {
             let ended = self.read_over_one_connection(|| back_off.reset());
@@ -79,7 +83,6 @@ impl Reader {
                 self.shared.pause(Instant::now() + back_off.next_delay());
             }
         }
-        self.shared.note_read();
     }
 
     fn read_over_one_connection(&mut self, mut went_well: impl FnMut()) -> Result<()> {
@@ -239,7 +242,7 @@ impl Reader {
         let read = |source: &Arc<Source>| {
             self.shared.setup.caller.read(&[source.keys.stream.as_str()], count, Duration::ZERO)
         };
-        let replies = send_all(session.client(), sources.iter().map(read).collect())?;
+        let replies = exchange(session.client(), &sources.iter().map(read).collect::<Vec<_>>())?;
         let mut came = false;
         for reply in replies {
             came |= self.take_answer(reply, &sources)?;
@@ -316,9 +319,10 @@ impl Reader {
     /// Reads streams of which this consumer alone may, and waits where nothing is new.
     fn read_leased(&mut self, session: &mut Session, sources: &[Arc<Source>], count: usize) -> Result<()> {
         let (caller, terms) = self.terms(sources);
-        let asked = terms.iter().map(|(source, _)| caller.read_leased(&source.keys, count)).collect();
+        let read = |(source, _): &(&Arc<Source>, u64)| caller.read_leased(&source.keys, count);
+        let asked: Vec<_> = terms.iter().map(read).collect();
         let mut came = false;
-        for ((source, term), reply) in terms.into_iter().zip(send_all(session.client(), asked)?) {
+        for ((source, term), reply) in terms.into_iter().zip(exchange(session.client(), &asked)?) {
             match reply {
                 // The lease is another's now; the keeper finds out.
                 Ok(Value::Nil) => self.shared.lock().places[source.number].leased_until = None,
@@ -387,10 +391,4 @@ pub(super) fn add(places: &mut Vec<Place>, keys: GroupKeys, stream: &str, group:
     let number = places.len();
     let source = Source { number, keys, stream: stream.into(), group: group.into(), is_replay };
     places.push(Place::new(source));
-}
-
-/// The answers to commands that do not wait for each other.
-fn send_all(client: &mut Client, commands: Vec<::redis::Cmd>) -> Result<Vec<Reply>> {
-    client.send(&commands)?;
-    client.receive()
 }

@@ -14,7 +14,7 @@ use super::{
     scripts::{Caller, Held},
     setup::Setup,
     source::{Place, Source},
-    state::{Arrival, Settled, State, Thread},
+    state::{Arrival, Left, Settled, State, Thread},
     status::{ConsumerCounts, ConsumerStatus},
 };
 use crate::error::Error;
@@ -346,6 +346,7 @@ impl Shared {
     pub(super) fn note_read(&self) {
         self.state.lock().is_reading = false;
         self.settled.notify_all();
+        self.ended.notify_all();
     }
 
     /// The deadline has passed: what is not settled now stays as it is.
@@ -364,16 +365,11 @@ impl Shared {
         self.state.lock().is_over()
     }
 
-    /// Waits until all is settled or the deadline passes: how many are with handlers, and how many are
-    /// not settled.
-    pub(super) fn wait_until_settled(&self, deadline: Instant) -> (usize, usize) {
+    /// Waits until all is settled or the deadline passes: what is left then.
+    pub(super) fn wait_until_settled(&self, deadline: Instant) -> Left {
         let mut state = self.state.lock();
-        while !state.running.is_empty() || !state.is_idle() {
-            if self.ended.wait_until(&mut state, deadline).timed_out() {
-                break;
-            }
-        }
-        (state.running.len(), state.outcomes.len() + state.settling)
+        while !state.left().is_nothing() && !self.ended.wait_until(&mut state, deadline).timed_out() {}
+        state.left()
     }
 
     /// How many deliveries were given back.

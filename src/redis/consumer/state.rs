@@ -82,6 +82,23 @@ pub(super) enum Settled {
     Waits,
 }
 
+/// What a consumer that stops waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Left {
+    /// Deliveries with handlers.
+    pub(super) running: usize,
+    /// Outcomes that Redis was not told of.
+    pub(super) unsettled: usize,
+    /// What is still to be given back, or may come yet.
+    unread: usize,
+}
+
+impl Left {
+    pub(super) fn is_nothing(self) -> bool {
+        self.running + self.unsettled + self.unread == 0
+    }
+}
+
 impl State {
     pub(super) fn new(setup: &Setup) -> Self {
         Self {
@@ -214,11 +231,15 @@ impl State {
 
     /// Nothing is left to settle, or nobody waits for it any more.
     pub(super) fn is_over(&self) -> bool {
-        let is_quiet = !self.is_reading && self.running.is_empty() && self.is_idle();
-        self.is_given_up || (self.is_stopping && is_quiet)
+        self.is_given_up || (self.is_stopping && self.left().is_nothing())
     }
 
-    pub(super) fn is_idle(&self) -> bool {
-        self.outcomes.is_empty() && self.settling == 0 && self.board.ready() == 0
+    /// What a consumer that stops waits for.
+    pub(super) fn left(&self) -> Left {
+        Left {
+            running: self.running.len(),
+            unsettled: self.outcomes.len() + self.settling,
+            unread: usize::from(self.is_reading) + self.board.ready(),
+        }
     }
 }
