@@ -218,7 +218,7 @@ fn p8_ten_thousand_events_behind_a_failing_one_do_not_wait() {
 
 #[test]
 fn p8_per_plan_order_holds_when_the_lease_moves() {
-    histories(1, |_| Kind::PerPlan, &ConsumerFault::LOSSLESS, 5, Times::AtLeastOnce);
+    histories(1, |_| Kind::PerPlan, &ConsumerFault::ALL, 5, Times::AtLeastOnce);
 }
 
 #[test]

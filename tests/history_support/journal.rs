@@ -59,10 +59,14 @@ impl Fate {
     }
 }
 
-/// How long a handler works on an event.
+/// How long a handler works on an event: some milliseconds, and on a few of them for longer than what a
+/// consumer has may be idle.
 pub(crate) fn work(event_id: &str) -> Duration {
-    Duration::from_micros(hash(event_id) / 1_000 % 4_000)
+    let hash = hash(event_id) / 1_000;
+    if hash.is_multiple_of(500) { LONG_WORK } else { Duration::from_micros(hash % 4_000) }
 }
+
+const LONG_WORK: Duration = Duration::from_millis(1_300);
 
 /// FNV-1a: the standard library promises no hash that is the same in every process.
 fn hash(text: &str) -> u64 {
