@@ -40,6 +40,8 @@ const SEEDS: &str = "PLANBUS_SEEDS";
 const FIRST_SEED: &str = "PLANBUS_SEED";
 /// Only faults that have this in their name, to reduce what was found.
 const ONLY: &str = "PLANBUS_FAULT";
+/// How many faults a history has.
+const FAULTS: usize = 4;
 /// How long consumers may take to do all that is to do, once nothing is broken any more.
 const DRAIN: Duration = Duration::from_secs(30);
 
@@ -107,13 +109,13 @@ fn number(name: &str, default: u64) -> u64 {
 
 #[test]
 fn p8_with_an_inbox_every_effect_happens_exactly_once_whatever_is_killed() {
-    histories(2, |_| Kind::Inbox, &ConsumerFault::ALL, 5, Times::Once);
+    histories(2, |_| Kind::Inbox, &ConsumerFault::ALL, FAULTS, Times::Once);
 }
 
 #[test]
 fn p8_without_one_every_event_is_handled_at_least_once() {
     let kind = |seed: u64| if seed % 4 < 2 { Kind::Plain } else { Kind::Manual };
-    histories(2, kind, &ConsumerFault::ALL, 5, Times::AtLeastOnce);
+    histories(2, kind, &ConsumerFault::ALL, FAULTS, Times::AtLeastOnce);
 }
 
 #[test]
@@ -123,7 +125,7 @@ fn p8_a_poison_event_is_dead_lettered_exactly_once() {
         let kind = [Kind::Plain, Kind::Inbox, Kind::Manual][seed as usize % 3];
         let Some(mut cell) = ConsumerCell::start(plan_of(seed, kind)) else { return };
         let mut random = Random::new(seed);
-        for fault in ConsumerFault::of_history(&ConsumerFault::LOSSLESS, seed, 5) {
+        for fault in ConsumerFault::of_history(&ConsumerFault::LOSSLESS, seed, FAULTS) {
             // A fortieth of them is poison.
             cell.publish_and_see(500, 0);
             cell.see_letters(1);
@@ -218,7 +220,7 @@ fn p8_ten_thousand_events_behind_a_failing_one_do_not_wait() {
 
 #[test]
 fn p8_per_plan_order_holds_when_the_lease_moves() {
-    histories(1, |_| Kind::PerPlan, &ConsumerFault::ALL, 5, Times::AtLeastOnce);
+    histories(1, |_| Kind::PerPlan, &ConsumerFault::ALL, FAULTS, Times::AtLeastOnce);
 }
 
 #[test]
