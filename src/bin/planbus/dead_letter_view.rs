@@ -15,7 +15,7 @@ use crate::{
     failure::Failure,
     output::Output,
     style::Style,
-    table::{Cell, Column, Table, cell},
+    table::{Cell, Column, cell, write_table},
     text::escape,
 };
 
@@ -174,20 +174,6 @@ pub(crate) fn write_counts(counts: &[DeadLetterCount], out: &mut Output) -> Resu
         ]
     };
     write_table(&heads, &counts.iter().map(row).collect::<Vec<_>>(), out)
-}
-
-fn write_table(
-    heads: &[(&'static str, Column)],
-    rows: &[Vec<Cell>],
-    out: &mut Output,
-) -> Result<(), Failure> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let mut table = Table::new(heads);
-    table.fit(rows, out);
-    table.write_head(out)?;
-    rows.iter().try_for_each(|row| table.write(row, out))
 }
 
 fn ago(time: Timestamp) -> String {

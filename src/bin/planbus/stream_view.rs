@@ -12,7 +12,7 @@ use crate::{
     failure::Failure,
     output::Output,
     style::Style,
-    table::{Cell, Column, Table, cell},
+    table::{Cell, Column, cell, write_below, write_table},
     text::escape,
 };
 
@@ -114,34 +114,6 @@ fn write_mirrors(mirrors: &[MirrorPosition], out: &mut Output) -> Result<(), Fai
         ]
     };
     write_below(&heads, &mirrors.iter().map(row).collect::<Vec<_>>(), out)
-}
-
-/// A table below what stands already, if there is anything in it.
-fn write_below(
-    heads: &[(&'static str, Column)],
-    rows: &[Vec<Cell>],
-    out: &mut Output,
-) -> Result<(), Failure> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    out.line("")?;
-    write_table(heads, rows, out)
-}
-
-/// Writes a table as wide as its rows; nothing where there is none.
-pub(crate) fn write_table(
-    heads: &[(&'static str, Column)],
-    rows: &[Vec<Cell>],
-    out: &mut Output,
-) -> Result<(), Failure> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let mut table = Table::new(heads);
-    table.fit(rows, out);
-    table.write_head(out)?;
-    rows.iter().try_for_each(|row| table.write(row, out))
 }
 
 /// How many entries a group has not read.

@@ -104,3 +104,31 @@ impl Table {
         }
     }
 }
+
+/// Writes a table as wide as its rows; nothing where there is none.
+pub(crate) fn write_table(
+    heads: &[(&'static str, Column)],
+    rows: &[Vec<Cell>],
+    out: &mut Output,
+) -> Result<(), Failure> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new(heads);
+    table.fit(rows, out);
+    table.write_head(out)?;
+    rows.iter().try_for_each(|row| table.write(row, out))
+}
+
+/// As [`write_table`], below what stands already.
+pub(crate) fn write_below(
+    heads: &[(&'static str, Column)],
+    rows: &[Vec<Cell>],
+    out: &mut Output,
+) -> Result<(), Failure> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    out.line("")?;
+    write_table(heads, rows, out)
+}

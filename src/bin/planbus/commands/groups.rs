@@ -13,9 +13,9 @@ use crate::{
     failure::{Exit, Failure},
     output::Output,
     redis::{self, ProfileOptions, RedisOptions, failed},
-    stream_view::{ago, lag_cell, pending_cell, write_table},
+    stream_view::{ago, lag_cell, pending_cell},
     style::Style,
-    table::{Cell, Column, cell},
+    table::{Cell, Column, cell, write_table},
 };
 
 /// The options of `groups`.

@@ -30,7 +30,7 @@ use crate::{
     progress::{Progress, rate},
     redis::RedisBeside,
     style::Style,
-    table::{Cell, Column, Table, cell},
+    table::{Cell, Column, cell, write_below},
     text::escape,
     trace::{self, Census, Chunk, FileCount, Input, Item, Pace, Parsed, Speed},
 };
@@ -325,7 +325,7 @@ fn write_summary(
     types.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let rows: Vec<Vec<Cell>> =
         types.into_iter().map(|(name, count)| vec![cell(number(count)), cell(name)]).collect();
-    write_table(&[("EVENTS", Column::Right), ("TYPE", Column::Left)], &rows, out)
+    write_below(&[("EVENTS", Column::Right), ("TYPE", Column::Left)], &rows, out)
 }
 
 /// What each file brought: where runs are taken for one another, it shows here.
@@ -337,21 +337,9 @@ fn write_files(files: &[FileCount], out: &mut Output) -> Result<(), Failure> {
     };
     let rows: Vec<Vec<Cell>> = files.iter().take(FILES_SHOWN_MAX).map(row).collect();
     let counts = ["NEW", "KNOWN", "BAD"].map(|head| (head, Column::Right));
-    write_table(&[&counts[..], &[("FILE", Column::Left)]].concat(), &rows, out)?;
+    write_below(&[&counts[..], &[("FILE", Column::Left)]].concat(), &rows, out)?;
     match files.len() - rows.len() {
         0 => Ok(()),
         more => out.line(&format!("and {more} more; -o json lists all")),
     }
-}
-
-fn write_table(
-    heads: &[(&'static str, Column)],
-    rows: &[Vec<Cell>],
-    out: &mut Output,
-) -> Result<(), Failure> {
-    let mut table = Table::new(heads);
-    table.fit(rows, out);
-    out.line("")?;
-    table.write_head(out)?;
-    rows.iter().try_for_each(|row| table.write(row, out))
 }

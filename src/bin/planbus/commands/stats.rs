@@ -15,7 +15,7 @@ use crate::{
     failure::Failure,
     output::Output,
     style::Style,
-    table::{Cell, Column, Table, cell},
+    table::{Cell, Column, cell, write_below},
     text::escape,
 };
 
@@ -121,7 +121,7 @@ fn write_cursors(stats: &StoreStats, with_streams: bool, out: &mut Output) -> Re
         [("SEQ", Column::Right), ("LAG", Column::Right), ("READER", Column::Left), ("STREAM", Column::Left)];
     let is_shown = |cursor: &&Cursor| with_streams || cursor.stream.is_empty();
     let rows: Vec<Vec<Cell>> = stats.cursors.iter().filter(is_shown).map(row).collect();
-    write_table(&heads, &rows, out)?;
+    write_below(&heads, &rows, out)?;
     match stats.cursors.len() - rows.len() {
         0 => Ok(()),
         hidden => {
@@ -136,21 +136,5 @@ fn write_types(by_type: &BTreeMap<String, u64>, out: &mut Output) -> Result<(), 
     types.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     let rows: Vec<Vec<Cell>> =
         types.into_iter().map(|(name, count)| vec![cell(number(*count)), cell(name)]).collect();
-    write_table(&[("EVENTS", Column::Right), ("TYPE", Column::Left)], &rows, out)
-}
-
-/// A table below the facts, if there is anything in it.
-fn write_table(
-    heads: &[(&'static str, Column)],
-    rows: &[Vec<Cell>],
-    out: &mut Output,
-) -> Result<(), Failure> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let mut table = Table::new(heads);
-    table.fit(rows, out);
-    out.line("")?;
-    table.write_head(out)?;
-    rows.iter().try_for_each(|row| table.write(row, out))
+    write_below(&[("EVENTS", Column::Right), ("TYPE", Column::Left)], &rows, out)
 }
