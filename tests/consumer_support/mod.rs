@@ -91,16 +91,21 @@ pub(crate) fn pending(server: &RedisServer, stream: &str, group: &str) -> usize 
     }
 }
 
-/// How many entries of a stream a group has neither acked nor read.
-pub(crate) fn is_done(server: &RedisServer, stream: &str, group: &str, entries: usize) -> bool {
+/// Whether a group was given the stream up to its last entry.
+pub(crate) fn is_read(server: &RedisServer, stream: &str, group: &str) -> bool {
     let read = server.call(&["XINFO", "GROUPS", stream]);
-    let is_read = read.items().into_iter().any(|facts| {
+    read.items().into_iter().any(|facts| {
         let facts: Vec<String> = facts.items().iter().map(Reply::to_string).collect();
         facts[1] == group && {
             let last = facts.iter().position(|fact| fact == "last-delivered-id").expect("is told");
             server.entries(stream).last().is_some_and(|(id, _)| *id == facts[last + 1])
         }
-    });
+    })
+}
+
+/// Whether a group has read and acked a stream, which has at least so many entries.
+pub(crate) fn is_done(server: &RedisServer, stream: &str, group: &str, entries: usize) -> bool {
+    let is_read = is_read(server, stream, group);
     is_read && pending(server, stream, group) == 0 && server.entries(stream).len() >= entries
 }
 
