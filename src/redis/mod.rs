@@ -1,4 +1,4 @@
-//! Redis: streams that equal the log, and their administration.
+//! Redis: streams that equal the log, consumers of them, and their administration.
 //!
 //! [`RedisEndpoint`] says where a server is and makes connections to it. Commands of Redis stand
 //! only in this folder, and no type of the client library leaves it.

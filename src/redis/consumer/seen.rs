@@ -1,7 +1,7 @@
 //! [`Seen`]: which events were handled lately, so that one that comes again is known.
 //!
-//! Known by source: what stands in two streams is handled for both. It lives in one process and ends with it. It is asked before a handler is called, never instead of
-//! an ack.
+//! Known by source: what stands in two streams is handled for both. It lives in one process and ends
+//! with it. It is asked before a handler is called, never instead of an ack.
 
 use std::collections::{HashSet, VecDeque};
 
