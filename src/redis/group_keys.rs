@@ -116,6 +116,16 @@ mod tests {
     }
 
     #[test]
+    fn the_page_names_each_key_of_a_group() {
+        let page = include_str!("../../EVENTS.md");
+        let GroupKeys { stream: _, dlq, counts, due, failures, lease, standby, replay } =
+            GroupKeys::new(&Profile::native(), "planbus:{default}:events", "workers");
+        for key in [dlq, counts, due, failures, lease, standby, replay] {
+            assert!(page.contains(&format!("\n| `{key}` | a")), "{key}");
+        }
+    }
+
+    #[test]
     fn p11_a_group_that_nobody_may_have_is_refused_by_name() {
         for group in ["", "a\nb", "planbus:01J8ZQ4X9T6V7W8Y0ABCDEFGHK", &"x".repeat(257)] {
             let error = check_group(group).expect_err(group);
