@@ -8,13 +8,16 @@ mod redis_support;
 mod store_support;
 
 use std::{
-    sync::{Arc, Condvar, Mutex},
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     thread,
     time::{Duration, Instant},
 };
 
 use consumer_support::{Calls, Fed, STREAM, is_done, pending};
-use planbus::redis::{ConsumerState, Delivery, Ordering};
+use planbus::redis::{ConsumerState, Delivery, Ordering, RetryPolicy};
 use redis_support::wait_for;
 
 /// Longer than any test: nobody claims what another consumer has.
@@ -130,4 +133,26 @@ fn a_stop_keeps_its_deadline_also_where_redis_does_not_answer() {
     // The reads that wait for the server are given three seconds each.
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}, {report:?}", start.elapsed());
     fed.server.cont();
+}
+
+#[test]
+fn p8_per_plan_what_waited_in_a_stream_that_was_deleted_holds_up_nobody() {
+    let Some(fed) = Fed::start() else { return };
+    let ids = fed.publish("plan-1", 2);
+    let (calls, is_first) = (Calls::default(), AtomicBool::new(true));
+    let noted = calls.clone();
+    let consumer = fed.consumer("workers").ordering(Ordering::PerPlan).retry(RetryPolicy::delays([NEVER]));
+    let consumer = consumer.handler(move |delivery: &Delivery| {
+        noted.note(delivery);
+        if is_first.swap(false, Relaxed) { Err("it fails") } else { Ok(()) }
+    });
+    let _consumer = consumer.expect("starts");
+    let due = format!("{STREAM}:dlq:workers:due");
+    wait_for("the first waits", || fed.server.command(&["ZCARD", &due]) == "1");
+    fed.server.command(&["DEL", STREAM]);
+    wait_for("the mirror fills it again", || fed.server.entries(STREAM).len() == 2);
+    wait_for("all is acked", || {
+        fed.server.command(&["EXISTS", &due]) == "0" && is_done(&fed.server, STREAM, "workers", 2)
+    });
+    assert_eq!(calls.ids(), [ids[0], ids[0], ids[1]]);
 }

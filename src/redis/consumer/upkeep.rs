@@ -53,7 +53,7 @@ pub(super) fn renew(shared: &Shared, caller: &Caller, client: &mut Client) -> Re
     Ok(())
 }
 
-/// Looks whether what plans wait for is still to come: somebody may have deleted that key.
+/// Looks whether what plans wait for is still to come: somebody may have deleted that key, or the stream.
 pub(super) fn check_waiting(shared: &Shared, client: &mut Client) -> Result<()> {
     let (waiting, sources): (Vec<Key>, Vec<Arc<Source>>) = {
         let state = shared.lock();
@@ -67,7 +67,8 @@ pub(super) fn check_waiting(shared: &Shared, client: &mut Client) -> Result<()> 
     let commands: Vec<Cmd> = waiting.iter().zip(&sources).map(score).collect();
     for (key, reply) in waiting.into_iter().zip(exchange(client, &commands)?) {
         if matches!(reply, Ok(Value::Nil)) {
-            shared.lock().places[key.source].search_after = Some(EntryId::ZERO);
+            // It is searched for with all the rest, or is gone with its stream and holds up nobody.
+            shared.lock().forget_source(key.source);
         }
     }
     Ok(())
