@@ -152,6 +152,16 @@ impl Board {
         self.put(key, Slot { phase, plan, bytes });
     }
 
+    /// An entry came that needs no worker, and is kept until Redis was told; whether it is news.
+    pub(super) fn hold(&mut self, key: Key) -> bool {
+        if self.knows(&key) {
+            return false;
+        }
+        let plan = self.take(&key).and_then(|slot| slot.plan);
+        self.put(key, Slot { phase: Phase::Out, plan, bytes: 0 });
+        true
+    }
+
     /// An entry was found that waits for its time; its plan waits with it.
     pub(super) fn wait_for(&mut self, key: Key, plan: Plan) {
         if self.knows(&key) {

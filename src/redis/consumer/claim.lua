@@ -15,7 +15,7 @@ if ARGV[7] ~= '' then command[9] = ARGV[7] end
 local found = redis.call(unpack(command))
 local entries, deleted = {}, {}
 for _, item in ipairs(found) do
-  local id, idle, deliveries = item[1], item[3], item[4]
+  local id, owner, idle, deliveries = unpack(item)
   local time = not skipped[id] and redis.call('ZSCORE', due, id)
   local fields
   if skipped[id] or (time and ARGV[8] ~= 'due') then
@@ -24,7 +24,9 @@ for _, item in ipairs(found) do
     -- As if nobody had touched it: it is only to be known.
     fields = claim(key, group, consumer, id, 'IDLE', idle, 'RETRYCOUNT', deliveries) or false
   else
-    fields, deliveries = claim(key, group, consumer, id) or false, deliveries + 1
+    -- What was given to the caller and never came, or waits behind others, is not delivered once more.
+    if owner ~= consumer then deliveries = deliveries + 1 end
+    fields = claim(key, group, consumer, id, 'RETRYCOUNT', deliveries) or false
   end
   if fields then
     entries[#entries + 1] = {id, fields, deliveries, redis.call('HGET', failures, id) or '', time or ''}

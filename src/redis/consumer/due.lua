@@ -3,8 +3,8 @@
 -- at most; 'republish' to add what failed to the end of the stream again, for every group, in place of
 -- taking it.
 -- Answers false where the lease is another's; else in how many milliseconds the next is due, or '';
--- the entries, as claim.lua does; the ids of entries that nobody has pending any more; and whether
--- there are replays.
+-- the entries, as claim.lua does; the ids of entries that are pending no more, or another's; those of
+-- entries that were deleted, which are no longer pending; and whether there are replays.
 local key, due, failures = KEYS[1], KEYS[2], KEYS[3]
 local group, consumer = ARGV[1], ARGV[2]
 if not is_holder(KEYS[4], ARGV[3]) then return false end
@@ -12,7 +12,7 @@ if not is_holder(KEYS[4], ARGV[3]) then return false end
 local SLACK_MS = 20
 -- More values than this are more than one call takes.
 local VALUES_MAX = 7000
-local now, entries, gone = now_ms(), {}, {}
+local now, entries, gone, deleted = now_ms(), {}, {}, {}
 
 -- Adds an entry again with the count of its failures, and acks the old one; not where it cannot be.
 local function republish(id, attempts)
@@ -44,8 +44,10 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', digits(now), 'LIMIT
     entries[#entries + 1] = {id, fields, deliveries + 1, record, ''}
   else
     if not pending(key, group, id) then redis.call('HDEL', failures, id) end
-    gone[#gone + 1] = id
+    local list = is_free and not is_again and deleted or gone
+    list[#list + 1] = id
   end
 end
 local first = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')[2]
-return {first and digits(math.max(first - now, 0)) or '', entries, gone, redis.call('EXISTS', KEYS[5])}
+return {first and digits(math.max(first - now, 0)) or '', entries, gone, deleted,
+  redis.call('EXISTS', KEYS[5])}

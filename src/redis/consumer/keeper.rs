@@ -14,28 +14,41 @@ use ::redis::Cmd;
 use super::{
     leases,
     outcome::Outcome,
-    reader::add,
+    refused::Refused,
     scripts::{Caller, Claimed, Due, Held, Search},
     settle::settle,
     shared::Shared,
-    source::Source,
+    source::{Source, add},
     state::{Settled, Thread},
-    upkeep::{self, exchange, key_of, read_answer, take_in},
+    upkeep::{self, exchange, take_in},
 };
 use crate::{
     error::{Error, Result},
-    redis::{EntryId, client::Client},
+    redis::{EntryId, back_off::BackOff, client::Client},
 };
 
 /// How often entries are looked for whose time has come, for the first stream and for each more.
 const DUE_INTERVAL: Duration = Duration::from_millis(250);
 const DUE_INTERVAL_PER_SOURCE: Duration = Duration::from_micros(300);
-/// The longest pause between two looks for what others have left.
+/// The longest pause between two looks for what others have left, and the one until there is room.
 const CLAIM_INTERVAL_MAX: Duration = Duration::from_secs(15);
+const CLAIM_PAUSE: Duration = Duration::from_millis(20);
 /// The most entries of a stream that one look takes over.
 const CLAIM_MAX_ENTRIES: usize = 100;
 /// How many entries that are due are taken even though there is no room: they have waited long enough.
 const DUE_MIN_ENTRIES: usize = 8;
+
+/// What the keeper does. The server may refuse one and not another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Task {
+    HoldLeases,
+    Settle,
+    Renew,
+    ReadAgain,
+    TakeDue,
+    Claim,
+    Sweep,
+}
 
 /// The keeper of a consumer.
 pub(super) struct Keeper {
@@ -45,6 +58,12 @@ pub(super) struct Keeper {
     caller: Arc<Caller>,
     /// What Redis has not been told of yet.
     unsettled: Vec<Outcome>,
+    /// What Redis was told of and refused, when it is told again, and how long it is let alone then.
+    refused: Vec<Outcome>,
+    settle_again_at: Instant,
+    refusals: BackOff,
+    /// What is refused now.
+    troubles: BTreeMap<Task, Error>,
     due_at: Instant,
     renew_at: Instant,
     claim_at: Instant,
@@ -62,6 +81,10 @@ impl Keeper {
             client: None,
             caller: shared.caller(),
             unsettled: Vec::new(),
+            refused: Vec::new(),
+            settle_again_at: now,
+            refusals: shared.setup.endpoint.back_off(),
+            troubles: BTreeMap::new(),
             due_at: now,
             renew_at: now,
             claim_at: now,
@@ -81,18 +104,16 @@ impl Keeper {
             if self.shared.is_settled() {
                 break;
             }
-            self.shared.report_overdue();
+            upkeep::report_overdue(&self.shared);
             match self.round() {
                 Ok(()) => {
                     back_off.reset();
-                    self.shared.tell(Thread::Keeper, None);
+                    self.shared.tell(Thread::Keeper, self.troubles.values().next().cloned());
                 }
                 Err(error) => {
-                    if self.client.is_none() {
-                        self.shared.change_tokens();
-                    }
+                    self.shared.lose_connection();
                     self.shared.tell(Thread::Keeper, Some(error));
-                    self.shared.pause(Instant::now() + back_off.next_delay());
+                    self.shared.pause_settling(Instant::now() + back_off.next_delay());
                 }
             }
         }
@@ -100,11 +121,19 @@ impl Keeper {
     }
 
     fn next_time(&self) -> Instant {
-        let more = if self.shared.setup.is_per_plan() { self.hold_at } else { self.claim_at };
-        self.due_at.min(self.renew_at).min(more)
+        let is_per_plan = self.shared.setup.is_per_plan();
+        let mut next = if is_per_plan { self.renew_at.min(self.hold_at) } else { self.renew_at };
+        if !self.refused.is_empty() {
+            next = next.min(self.settle_again_at);
+        }
+        match self.shared.is_stopping() {
+            true => next,
+            false if is_per_plan => next.min(self.due_at),
+            false => next.min(self.due_at).min(self.claim_at),
+        }
     }
 
-    /// All that is to be done now.
+    /// All that is to be done now. What the server refuses holds up nothing else.
     fn round(&mut self) -> Result<()> {
         let mut client = match self.client.take() {
             Some(client) => client,
@@ -117,40 +146,57 @@ impl Keeper {
         if self.shared.setup.is_per_plan() && (is_new || now >= self.hold_at) {
             // Before anything is told: a lease that has run out may still be had.
             self.hold_at = now + leases::INTERVAL.min(claim_idle / 3);
-            leases::hold(&self.shared, &self.caller, &mut client, &sources)?;
+            let refused = leases::hold(&self.shared, &self.caller, &mut client, &sources)?;
+            self.note(Task::HoldLeases, refused);
         }
-        if let Some(refused) = self.settle(&mut client)? {
-            self.client = Some(client);
-            return Err(refused);
-        }
+        self.settle(&mut client)?;
         if now >= self.renew_at {
             self.renew_at = now + claim_idle / 3;
-            upkeep::renew(&self.shared, &self.caller, &mut client)?;
+            let refused = upkeep::renew(&self.shared, &self.caller, &mut client)?;
+            self.note(Task::Renew, refused);
             upkeep::check_waiting(&self.shared, &mut client)?;
             self.shared.release_stuck();
         }
-        upkeep::read_again(&self.shared, &mut client)?;
-        if now >= self.due_at && !self.shared.is_stopping() {
+        let refused = upkeep::read_again(&self.shared, &mut client)?;
+        self.note(Task::ReadAgain, refused);
+        let is_stopping = self.shared.is_stopping();
+        if now >= self.due_at && !is_stopping {
             let pause =
                 DUE_INTERVAL + DUE_INTERVAL_PER_SOURCE * u32::try_from(sources.len()).unwrap_or(u32::MAX);
-            self.due_at = now + self.take_due(&mut client, &sources)?.map_or(pause, |next| next.min(pause));
+            let (next, refused) = self.take_due(&mut client, &sources)?;
+            self.due_at = now + next.map_or(pause, |next| next.min(pause));
+            self.note(Task::TakeDue, refused);
         }
-        if now >= self.claim_at && !self.shared.is_stopping() && !self.shared.setup.is_per_plan() {
-            let is_all = self.claim(&mut client, &sources)?;
-            self.claim_at = if is_all { now + (claim_idle / 4).min(CLAIM_INTERVAL_MAX) } else { now };
+        if now >= self.claim_at && !is_stopping && !self.shared.setup.is_per_plan() {
+            let (pause, refused) = self.claim(&mut client, &sources)?;
+            self.claim_at = now + pause.unwrap_or((claim_idle / 4).min(CLAIM_INTERVAL_MAX));
+            self.note(Task::Claim, refused);
         }
         if now >= self.sweep_at {
             self.sweep_at = now + claim_idle;
-            upkeep::sweep(&self.shared, &self.caller, &mut client, &sources)?;
+            let refused = upkeep::sweep(&self.shared, &self.caller, &mut client, &sources)?;
+            self.note(Task::Sweep, refused);
         }
         self.client = Some(client);
         Ok(())
     }
 
-    /// Tells Redis of what ended; why the server refused to hear some of it.
-    fn settle(&mut self, client: &mut Client) -> Result<Option<Error>> {
+    /// A task was done, but for what the server refused.
+    fn note(&mut self, task: Task, refused: Refused) {
+        match refused.into_error() {
+            Some(error) => drop(self.troubles.insert(task, error)),
+            None => drop(self.troubles.remove(&task)),
+        }
+    }
+
+    /// Tells Redis of what ended. What it refuses waits for a while, and the rest does not wait for it.
+    fn settle(&mut self, client: &mut Client) -> Result<()> {
+        let now = Instant::now();
+        if now >= self.settle_again_at {
+            self.unsettled.append(&mut self.refused);
+        }
         if self.unsettled.is_empty() {
-            return Ok(None);
+            return Ok(());
         }
         let shared = Arc::clone(&self.shared);
         let source_of = |number: usize| Arc::clone(&shared.lock().places[number].source);
@@ -160,20 +206,37 @@ impl Keeper {
             counts.lost += report.lost;
         });
         if report.settled.iter().any(|(_, how)| *how == Settled::Waits) {
-            self.due_at = Instant::now();
+            self.due_at = now;
         }
         // Before what is behind an entry has its turn: that may be another's as well.
         let is_per_plan = shared.setup.is_per_plan();
         for number in report.doubtful.into_iter().filter(|_| is_per_plan) {
-            shared.note_lease(number, Held::Anothers, Instant::now());
-            self.hold_at = Instant::now();
+            shared.note_lease(number, Held::Anothers, now);
+            self.hold_at = now;
         }
         shared.note_settled(&report.settled);
-        Ok(report.refused.map(|refusal| refusal.into_error("settle deliveries")))
+        let mut refused = Refused::default();
+        match report.refused {
+            Some(refusal) => {
+                refused.take(refusal, "settle deliveries")?;
+                self.refused.append(&mut self.unsettled);
+                if now >= self.settle_again_at {
+                    self.settle_again_at = now + self.refusals.next_delay();
+                }
+            }
+            None if self.refused.is_empty() => self.refusals.reset(),
+            None => return Ok(()),
+        }
+        self.note(Task::Settle, refused);
+        Ok(())
     }
 
     /// Takes the entries whose time has come; in how long the next is due.
-    fn take_due(&mut self, client: &mut Client, sources: &[Arc<Source>]) -> Result<Option<Duration>> {
+    fn take_due(
+        &mut self,
+        client: &mut Client,
+        sources: &[Arc<Source>],
+    ) -> Result<(Option<Duration>, Refused)> {
         let room = match self.shared.lock() {
             state if state.is_stuck(&self.shared.setup) => 0,
             state => state.board.room().max(DUE_MIN_ENTRIES),
@@ -182,39 +245,44 @@ impl Keeper {
         let open: Vec<&Arc<Source>> = sources.iter().filter(|source| self.is_searched(source)).collect();
         let commands: Vec<Cmd> =
             open.iter().map(|source| caller.due(&source.keys, room, republishes)).collect();
-        let mut next: Option<Duration> = None;
+        let (mut next, mut refused): (Option<Duration>, _) = (None, Refused::default());
         for (source, reply) in open.into_iter().zip(exchange(client, &commands)?) {
-            let due = match read_answer(reply, Due::of)? {
-                Some(Some(due)) => due,
+            let doing = || format!("take the entries of {} that are due", source.keys.stream);
+            let Some(answer) = refused.answer(reply, doing)? else { continue };
+            let Some(due) = Due::of(answer)? else {
                 // Who needs no lease finds one.
-                Some(None) if !self.shared.setup.is_per_plan() => return Err(source.conflict()),
-                _ => continue,
+                if !self.shared.setup.is_per_plan() {
+                    refused.note(source.conflict());
+                }
+                continue;
             };
             next = [next, due.next].into_iter().flatten().min();
             if room > 0 && due.entries.len() >= room {
                 next = Some(Duration::ZERO);
             }
-            let gone: Vec<_> = due.gone.iter().map(|id| (key_of(source, *id), Settled::Gone)).collect();
+            self.shared.count(|counts| counts.trimmed += due.deleted.len() as u64);
+            let gone = due.gone.iter().chain(&due.deleted);
+            let gone: Vec<_> = gone.map(|id| (source.key_of(*id), Settled::Gone)).collect();
             self.shared.leave(&gone);
             take_in(&self.shared, source, due.entries, true);
             if due.has_replays {
                 self.add_replays(source);
             }
         }
-        Ok(next)
+        Ok((next, refused))
     }
 
-    /// Takes over what others have left; whether all sources were looked through.
-    fn claim(&mut self, client: &mut Client, sources: &[Arc<Source>]) -> Result<bool> {
+    /// Takes over what others have left; when to go on at once or soon, where that was not all.
+    fn claim(&mut self, client: &mut Client, sources: &[Arc<Source>]) -> Result<(Option<Duration>, Refused)> {
         let setup = &self.shared.setup;
-        let mut is_all = true;
+        let (mut pause, mut refused) = (None, Refused::default());
         for source in sources {
             let (room, in_hand) = {
                 let state = self.shared.lock();
                 (state.room(setup).min(CLAIM_MAX_ENTRIES), state.board.in_hand(source.number))
             };
             if room == 0 {
-                break;
+                return Ok((Some(CLAIM_PAUSE), refused));
             }
             let after = self.claim_after.remove(&source.number).unwrap_or(EntryId::ZERO);
             let search = Search {
@@ -226,10 +294,11 @@ impl Keeper {
                 skipped: &in_hand,
             };
             let reply = client.call(&self.caller.claim(&source.keys, &search))?;
-            let Some(found) = read_answer(reply, Claimed::of)?.flatten() else { continue };
+            let answer = refused.answer(reply, || format!("take over entries of {}", source.keys.stream))?;
+            let Some(found) = answer.map(Claimed::of).transpose()?.flatten() else { continue };
             if let Some(last) = found.last {
                 self.claim_after.insert(source.number, last);
-                is_all = false;
+                pause = Some(Duration::ZERO);
             }
             self.shared.count(|counts| {
                 counts.claimed += found.entries.len() as u64;
@@ -237,7 +306,7 @@ impl Keeper {
             });
             take_in(&self.shared, source, found.entries, true);
         }
-        Ok(is_all)
+        Ok((pause, refused))
     }
 
     /// Lets others have the streams, and takes the consumer's name out of the group where it has

@@ -18,7 +18,12 @@ if is_anothers then
   redis.call('PEXPIRE', KEYS[2], digits(2 * ttl))
   return {0, 0}
 end
-redis.call('SET', KEYS[1], token, 'PX', ARGV[3])
+-- A lease is kept without memory, too, so that what is in hand can still be acked.
+if holder == token then
+  redis.call('PEXPIRE', KEYS[1], ARGV[3])
+else
+  redis.call('SET', KEYS[1], token, 'PX', ARGV[3])
+end
 redis.call('ZREM', KEYS[2], consumer)
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', digits(now))
 return {holder == token and 1 or 2, redis.call('ZCARD', KEYS[2])}

@@ -12,6 +12,7 @@ use std::{
 use ::redis::Cmd;
 
 use super::{
+    refused::Refused,
     scripts::{Caller, Held},
     shared::Shared,
     source::Source,
@@ -30,7 +31,7 @@ pub(super) fn hold(
     caller: &Caller,
     client: &mut Client,
     sources: &[Arc<Source>],
-) -> Result<()> {
+) -> Result<Refused> {
     let (now, setup) = (Instant::now(), &shared.setup);
     let (mut commands, mut asked) = (Vec::<Cmd>::new(), Vec::new());
     for source in sources {
@@ -47,10 +48,10 @@ pub(super) fn hold(
         }
     }
     client.send(&commands)?;
-    let (mut ours, mut members) = (Vec::new(), 1);
+    let (mut ours, mut members, mut refused) = (Vec::new(), 1, Refused::default());
     for (source, reply) in asked.into_iter().zip(client.receive()?) {
-        let answer = reply.map_err(|refusal| refusal.into_error("hold a lease"))?;
-        let Some(source) = source else { continue };
+        let answer = refused.answer(reply, || "hold the leases of streams".to_owned())?;
+        let (Some(source), Some(answer)) = (source, answer) else { continue };
         let held = Held::of(answer)?;
         if let Held::Ours { standbys, .. } = held {
             members = members.max(standbys + 1);
@@ -62,7 +63,7 @@ pub(super) fn hold(
     for number in ours.into_iter().skip(streams.div_ceil(members)) {
         shared.drain(number, now + SHUN);
     }
-    Ok(())
+    Ok(refused)
 }
 
 /// What to do about the lease of a source.

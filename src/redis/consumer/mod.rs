@@ -13,11 +13,13 @@ mod floors;
 #[cfg(feature = "sqlite")]
 mod inbox;
 mod keeper;
+mod leased;
 mod leases;
 mod manual;
 mod outcome;
 mod policy;
 mod reader;
+mod refused;
 mod scripts;
 mod seen;
 mod settle;

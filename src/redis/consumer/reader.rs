@@ -11,10 +11,10 @@ use std::{
 use ::redis::Value;
 
 use super::{
-    scripts::{Caller, Claimed, Ensured, Search, Taken},
-    setup::Ordering,
+    refused::{Refused, is_missing},
+    scripts::{Claimed, Ensured, Search, Taken},
     shared::Shared,
-    source::{FIRST_TERM, Place, Source},
+    source::{FIRST_TERM, Place, Source, add},
     state::Thread,
     upkeep::exchange,
 };
@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// How long one read waits at the server for entries to come: as long may a stop take.
-const BLOCK_MAX: Duration = Duration::from_millis(250);
+pub(super) const BLOCK_MAX: Duration = Duration::from_millis(250);
 /// How often streams that came, or came again, are looked for, and at most which part of the time.
 const REFRESH: Duration = Duration::from_millis(500);
 const REFRESH_PART: u32 = 20;
@@ -34,20 +34,22 @@ const PAGE_ENTRIES: usize = 200;
 const READ_MAX_STREAMS: usize = 500;
 /// The pause between two rounds where one read cannot wait for all streams: in a Cluster, and where
 /// they are many.
-const ROUND_PAUSE: Duration = Duration::from_millis(20);
+pub(super) const ROUND_PAUSE: Duration = Duration::from_millis(20);
 
 /// The reader of a consumer.
 pub(super) struct Reader {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     refresh_at: Instant,
     /// The streams must be read one by one.
-    is_split: bool,
+    pub(super) is_split: bool,
     /// The source that was read last, where one read is not for all.
     turn: usize,
     /// It has looked for streams once: those that come later are new.
     is_begun: bool,
     /// The last wait ended because something had come.
-    is_woken: bool,
+    pub(super) is_woken: bool,
+    /// Why a stream cannot be read while others can.
+    pub(super) refused: Refused,
 }
 
 /// Tells that the thread has ended, also where it panicked.
@@ -68,6 +70,7 @@ impl Reader {
             turn: 0,
             is_begun: false,
             is_woken: false,
+            refused: Refused::default(),
         }
     }
 
@@ -78,7 +81,7 @@ impl Reader {
         while !self.shared.is_stopping() {
             let ended = self.read_over_one_connection(|| back_off.reset());
             if let Err(error) = ended {
-                self.shared.change_tokens();
+                self.shared.lose_connection();
                 self.shared.tell(Thread::Reader, Some(error));
                 self.shared.pause(Instant::now() + back_off.next_delay());
             }
@@ -101,7 +104,7 @@ impl Reader {
             }
             self.search(&mut session)?;
             self.read(&mut session)?;
-            self.shared.tell(Thread::Reader, None);
+            self.shared.tell(Thread::Reader, self.refused.error().cloned());
             went_well();
         }
         Ok(())
@@ -128,6 +131,7 @@ impl Reader {
             missing.map(|place| Arc::clone(&place.source)).collect()
         };
         drop(state);
+        self.refused = Refused::default();
         self.ensure(session, &missing)?;
         self.is_begun = true;
         Ok(())
@@ -141,20 +145,25 @@ impl Reader {
             let start = setup.start_in(source, self.is_begun)?;
             commands.push(setup.caller.ensure(&source.keys, &start));
         }
-        let answers = session.ask_all(&commands)?;
+        let replies = exchange(session.client(), &commands)?;
         let mut state = self.shared.lock();
-        for (source, answer) in sources.iter().zip(answers) {
+        for (source, reply) in sources.iter().zip(replies) {
+            let doing = || format!("make the group in {}", source.keys.stream);
+            let Some(answer) = self.refused.answer(reply, doing)? else { continue };
             let ensured = Ensured::of(answer)?;
             if ensured == Ensured::Leased {
-                return Err(source.conflict());
+                self.refused.note(source.conflict());
+                continue;
             }
             let place = &mut state.places[source.number];
             place.is_there = ensured != Ensured::NoStream;
+            let was_there = place.was_there;
+            place.was_there |= place.is_there;
             if ensured == Ensured::Made {
                 (place.search_after, place.last_read) = (None, EntryId::ZERO);
-                if self.is_begun && !source.is_replay {
+                if was_there && !source.is_replay {
                     state.counts.healed += 1;
-                    tracing::info!(stream = %source.stream, group = %source.group, "planbus.consume: made the group");
+                    tracing::info!(stream = %source.stream, group = %source.group, "planbus.consume: made the group again");
                 }
             } else if setup.is_per_plan() {
                 place.search_after = Some(EntryId::ZERO);
@@ -182,10 +191,15 @@ impl Reader {
                 skipped: &skipped,
             };
             let command = self.shared.caller().claim(&source.keys, &search);
-            let found = match session.client().call(&command)? {
-                Err(refusal) if refusal.code == "NOGROUP" => None,
-                reply => Claimed::of(reply.map_err(|refusal| refusal.into_error("look for entries"))?)?,
-            };
+            let reply = session.client().call(&command)?;
+            let is_refused = reply.as_ref().is_err_and(|refusal| refusal.code != "NOGROUP");
+            let doing = || format!("look for entries of {}", source.keys.stream);
+            let found = self.refused.answer(reply, doing)?.map(Claimed::of).transpose()?.flatten();
+            if is_refused {
+                // Later entries must not pass those that were not found: it is looked at again, from here.
+                self.shared.lock().places[source.number].is_there = false;
+                continue;
+            }
             let last = found.as_ref().and_then(|found| found.last);
             let (entries, deleted) =
                 found.map_or_else(Default::default, |found| (found.entries, found.deleted));
@@ -239,9 +253,8 @@ impl Reader {
                 }
             }
         }
-        let read = |source: &Arc<Source>| {
-            self.shared.setup.caller.read(&[source.keys.stream.as_str()], count, Duration::ZERO)
-        };
+        let caller = &self.shared.setup.caller;
+        let read = |source: &Arc<Source>| caller.read(&[&source.keys.stream], count, Duration::ZERO);
         let replies = exchange(session.client(), &sources.iter().map(read).collect::<Vec<_>>())?;
         let mut came = false;
         for reply in replies {
@@ -277,7 +290,7 @@ impl Reader {
     fn take_answer(&mut self, reply: Reply, sources: &[Arc<Source>]) -> Result<bool> {
         let answer = match reply {
             Ok(answer) => answer,
-            Err(refusal) if matches!(refusal.code.as_str(), "NOGROUP" | "UNBLOCKED") => {
+            Err(refusal) if is_missing(&refusal) => {
                 self.miss(sources);
                 return Ok(false);
             }
@@ -293,7 +306,7 @@ impl Reader {
         Ok(came)
     }
 
-    fn take_new(&self, source: &Source, term: u64, entries: Value) -> Result<bool> {
+    pub(super) fn take_new(&self, source: &Source, term: u64, entries: Value) -> Result<bool> {
         let new = |(id, fields): (String, reply::Fields)| {
             let id = id.parse()?;
             Ok(Taken { id, fields, deliveries: 1, record: Vec::new(), is_waiting: false })
@@ -305,7 +318,7 @@ impl Reader {
     }
 
     /// A group is gone in one of these streams, or the stream itself: all are looked at again.
-    fn miss(&mut self, sources: &[Arc<Source>]) {
+    pub(super) fn miss(&mut self, sources: &[Arc<Source>]) {
         let mut state = self.shared.lock();
         for source in sources {
             state.places[source.number].is_there = false;
@@ -315,80 +328,4 @@ impl Reader {
         // What took the group away may be at it still.
         self.shared.pause(Instant::now() + ROUND_PAUSE);
     }
-
-    /// Reads streams of which this consumer alone may, and waits where nothing is new.
-    fn read_leased(&mut self, session: &mut Session, sources: &[Arc<Source>], count: usize) -> Result<()> {
-        let (caller, terms) = self.terms(sources);
-        let read = |(source, _): &(&Arc<Source>, u64)| caller.read_leased(&source.keys, count);
-        let asked: Vec<_> = terms.iter().map(read).collect();
-        let mut came = false;
-        for ((source, term), reply) in terms.into_iter().zip(exchange(session.client(), &asked)?) {
-            match reply {
-                // The lease is another's now; the keeper finds out.
-                Ok(Value::Nil) => self.shared.lock().places[source.number].leased_until = None,
-                Ok(entries) => came |= self.take_new(source, term, entries)?,
-                Err(refusal) if refusal.code == "NOGROUP" => self.miss(std::slice::from_ref(source)),
-                Err(refusal) => return Err(refusal.into_error("read a stream")),
-            }
-        }
-        if came {
-            return Ok(());
-        }
-        if std::mem::take(&mut self.is_woken) {
-            // What came was another's: where we are in the streams is not where we thought.
-            let mut state = self.shared.lock();
-            sources.iter().for_each(|source| state.places[source.number].last_read = EntryId::ZERO);
-        }
-        self.wait_for_new(session, sources)
-    }
-
-    /// Those of the sources that may be read still, in which term, and as whom: known at one moment.
-    fn terms<'a>(&self, sources: &'a [Arc<Source>]) -> (Arc<Caller>, Vec<(&'a Arc<Source>, u64)>) {
-        let state = self.shared.lock();
-        let of = |source: &'a Arc<Source>| {
-            let place = &state.places[source.number];
-            (place.search_after.is_none() && place.is_open(Ordering::PerPlan)).then_some((source, place.term))
-        };
-        (Arc::clone(&state.caller), sources.iter().filter_map(of).collect())
-    }
-
-    /// Waits until something is behind what was read, or the server has waited long enough.
-    fn wait_for_new(&mut self, session: &mut Session, sources: &[Arc<Source>]) -> Result<()> {
-        if self.is_split {
-            self.shared.pause(Instant::now() + ROUND_PAUSE);
-            return Ok(());
-        }
-        let mut command = ::redis::cmd("XREAD");
-        command.arg("COUNT").arg(1).arg("BLOCK").arg(BLOCK_MAX.as_millis() as u64).arg("STREAMS");
-        sources.iter().for_each(|source| {
-            command.arg(&source.keys.stream);
-        });
-        let state = self.shared.lock();
-        for source in sources {
-            match state.places[source.number].last_read {
-                EntryId::ZERO => command.arg("$"),
-                last => command.arg(last.to_string()),
-            };
-        }
-        drop(state);
-        match session.client().call(&command)? {
-            Ok(answer) => {
-                self.is_woken = answer != Value::Nil;
-                Ok(())
-            }
-            Err(refusal) if refusal.code == "CROSSSLOT" => {
-                self.is_split = true;
-                Ok(())
-            }
-            Err(refusal) if refusal.code == "UNBLOCKED" => Ok(()),
-            Err(refusal) => Err(refusal.into_error("wait for entries")),
-        }
-    }
-}
-
-/// Adds a source, which is not known to be there.
-pub(super) fn add(places: &mut Vec<Place>, keys: GroupKeys, stream: &str, group: &str, is_replay: bool) {
-    let number = places.len();
-    let source = Source { number, keys, stream: stream.into(), group: group.into(), is_replay };
-    places.push(Place::new(source));
 }

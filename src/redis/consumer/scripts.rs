@@ -64,8 +64,10 @@ pub(super) struct Due {
     /// In how long the next one is due.
     pub(super) next: Option<Duration>,
     pub(super) entries: Vec<Taken>,
-    /// Entries that waited, and that nobody has pending any more.
+    /// Entries that waited, and that are pending no more, or another's.
     pub(super) gone: Vec<EntryId>,
+    /// Entries that were deleted while they waited.
+    pub(super) deleted: Vec<EntryId>,
     pub(super) has_replays: bool,
 }
 
@@ -77,6 +79,15 @@ pub(super) enum Kept {
     Failures,
     /// The same, and themselves: they stand in the stream of replays.
     Replay,
+}
+
+/// What [`Caller::renew`] found.
+#[derive(Debug)]
+pub(super) struct Renewed {
+    /// Entries that are no longer the caller's.
+    pub(super) lost: Vec<EntryId>,
+    /// Entries that were deleted.
+    pub(super) deleted: Vec<EntryId>,
 }
 
 /// What to look for among the pending entries.
@@ -228,7 +239,7 @@ impl Caller {
         command
     }
 
-    /// Renews entries; the answer names those that are no longer the caller's.
+    /// Renews entries; [`Renewed`] reads the answer.
     pub(super) fn renew(&self, keys: &GroupKeys, ids: &[EntryId]) -> Cmd {
         let mut command = eval(RENEW, &[&keys.stream]);
         command.arg(&self.group).arg(&self.consumer);
@@ -321,19 +332,27 @@ impl Claimed {
 impl Due {
     /// `None` where the lease is another's.
     pub(super) fn of(answer: Value) -> Result<Option<Self>> {
-        let Some([next, entries, gone, has_replays]) = parts(answer)? else { return Ok(None) };
+        let Some([next, entries, gone, deleted, has_replays]) = parts(answer)? else { return Ok(None) };
         let next = reply::text(next)?;
         Ok(Some(Self {
             next: next.parse().ok().map(Duration::from_millis),
             entries: taken(entries)?,
             gone: ids(gone)?,
+            deleted: ids(deleted)?,
             has_replays: reply::integer(has_replays)? > 0,
         }))
     }
 }
 
+impl Renewed {
+    pub(super) fn of(answer: Value) -> Result<Self> {
+        let [lost, deleted] = parts(answer)?.ok_or_else(|| reply::unexpected("one of this script"))?;
+        Ok(Self { lost: ids(lost)?, deleted: ids(deleted)? })
+    }
+}
+
 /// Ids in a list.
-pub(super) fn ids(answer: Value) -> Result<Vec<EntryId>> {
+fn ids(answer: Value) -> Result<Vec<EntryId>> {
     reply::list(answer)?.into_iter().map(|id| reply::text(id)?.parse()).collect()
 }
 

@@ -68,8 +68,8 @@ pub(super) fn settle(
             commands.push((About::Failed(outcome.key), command));
         }
     }
-    commands.extend(burials(client, setup, caller, &source_of, outcomes)?);
     let mut report = Report::default();
+    commands.extend(burials(client, setup, caller, &source_of, outcomes, &mut report)?);
     while !commands.is_empty() {
         let part: Vec<_> = commands.drain(..commands.len().min(COMMANDS_MAX)).collect();
         let (abouts, part): (Vec<_>, Vec<_>) = part.into_iter().unzip();
@@ -122,6 +122,7 @@ fn burials(
     caller: &Caller,
     source_of: &impl Fn(usize) -> std::sync::Arc<Source>,
     outcomes: &[Outcome],
+    report: &mut Report,
 ) -> Result<Vec<(About, Cmd)>> {
     let graves: Vec<(Key, &Grave)> = outcomes
         .iter()
@@ -146,7 +147,10 @@ fn burials(
         let source = source_of(key.source);
         let entry = match reply {
             Ok(answer) => reply::entries(answer)?.pop(),
-            Err(refusal) => return Err(refusal.into_error("read an entry for the dead letters")),
+            Err(refusal) => {
+                report.refused = Some(refusal);
+                continue;
+            }
         };
         let Some((_, fields)) = entry else {
             // Deleted while it was pending: there is nothing left to keep.

@@ -17,7 +17,7 @@ use super::{
     state::{Arrival, Left, Settled, State, Thread},
     status::{ConsumerCounts, ConsumerStatus},
 };
-use crate::error::Error;
+use crate::{error::Error, redis::EntryId};
 
 /// What the threads share.
 #[derive(Debug)]
@@ -141,27 +141,6 @@ impl Shared {
         }
     }
 
-    /// Reports handlers that run for longer than they should; each once.
-    pub(super) fn report_overdue(&self) {
-        let Some(timeout) = self.setup.handler_timeout else { return };
-        let mut state = self.state.lock();
-        let mut overdue = Vec::new();
-        for (key, (since, is_reported)) in &mut state.running {
-            if !*is_reported && since.elapsed() > timeout {
-                *is_reported = true;
-                overdue.push(*key);
-            }
-        }
-        state.counts.overdue += overdue.len() as u64;
-        let streams = overdue.iter().map(|key| (state.places[key.source].source.stream.clone(), key.id));
-        let streams: Vec<_> = streams.collect();
-        drop(state);
-        for (stream, id) in streams {
-            let group = self.setup.caller.group.as_str();
-            tracing::warn!(group, %stream, %id, ?timeout, "planbus.consume: a handler takes too long");
-        }
-    }
-
     pub(super) fn count(&self, change: impl FnOnce(&mut ConsumerCounts)) {
         change(&mut self.state.lock().counts);
     }
@@ -213,11 +192,12 @@ impl Shared {
         self.call_workers(&state);
     }
 
-    /// Entries are another's now: what no worker has of them is let go.
-    pub(super) fn lose(&self, keys: &[Key]) {
+    /// Entries are another's now, or were deleted: what no worker has of them is let go, and counted.
+    pub(super) fn lose(&self, keys: &[Key], count: impl Fn(&mut ConsumerCounts) -> &mut u64) {
         let mut state = self.state.lock();
         for key in keys {
-            state.counts.lost += u64::from(state.board.lose(key));
+            let is_let_go = state.board.lose(key);
+            *count(&mut state.counts) += u64::from(is_let_go);
         }
         self.call_workers(&state);
         self.room.notify_all();
@@ -236,14 +216,20 @@ impl Shared {
     }
 
     /// A connection was lost, and the server may do yet what was sent over it. Where plans keep their
-    /// order that must not happen behind our back: the leases are taken anew, with other tokens.
-    pub(super) fn change_tokens(&self) {
-        if !self.setup.is_per_plan() {
-            return;
-        }
+    /// order that must not happen behind our back: the leases are taken anew, with other tokens. Else
+    /// entries that were handed over on it, and never came, are looked for.
+    pub(super) fn lose_connection(&self) {
         let mut state = self.state.lock();
-        state.caller = Arc::new(state.caller.with_next_tokens());
-        state.places.iter_mut().for_each(|place| place.leased_until = None);
+        let is_per_plan = self.setup.is_per_plan();
+        if is_per_plan {
+            state.caller = Arc::new(state.caller.with_next_tokens());
+        }
+        for place in &mut state.places {
+            match is_per_plan {
+                true => place.leased_until = None,
+                false => place.search_after = Some(EntryId::ZERO),
+            }
+        }
     }
 
     /// What to do about the lease of a source now.
@@ -306,6 +292,12 @@ impl Shared {
     pub(super) fn pause(&self, deadline: Instant) {
         let mut state = self.state.lock();
         while !state.is_stopping && !self.ended.wait_until(&mut state, deadline).timed_out() {}
+    }
+
+    /// Waits until the deadline, unless all is settled before, or nobody waits for it any more.
+    pub(super) fn pause_settling(&self, deadline: Instant) {
+        let mut state = self.state.lock();
+        while !state.is_over() && !self.ended.wait_until(&mut state, deadline).timed_out() {}
     }
 
     /// The sources that are there.

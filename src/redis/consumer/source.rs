@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{scripts::Kept, setup::Ordering};
+use super::{delivery::Key, scripts::Kept, setup::Ordering};
 use crate::{
     error::{Error, ErrorKind},
     redis::{EntryId, group_keys::GroupKeys},
@@ -29,6 +29,11 @@ impl Source {
         if self.is_replay { Kept::Replay } else { Kept::Failures }
     }
 
+    /// Which entry of this source is meant.
+    pub(super) fn key_of(&self, id: EntryId) -> Key {
+        Key { source: self.number, id }
+    }
+
     /// Who needs no lease has found one.
     pub(super) fn conflict(&self) -> Error {
         let told = format!(
@@ -45,6 +50,8 @@ pub(super) struct Place {
     pub(super) source: Arc<Source>,
     /// The stream and the group are there.
     pub(super) is_there: bool,
+    /// They were there once: a group that is made then is made again.
+    pub(super) was_there: bool,
     /// Where the search for entries goes on that were delivered before and are not in hand; nothing
     /// new is read before it has ended.
     pub(super) search_after: Option<EntryId>,
@@ -64,6 +71,7 @@ impl Place {
         Self {
             source: Arc::new(source),
             is_there: false,
+            was_there: false,
             search_after: None,
             leased_until: None,
             drained_until: None,
@@ -77,4 +85,11 @@ impl Place {
         ordering == Ordering::Shared
             || (self.drained_until.is_none() && self.leased_until > Some(Instant::now()))
     }
+}
+
+/// Adds a source, which is not known to be there.
+pub(super) fn add(places: &mut Vec<Place>, keys: GroupKeys, stream: &str, group: &str, is_replay: bool) {
+    let number = places.len();
+    let source = Source { number, keys, stream: stream.into(), group: group.into(), is_replay };
+    places.push(Place::new(source));
 }

@@ -198,6 +198,9 @@ impl State {
 
     /// Nobody has to handle it.
     pub(super) fn settle_at_once(&mut self, outcome: Outcome) {
+        if !self.board.hold(outcome.key) {
+            return;
+        }
         match &outcome.end {
             End::Bury(grave) if grave.reason == DeadLetterReason::Undecodable => self.counts.undecodable += 1,
             End::Done => self.counts.filtered += 1,

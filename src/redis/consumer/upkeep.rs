@@ -9,12 +9,13 @@ use ::redis::{Cmd, Value, cmd};
 
 use super::{
     delivery::Key,
-    scripts::{self, Caller, Taken},
+    refused::Refused,
+    scripts::{Caller, Renewed, Taken},
     shared::Shared,
     source::Source,
 };
 use crate::{
-    error::{Error, Result},
+    error::Result,
     redis::{
         EntryId,
         client::{Client, Reply},
@@ -30,27 +31,54 @@ const GONE_AFTER_CLAIM_TIMES: u32 = 10;
 const SWEEP_MAX_CONSUMERS: usize = 1_000;
 
 /// Renews what is in hand, and lets go of what is no longer ours.
-pub(super) fn renew(shared: &Shared, caller: &Caller, client: &mut Client) -> Result<()> {
+pub(super) fn renew(shared: &Shared, caller: &Caller, client: &mut Client) -> Result<Refused> {
     let mut in_hand: BTreeMap<usize, Vec<EntryId>> = BTreeMap::new();
     let sources: Vec<Arc<Source>> = {
         let state = shared.lock();
         state.board.all_in_hand(|key| in_hand.entry(key.source).or_default().push(key.id));
         in_hand.keys().map(|number| Arc::clone(&state.places[*number].source)).collect()
     };
+    let mut refused = Refused::default();
     for (source, ids) in sources.iter().zip(in_hand.values()) {
         for ids in ids.chunks(RENEW_MAX_ENTRIES) {
-            let lost = match client.call(&caller.renew(&source.keys, ids))? {
-                Err(refusal) if refusal.code == "NOGROUP" => ids.to_vec(),
+            let renewed = match client.call(&caller.renew(&source.keys, ids))? {
+                Err(refusal) if refusal.code == "NOGROUP" => {
+                    Renewed { lost: ids.to_vec(), deleted: Vec::new() }
+                }
                 reply => {
-                    let answer = reply.map_err(|refusal| refusal.into_error("renew deliveries"))?;
-                    scripts::ids(answer)?
+                    match refused.answer(reply, || format!("renew entries of {}", source.keys.stream))? {
+                        Some(answer) => Renewed::of(answer)?,
+                        None => continue,
+                    }
                 }
             };
-            let lost: Vec<Key> = lost.into_iter().map(|id| key_of(source, id)).collect();
-            shared.lose(&lost);
+            let keys = |ids: Vec<EntryId>| ids.into_iter().map(|id| source.key_of(id)).collect::<Vec<Key>>();
+            shared.lose(&keys(renewed.lost), |counts| &mut counts.lost);
+            shared.lose(&keys(renewed.deleted), |counts| &mut counts.trimmed);
         }
     }
-    Ok(())
+    Ok(refused)
+}
+
+/// Reports handlers that run for longer than they should; each once.
+pub(super) fn report_overdue(shared: &Shared) {
+    let Some(timeout) = shared.setup.handler_timeout else { return };
+    let mut state = shared.lock();
+    let mut overdue = Vec::new();
+    for (key, (since, is_reported)) in &mut state.running {
+        if !*is_reported && since.elapsed() > timeout {
+            *is_reported = true;
+            overdue.push(*key);
+        }
+    }
+    state.counts.overdue += overdue.len() as u64;
+    let streams = overdue.iter().map(|key| (state.places[key.source].source.stream.clone(), key.id));
+    let streams: Vec<_> = streams.collect();
+    drop(state);
+    for (stream, id) in streams {
+        let group = shared.setup.caller.group.as_str();
+        tracing::warn!(group, %stream, %id, ?timeout, "planbus.consume: a handler takes too long");
+    }
 }
 
 /// Looks whether what plans wait for is still to come: somebody may have deleted that key, or the stream.
@@ -75,7 +103,7 @@ pub(super) fn check_waiting(shared: &Shared, client: &mut Client) -> Result<()> 
 }
 
 /// Reads entries again whose turn has come.
-pub(super) fn read_again(shared: &Shared, client: &mut Client) -> Result<()> {
+pub(super) fn read_again(shared: &Shared, client: &mut Client) -> Result<Refused> {
     let (wanted, sources): (Vec<Key>, Vec<Arc<Source>>) = {
         let mut state = shared.lock();
         let room = state.board.room_for_wanted();
@@ -89,11 +117,12 @@ pub(super) fn read_again(shared: &Shared, client: &mut Client) -> Result<()> {
         [entry, cmd("HGET").arg(&keys.failures).arg(&id).to_owned()]
     };
     let commands: Vec<Cmd> = wanted.iter().zip(&sources).flat_map(read).collect();
-    let answers = exchange(client, &commands).and_then(|replies| {
-        let answer = |reply: Reply| reply.map_err(|refusal| refusal.into_error("read an entry again"));
-        replies.into_iter().map(answer).collect::<Result<Vec<_>>>()
+    let mut refused = Refused::default();
+    let read = exchange(client, &commands).and_then(|replies| {
+        let doing = || "read entries again whose turn has come".to_owned();
+        replies.into_iter().map(|reply| refused.answer(reply, doing)).collect::<Result<Vec<_>>>()
     });
-    let mut answers = match answers {
+    let mut answers = match read {
         Ok(answers) => answers.into_iter(),
         Err(error) => {
             shared.lock().board.want_again(wanted);
@@ -101,7 +130,10 @@ pub(super) fn read_again(shared: &Shared, client: &mut Client) -> Result<()> {
         }
     };
     for (key, source) in wanted.into_iter().zip(&sources) {
-        let (entry, record) = (answers.next().unwrap_or_default(), answers.next().unwrap_or_default());
+        let (Some(Some(entry)), Some(Some(record))) = (answers.next(), answers.next()) else {
+            shared.lock().board.want_again(vec![key]);
+            continue;
+        };
         match reply::entries(entry)?.pop() {
             Some((_, fields)) => {
                 let record = if record == Value::Nil { Vec::new() } else { reply::bytes(record)? };
@@ -112,7 +144,7 @@ pub(super) fn read_again(shared: &Shared, client: &mut Client) -> Result<()> {
             None => shared.settle_deleted(key),
         }
     }
-    Ok(())
+    Ok(refused)
 }
 
 /// Removes consumers that are long gone.
@@ -121,14 +153,15 @@ pub(super) fn sweep(
     caller: &Caller,
     client: &mut Client,
     sources: &[Arc<Source>],
-) -> Result<()> {
+) -> Result<Refused> {
     let setup = &shared.setup;
     let idle = setup.claim_idle * GONE_AFTER_CLAIM_TIMES;
     let sweep = |source: &Arc<Source>| caller.sweep(&source.keys, idle, SWEEP_MAX_CONSUMERS);
+    let mut refused = Refused::default();
     for reply in exchange(client, &sources.iter().map(sweep).collect::<Vec<_>>())? {
-        read_answer(reply, reply::integer)?;
+        refused.answer(reply, || "remove consumers that are gone".to_owned())?;
     }
-    Ok(())
+    Ok(refused)
 }
 
 /// Takes in entries of a source that were taken over or read again.
@@ -137,24 +170,8 @@ pub(super) fn take_in(shared: &Shared, source: &Source, entries: Vec<Taken>, is_
     shared.take_in(entries.into_iter().map(|taken| setup.arrival(source, taken, is_retry)).collect());
 }
 
-pub(super) fn key_of(source: &Source, id: EntryId) -> Key {
-    Key { source: source.number, id }
-}
-
 /// The answers to commands that do not wait for each other.
 pub(super) fn exchange(client: &mut Client, commands: &[Cmd]) -> Result<Vec<Reply>> {
     client.send(commands)?;
     client.receive()
-}
-
-/// The answer about a group; `None` where the group is gone, which the reader finds out.
-pub(super) fn read_answer<T>(
-    reply: Reply,
-    read: impl FnOnce(::redis::Value) -> Result<T>,
-) -> Result<Option<T>> {
-    match reply {
-        Err(refusal) if refusal.code == "NOGROUP" || refusal.message.contains("no such key") => Ok(None),
-        Err(refusal) => Err::<_, Error>(refusal.into_error("look after a group")),
-        Ok(answer) => read(answer).map(Some),
-    }
 }
