@@ -9,7 +9,10 @@ mod store_support;
 use std::{fs, path::Path, time::Duration};
 
 use planbus::{
-    redis::{EntryId, FollowFrom, Profile, RedisEndpoint, RedisMirror, Streams, TrimRule},
+    redis::{
+        Consumer, DeadLetterQuery, DeadLetters, Delivery, EntryId, FollowFrom, Ordering, Profile,
+        RedisEndpoint, RedisMirror, RetryPolicy, Streams, TrimRule,
+    },
     *,
 };
 use redis_support::*;
@@ -108,35 +111,65 @@ fn seq(fields: Vec<(String, String)>) -> String {
     fields.into_iter().find(|(name, _)| name == "seq").expect("a seq").1
 }
 
+/// A group's consumer that fails the first attempt at each event, and each at what is poison.
+fn consumer(server: &RedisServer, group: &str, ordering: Ordering) -> Consumer {
+    let builder = Consumer::builder(endpoint(server, "planbus-consumer", 2)).group(group).ordering(ordering);
+    let builder = builder.claim_idle(Duration::from_millis(200));
+    let builder = builder.retry(RetryPolicy::delays([Duration::from_millis(10)]));
+    let consumer = builder.handler(|delivery: &Delivery| {
+        let is_poison = delivery.event().event_type().as_str() == "poison" && !delivery.is_replay();
+        if delivery.attempt() == 1 || is_poison { Err("not yet") } else { Ok(()) }
+    });
+    consumer.expect("starts")
+}
+
 #[test]
-fn a_consumer_reads_and_acks_and_can_neither_append_nor_remove() {
+fn p8_a_consumer_needs_no_more_than_its_users_rights_and_can_destroy_nothing() {
     let Some(server) = server() else { return };
-    server.command(&["XADD", STREAM, "1-0", "a", "1"]);
-    let mut wire = wire(&server, "planbus-consumer", 2);
-    for command in [
-        "XGROUP CREATE planbus:{default}:events workers 0",
-        "XREADGROUP GROUP workers one COUNT 10 STREAMS planbus:{default}:events >",
-        "XPENDING planbus:{default}:events workers - + 10",
-        "XCLAIM planbus:{default}:events workers two 0 1-0 JUSTID",
-        "XAUTOCLAIM planbus:{default}:events workers one 0 0",
-        "XACK planbus:{default}:events workers 1-0",
-        "XINFO CONSUMERS planbus:{default}:events workers",
-    ] {
-        let words: Vec<&str> = command.split(' ').collect();
-        let reply = wire.call(&words).expect("answers");
-        assert!(!matches!(reply, Reply::Error(_)), "{command}: {reply}");
+    for (number, ordering) in [Ordering::Shared, Ordering::PerPlan].into_iter().enumerate() {
+        let group = format!("workers-{number}");
+        for fields in [["event_type", "note"], ["event_type", "poison"], ["no", "event"]] {
+            server.command(&[&["XADD", STREAM, "*"][..], &fields].concat());
+        }
+        server.command(&["XGROUP", "CREATE", STREAM, &group, "0"]);
+        let gone = "dead.01J8ZQ4X9T6V7W8Y0ABCDEFGHK";
+        server.command(&["XREADGROUP", "GROUP", &group, gone, "COUNT", "1", "STREAMS", STREAM, ">"]);
+        let consumer = consumer(&server, &group, ordering);
+        let letters = DeadLetters::new(endpoint(&server, "planbus-consumer", 2), Profile::native());
+        let of_group = DeadLetterQuery::new().group(group.clone());
+        let count = || letters.list(&of_group).expect("lists").letters.len();
+        let entries = 3 * (number as u64 + 1);
+        let is_read = || {
+            let counts = consumer.status().counts;
+            (counts.handled, counts.undecodable) == (entries / 3, entries / 3)
+        };
+        wait_for("all is handled or a dead letter", || is_read() && count() as u64 == 2 * entries / 3);
+        assert!(consumer.status().counts.claimed > 0 || ordering == Ordering::PerPlan);
+        wait_for("the dead one is removed", || {
+            let facts = server.call(&["XINFO", "CONSUMERS", STREAM, &group]).items().into_iter();
+            facts.map(Reply::items).all(|facts| facts[1].to_string() != gone)
+        });
+        let report = letters.replay_all(&of_group, None).expect("replays");
+        assert_eq!(report.replayed, 2 * entries / 3, "{report:?}");
+        wait_for("what was poison is handled", || consumer.status().counts.handled == 2 * entries / 3);
+        wait_for("what is none is there again", || count() as u64 == entries / 3);
+        assert!(letters.count().is_ok_and(|counts| counts.len() == 1));
+        letters.purge_all(&of_group).expect("purges");
+        assert!(count() == 0 && consumer.status().last_error.is_none(), "{:?}", consumer.status());
+        consumer.stop(FLUSH).expect("stops");
     }
+    let mut wire = wire(&server, "planbus-consumer", 2);
     is_denied(&mut wire, DESTRUCTIVE);
     is_denied(
         &mut wire,
         &[
-            "XADD planbus:{default}:events * a 1",
-            "XTRIM planbus:{default}:events MAXLEN 0",
-            "XDEL planbus:{default}:events 1-0",
-            "XGROUP SETID planbus:{default}:events workers $",
-            "XGROUP DESTROY planbus:{default}:events workers",
+            "XADD other * a 1",
+            "DEL other",
+            "XGROUP SETID planbus:{default}:events workers-0 $",
+            "XGROUP DESTROY planbus:{default}:events workers-0",
             "UNLINK planbus:{default}:events",
             "XREADGROUP GROUP g c STREAMS other >",
+            "RENAME planbus:{default}:events other",
         ],
     );
 }
