@@ -31,6 +31,7 @@ mod session;
 mod settings;
 mod slots;
 mod streams;
+mod thread;
 mod trim;
 mod url;
 

@@ -7,7 +7,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use super::delivery::{Delivery, Key};
 use crate::redis::EntryId;
@@ -70,6 +70,8 @@ pub(super) struct Board {
     plans: HashMap<Plan, BTreeMap<EntryId, ()>, foldhash::fast::RandomState>,
     /// Entries whose turn has come and whose fields are to be read again.
     wanted: VecDeque<Key>,
+    /// Those in hand that may end the process.
+    suspects: HashSet<Key, foldhash::fast::RandomState>,
     held: usize,
     held_bytes: usize,
     /// How many of the held ones are ready; the queue may name some that are no longer.
@@ -87,6 +89,7 @@ impl Board {
             ready: VecDeque::new(),
             plans: HashMap::default(),
             wanted: VecDeque::new(),
+            suspects: HashSet::default(),
             held: 0,
             held_bytes: 0,
             ready_slots: 0,
@@ -107,9 +110,14 @@ impl Board {
         }
     }
 
-    /// How many wait behind others of their plan, known by their ids.
-    pub(super) fn parked(&self) -> usize {
-        self.parked
+    /// Whether one in hand may end the process.
+    pub(super) fn has_suspect(&self) -> bool {
+        !self.suspects.is_empty()
+    }
+
+    /// How many wait behind others of their plan, in full or by their ids.
+    pub(super) fn in_line(&self) -> usize {
+        self.behind + self.parked
     }
 
     /// How many can be given to a worker now.
@@ -130,6 +138,9 @@ impl Board {
             return;
         }
         self.forget(&key);
+        if delivery.is_suspect() {
+            self.suspects.insert(key);
+        }
         let bytes = delivery.bytes;
         let has_turn = match plan {
             None => true,
@@ -316,6 +327,7 @@ impl Board {
 
     fn take(&mut self, key: &Key) -> Option<Slot> {
         let slot = self.slots.remove(key)?;
+        self.suspects.remove(key);
         self.held -= usize::from(slot.phase.is_held());
         self.held_bytes -= if slot.phase.is_held() { slot.bytes } else { 0 };
         self.ready_slots -= usize::from(matches!(slot.phase, Phase::Ready(_)));

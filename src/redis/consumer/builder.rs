@@ -258,7 +258,7 @@ impl ConsumerBuilder {
         }
         for handler in std::iter::repeat_n(handler.as_ref(), workers).flatten() {
             let (shared, handler) = (Arc::clone(&shared), handler.clone());
-            consumer.spawn("work", move || worker::run(&shared, &handler))?;
+            consumer.spawn_worker(move || worker::run(&shared, &handler))?;
         }
         Ok(consumer)
     }

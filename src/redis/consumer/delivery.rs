@@ -81,6 +81,12 @@ impl Delivery {
         self.is_replay
     }
 
+    /// Whether it was delivered so often without a word of how it ended that it may end the process: one
+    /// more than claim.lua takes for a suspect, since this is a delivery too.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.deliveries.saturating_sub(u64::from(self.record.attempts)) > 3
+    }
+
     /// Whether Redis keeps more of it than its place in the pending list.
     pub(super) fn has_traces(&self) -> bool {
         self.is_replay || self.record.attempts > 0

@@ -277,9 +277,10 @@ impl Keeper {
         let setup = &self.shared.setup;
         let (mut pause, mut refused) = (None, Refused::default());
         for source in sources {
-            let (room, in_hand) = {
+            let (room, in_hand, has_suspect) = {
                 let state = self.shared.lock();
-                (state.room(setup).min(CLAIM_MAX_ENTRIES), state.board.in_hand(source.number))
+                let room = state.room(setup).min(CLAIM_MAX_ENTRIES);
+                (room, state.board.in_hand(source.number), state.board.has_suspect())
             };
             if room == 0 {
                 return Ok((Some(CLAIM_PAUSE), refused));
@@ -291,6 +292,7 @@ impl Keeper {
                 idle: setup.claim_idle,
                 own: false,
                 waiting: false,
+                suspect: !has_suspect,
                 skipped: &in_hand,
             };
             let reply = client.call(&self.caller.claim(&source.keys, &search))?;
@@ -305,6 +307,10 @@ impl Keeper {
                 counts.trimmed += found.deleted.len() as u64;
             });
             take_in(&self.shared, source, found.entries, true);
+        }
+        if self.shared.lock().board.has_suspect() {
+            // The next one has its turn when this one has left.
+            pause = pause.or(Some(DUE_INTERVAL));
         }
         Ok((pause, refused))
     }

@@ -32,9 +32,9 @@ mod upkeep;
 mod worker;
 
 use std::{
-    fmt,
+    fmt, io,
     sync::Arc,
-    thread::{self, JoinHandle},
+    thread::{Builder, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -49,7 +49,7 @@ pub use self::{
     setup::{GroupStart, Ordering},
     status::{ConsumerCounts, ConsumerState, ConsumerStatus, StopReport},
 };
-use super::RedisEndpoint;
+use super::{RedisEndpoint, thread};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long a consumer that is dropped waits for its handlers.
@@ -97,11 +97,19 @@ impl Consumer {
         Self { shared, threads: Mutex::new(Vec::new()) }
     }
 
-    /// One thread more.
+    /// One thread more, which waits for the server.
     fn spawn(&self, role: &str, act: impl FnOnce() + Send + 'static) -> Result<()> {
-        let builder = thread::Builder::new().name(format!("planbus-{role}"));
+        self.keep(thread::spawn(format!("planbus-{role}"), act))
+    }
+
+    /// One thread more, which calls handlers.
+    fn spawn_worker(&self, act: impl FnOnce() + Send + 'static) -> Result<()> {
+        self.keep(Builder::new().name("planbus-work".to_owned()).spawn(act))
+    }
+
+    fn keep(&self, thread: io::Result<JoinHandle<()>>) -> Result<()> {
         let failed = |cause| Error::with_source(ErrorKind::Storage, "start a thread of the consumer", cause);
-        self.threads.lock().push(builder.spawn(act).map_err(failed)?);
+        self.threads.lock().push(thread.map_err(failed)?);
         Ok(())
     }
 

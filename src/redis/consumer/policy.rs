@@ -80,7 +80,7 @@ impl RetryPolicy {
         Self {
             delays: delays.into_iter().collect(),
             jitter: 0.0,
-            deliveries_max: 20,
+            deliveries_max: 10,
             republishes: false,
             judge: None,
         }
@@ -113,7 +113,8 @@ impl RetryPolicy {
     }
 
     /// After how many deliveries an entry is a dead letter even though no handler ever said that it
-    /// failed, since it seems to end the processes that handle it; 20 unless said otherwise.
+    /// failed, since it seems to end the processes that handle it; 10 unless said otherwise. Of such entries a
+    /// consumer takes over one at a time, so that others are not taken for it.
     #[must_use]
     pub fn deliveries_max(mut self, deliveries: u64) -> Self {
         self.deliveries_max = deliveries;

@@ -188,6 +188,7 @@ impl Reader {
                 idle: Duration::ZERO,
                 own: !is_per_plan,
                 waiting: is_per_plan,
+                suspect: after == EntryId::ZERO,
                 skipped: &skipped,
             };
             let command = self.shared.caller().claim(&source.keys, &search);

@@ -102,6 +102,8 @@ pub(super) struct Search<'a> {
     pub(super) own: bool,
     /// Also those that wait for their time.
     pub(super) waiting: bool,
+    /// One that may end the process that handles it may be among them.
+    pub(super) suspect: bool,
     /// These are left alone.
     pub(super) skipped: &'a [EntryId],
 }
@@ -176,6 +178,7 @@ impl Caller {
         command.arg(search.idle.as_millis() as u64).arg(behind(search.after)).arg(search.count);
         command.arg(if search.own { self.consumer.as_str() } else { "" });
         command.arg(if search.waiting { "due" } else { "" });
+        command.arg(if search.suspect { "one" } else { "" });
         search.skipped.iter().for_each(|id| {
             command.arg(id.to_string());
         });

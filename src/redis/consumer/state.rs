@@ -139,7 +139,7 @@ impl State {
             leases: self.places.iter().filter(|place| place.leased_until > Some(now)).count(),
             ready: self.board.ready(),
             busy: self.running.len() + self.outcomes.len() + self.settling,
-            parked: self.board.parked(),
+            parked: self.board.in_line(),
             counts: self.counts,
             last_error: trouble,
         }

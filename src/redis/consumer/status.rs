@@ -98,7 +98,7 @@ pub struct ConsumerStatus {
     pub ready: usize,
     /// How many are with a handler, or on their way to be settled.
     pub busy: usize,
-    /// How many entries wait behind others of their plan, known by their ids.
+    /// How many entries wait behind others of their plan.
     pub parked: usize,
     /// What has happened so far.
     pub counts: ConsumerCounts,

@@ -1,6 +1,6 @@
 //! [`MirrorBuilder`]: what a mirror is told to do. Each option is checked once, when it is started.
 
-use std::{ops::RangeInclusive, sync::Arc, thread, time::Instant};
+use std::{ops::RangeInclusive, sync::Arc, time::Instant};
 
 use super::{
     RedisMirror,
@@ -13,7 +13,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::check_name,
     filter::Filter,
-    redis::{Profile, RedisEndpoint, profile::Entry},
+    redis::{Profile, RedisEndpoint, profile::Entry, thread},
     store::EventStore,
 };
 
@@ -169,9 +169,7 @@ impl MirrorBuilder {
         };
         // From now on it holds retention back, be Redis there or not.
         worker.save()?;
-        let thread = thread::Builder::new()
-            .name(format!("planbus-{reader}"))
-            .spawn(move || worker.run())
+        let thread = thread::spawn(format!("planbus-{reader}"), move || worker.run())
             .map_err(|cause| Error::with_source(ErrorKind::Storage, "start the mirror's thread", cause))?;
         Ok(RedisMirror::new(self.store, shared, name, thread))
     }

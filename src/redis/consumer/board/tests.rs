@@ -144,7 +144,7 @@ impl Day {
         let held = self.board.slots.values().filter(|slot| slot.phase.is_held()).count();
         let ready = self.board.slots.values().filter(|slot| matches!(slot.phase, Phase::Ready(_))).count();
         let parked = self.board.slots.values().filter(|slot| matches!(slot.phase, Phase::Parked)).count();
-        assert_eq!((self.board.held, self.board.ready(), self.board.parked()), (held, ready, parked));
+        assert_eq!((self.board.held, self.board.ready(), self.board.parked), (held, ready, parked));
         assert_eq!(self.board.held_bytes, held * 10);
         assert!(held <= LIMITS.entries + WANTED_MIN + self.waiting.len() + 3, "{held} are held");
     }
@@ -171,7 +171,7 @@ proptest! {
         let mut day = Day::new(true);
         steps.into_iter().for_each(|step| day.run(step));
         day.finish();
-        prop_assert_eq!((day.board.held, day.board.parked(), day.board.plans.len()), (0, 0, 0));
+        prop_assert_eq!((day.board.held, day.board.parked, day.board.plans.len()), (0, 0, 0));
     }
 
     #[test]
@@ -194,7 +194,7 @@ fn p8_a_plan_that_fails_never_fills_the_room_of_others() {
     for number in 2..300 {
         board.arrive(delivery(3 * number), Some(plan_of(0)), false);
     }
-    assert_eq!(board.parked(), 298 - LIMITS.entries / 2);
+    assert_eq!(board.parked, 298 - LIMITS.entries / 2);
     assert!(board.room() >= LIMITS.entries / 2, "no room for others: {}", board.room());
     board.arrive(delivery(301), Some(plan_of(1)), false);
     assert_eq!(board.next().expect("another plan's").id, key(301).id);
