@@ -28,8 +28,11 @@ impl Came {
         self.0.lock().expect("no panic").clone()
     }
 
+    /// In the order of the stream: what a consumer that stopped gave back comes when it is free.
     fn of(&self, stream: &str) -> Vec<String> {
-        self.all().remove(stream).unwrap_or_default()
+        let mut ids = self.all().remove(stream).unwrap_or_default();
+        ids.sort();
+        ids
     }
 
     fn start(&self, builder: ConsumerBuilder) -> Consumer {
