@@ -15,7 +15,9 @@ use std::{
 
 use consumer_support::{Calls, STREAM, builder, pending, quick};
 use planbus::{
-    redis::{Consumer, ConsumerBuilder, ConsumerState, Delivery, Profile, RedisEndpoint},
+    redis::{
+        Consumer, ConsumerBuilder, ConsumerState, Delivery, Ordering, Profile, RedisEndpoint, RetryPolicy,
+    },
     *,
 };
 use redis_support::{Persistence, Proxy, RedisServer, Reply, ServerKind, wait_for};
@@ -240,4 +242,38 @@ fn p8_a_replica_without_its_master_and_a_cluster_without_slots_are_waited_for() 
         calls.wait_for(known + 1);
         wait_for("it is well", || consumer.status().state == ConsumerState::Live);
     }
+}
+
+// What is looked for after each loss of a connection is not delivered once more by that.
+#[test]
+fn p8_what_waits_behind_its_plan_is_not_worn_out_by_connections_that_are_lost() {
+    let Some(server) = RedisServer::builder().tcp().start() else { return };
+    let proxy = Proxy::before(server.port());
+    for _ in 0..4 {
+        server.command(&["XADD", STREAM, "*", "event_type", "note", "plan_id", "plan-1"]);
+    }
+    let policy = RetryPolicy::delays([Duration::from_secs(3_600)]).deliveries_max(3);
+    let consumer = of_url(&proxy.url()).ordering(Ordering::PerPlan).retry(policy);
+    let consumer = consumer.handler(|_: &Delivery| Err::<(), _>("not yet")).expect("starts");
+    let due = format!("{STREAM}:dlq:workers:due");
+    wait_for("the first waits, and its plan behind it", || server.command(&["ZCARD", &due]) == "1");
+    let idle_ms = || -> u128 {
+        let last = server.call(&["XPENDING", STREAM, "workers", "-", "+", "10"]).items().pop();
+        last.expect("is pending").items()[2].to_string().parse().expect("a number")
+    };
+    for _ in 0..6 {
+        let cut = Instant::now();
+        proxy.cut_now();
+        wait_for("all is found again", || idle_ms() < cut.elapsed().as_millis());
+        wait_for("it is well", || {
+            let status = consumer.status();
+            status.leases == 1 && status.state == ConsumerState::Live
+        });
+    }
+    let counts = consumer.status().counts;
+    assert_eq!(
+        (counts.failed, counts.dead_lettered, pending(&server, STREAM, "workers")),
+        (1, 0, 4),
+        "{counts:?}"
+    );
 }
