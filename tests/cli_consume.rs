@@ -78,7 +78,7 @@ fn p8_each_event_is_printed_once_and_acked_when_it_was_written() {
     assert_eq!(objects(&printed), objects(&listed));
     assert!(stderr(&printed).contains("20 events handled"), "{}", stderr(&printed));
     assert_eq!(pending(&fed.server, STREAM, "workers"), 0);
-    let again = consume(dir.path(), &url, &["--until-idle", "300ms", "-o", "json", "-q"]);
+    let again = consume(dir.path(), &url, &["--until-idle=300ms", "-o", "json", "-q"]);
     assert!(again.stdout.is_empty() && again.stderr.is_empty(), "{}", stderr(&again));
     // Another group gets them all again.
     let other = ["consume", "--redis", &url, "--group", "others", "--count", "20"];
@@ -113,7 +113,7 @@ fn p8_a_failing_command_is_tried_again_and_then_a_dead_letter_with_what_it_said(
     fed.publish("plan-1", 1);
     let (dir, url) = (Dir::new(), fed.server.url());
     let exec = r#"echo "$PLANBUS_ATTEMPT $PLANBUS_LAST_ERROR" >> attempts; echo no such table >&2; exit 3"#;
-    let more = ["--exec", exec, "--retry", "50ms,100ms", "--until-idle", "2s"];
+    let more = ["--exec", exec, "--retry", "50ms,100ms", "--until-idle=2s"];
     let output = consume(dir.path(), &url, &more);
     // The error has two lines: what happened, and what was said.
     assert_eq!(
@@ -124,7 +124,7 @@ fn p8_a_failing_command_is_tried_again_and_then_a_dead_letter_with_what_it_said(
     assert!(letter.contains("exit code 3: no such table"), "{letter}");
     let told = stderr(&output);
     assert_eq!(told.matches("no such table\n").count(), 6, "passed on, and told: {told}");
-    assert!(told.contains("attempt 2 failed: exit code 3"), "{told}");
+    assert!(told.contains("attempt 2 failed, again in 100 ms: exit code 3"), "{told}");
     assert!(told.contains("0 events handled, 3 failed attempts, 1 dead letter"), "{told}");
     assert_eq!(pending(&fed.server, STREAM, "workers"), 0);
 }
@@ -135,7 +135,7 @@ fn p8_exit_code_65_is_a_dead_letter_at_once_and_a_signal_is_a_failure() {
     fed.publish("plan-1", 2);
     let (dir, url) = (Dir::new(), fed.server.url());
     let exec = "echo >> begun; case $(cat) in *call-0*) exit 65;; *) kill -9 $$;; esac";
-    let more = ["--exec", exec, "--retry", "10ms", "--until-idle", "1s"];
+    let more = ["--exec", exec, "--retry", "10ms", "--until-idle=1s"];
     let output = consume(dir.path(), &url, &more);
     assert_eq!(lines(&dir.path().join("begun")).len(), 3, "one, and two attempts of the other");
     let letters = fed.server.entries(&format!("{STREAM}:dlq"));
@@ -179,7 +179,7 @@ fn a_command_that_takes_too_long_is_killed_with_what_it_started() {
     fed.publish("plan-1", 1);
     let (dir, url) = (Dir::new(), fed.server.url());
     let exec = "echo $$ > leader; echo so far >&2; sleep 300 > /dev/null & sleep 300 > /dev/null";
-    let more = ["--exec", exec, "--timeout", "300ms", "--retry", "none", "--until-idle", "300ms"];
+    let more = ["--exec", exec, "--timeout", "300ms", "--retry", "none", "--until-idle=300ms"];
     consume(dir.path(), &url, &more);
     let letter = whole(&dead_letter(&fed.server));
     assert!(letter.contains("took longer than 300 ms and was killed: so far"), "{letter}");
@@ -365,4 +365,16 @@ fn what_is_wrong_is_named_before_anything_is_consumed() {
     assert_eq!(fed.server.command(&["XINFO", "GROUPS", STREAM]).matches("planbus:").count(), 1);
     fed.server.kill();
     fails(dir.path(), &arguments(&url, &["--count", "1"]), 4, &["redis"]);
+}
+
+#[test]
+fn what_is_passed_over_has_come_and_idle_is_when_nothing_is_left() {
+    let Some(fed) = Fed::start() else { return };
+    for (plan, events) in [("first", 1), ("others", 2_000), ("first", 1)] {
+        fed.publish(plan, events);
+    }
+    let (dir, url) = (Dir::new(), fed.server.url());
+    let output = consume(dir.path(), &url, &["--until-idle=50ms", "--plan", "first", "-o", "json"]);
+    assert_eq!(objects(&output).len(), 2, "{}", stderr(&output));
+    assert!(stderr(&output).contains("2 events handled, 2,000 passed over"), "{}", stderr(&output));
 }

@@ -22,7 +22,7 @@ use store_support::Dir;
 /// Runs consumers of a group with a command that fails, until all have failed once; the next attempt is
 /// far away.
 fn fail(dir: &Path, url: &str, group: &str) {
-    let more = ["--exec", "echo no such table >&2; exit 7", "--retry", "1h", "--until-idle", "500ms", "-q"];
+    let more = ["--exec", "echo no such table >&2; exit 7", "--retry", "1h", "--until-idle=500ms", "-q"];
     let output = run(dir, &[&["consume", "--redis", url, "--group", group][..], &more].concat());
     assert!(output.status.success(), "{}", cli_support::stderr(&output));
 }

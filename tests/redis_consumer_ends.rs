@@ -9,7 +9,10 @@ mod store_support;
 use std::{collections::BTreeSet, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use consumer_support::{Calls, Fed, STREAM, is_done};
-use planbus::redis::{Delivery, Profile, RetryPolicy, Verdict};
+use planbus::{
+    Durability, Event, EventStore, EventType, Filter,
+    redis::{Delivery, Inbox, Profile, RedisMirror, RetryPolicy, Verdict},
+};
 use redis_support::wait_for;
 
 #[test]
@@ -152,4 +155,35 @@ fn p8_a_retry_of_the_profile_tenant_may_be_published_again_on_schedule_and_count
     assert_eq!(healthy.all().len(), 3);
     let error = fed.consumer("bad").retry(policy).handler(|_: &Delivery| ()).expect_err("is not native");
     assert!(error.to_string().starts_with("retry: republish"), "{error}");
+}
+
+#[test]
+fn p8_with_an_inbox_what_another_mirror_brings_later_is_handled_too() {
+    let Some(server) = redis_support::RedisServer::builder().tcp().start() else { return };
+    let dir = store_support::Dir::new();
+    let options = EventStore::options().durability(Durability::Process);
+    let store = options.open(dir.db()).expect("opens");
+    for number in 0..40 {
+        let event_type = if number % 2 == 0 { "type.a" } else { "type.b" };
+        store.save(&Event::raw("plan", event_type, "{}")).expect("commits");
+    }
+    let mirror = |name: &str, event_type: &str| {
+        let builder = RedisMirror::builder(&store, consumer_support::endpoint(&server)).name(name);
+        let filter = Filter::all().types([event_type.parse::<EventType>().expect("a type")]);
+        let mirror = builder.filter(filter).start().expect("starts");
+        mirror.flush(Duration::from_secs(20)).expect("Redis equals the log");
+        mirror
+    };
+    let inbox = Inbox::builder(dir.path().join("app.db")).kept(1).open().expect("opens");
+    let start = || {
+        let builder = consumer_support::builder(&server, "workers").dedupe(0);
+        builder.handler_in_inbox(&inbox, |_, _: &Delivery| ()).expect("starts")
+    };
+    let _first = mirror("a", "type.a");
+    let consumer = start();
+    wait_for("all of the first mirror is acked", || is_done(&server, STREAM, "workers", 20));
+    wait_for("the floor is there", || inbox.floors().expect("reads").iter().any(|floor| floor.place == 39));
+    let _second = mirror("b", "type.b");
+    wait_for("all of the second mirror is acked", || is_done(&server, STREAM, "workers", 40));
+    assert_eq!((consumer.status().counts.handled, consumer.status().counts.duplicates), (40, 0));
 }

@@ -27,7 +27,8 @@ fn p8_what_was_in_hand_beside_an_event_that_kills_its_consumer_is_not_taken_for_
     for (id, _) in &all {
         let read = ["XREADGROUP", "GROUP", "workers", "dead", "COUNT", "1", "STREAMS", STREAM, ">"];
         fed.server.command(&read);
-        let claim = ["XCLAIM", STREAM, "workers", "dead", "0", id, "IDLE", "60000", "RETRYCOUNT", "5", "JUSTID"];
+        let claim =
+            ["XCLAIM", STREAM, "workers", "dead", "0", id, "IDLE", "60000", "RETRYCOUNT", "5", "JUSTID"];
         fed.server.command(&claim);
     }
     let calls = Calls::default();

@@ -59,6 +59,8 @@ impl GroupKeys {
             stream: self.replay.clone(),
             due: of_replay(&self.due),
             failures: of_replay(&self.failures),
+            lease: of_replay(&self.lease),
+            standby: of_replay(&self.standby),
             ..self.clone()
         }
     }

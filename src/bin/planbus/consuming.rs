@@ -18,13 +18,15 @@ use planbus::{
 };
 
 use crate::{
-    agent_runtime::units::counted,
+    agent_runtime::units::{counted, number},
     cli::Global,
     failure::{Exit, Failure, chain},
     redis::failed,
-    text::escape,
+    text::{self, escape},
 };
 
+/// How much of a line that a command said is told.
+const SAID_MAX_COLUMNS: usize = 200;
 /// How often it is looked whether it is time to end.
 const LOOK: Duration = Duration::from_millis(50);
 /// How long a worker waits for a delivery before it looks up.
@@ -154,6 +156,7 @@ impl Consuming {
     fn watch(&self, stop: &AtomicBool, has_ended: impl Fn() -> bool) -> Result<(), Failure> {
         let mut told = None;
         let mut well_at = Instant::now();
+        let (mut counts, mut has_streams) = (self.deliveries.status().counts, true);
         loop {
             if stop.load(Ordering::Relaxed) {
                 return if self.bounds.has_any() { Err(interrupted()) } else { Ok(()) };
@@ -169,8 +172,15 @@ impl Consuming {
                 check(&status, well_at)?;
             }
             self.tell_change(&status, &mut told);
-            if status.state != ConsumerState::Live || status.busy + status.ready > 0 {
+            // What is passed over has come as well.
+            let is_moving = status.counts != counts || status.busy + status.ready > 0;
+            if status.state != ConsumerState::Live || is_moving {
                 self.note_busy();
+            }
+            counts = status.counts;
+            if status.state == ConsumerState::Live && has_streams && status.streams == 0 {
+                has_streams = false;
+                self.tell("no such stream yet; it is waited for");
             }
             if self.bounds.idle.is_some_and(|idle| self.lock_busy_at().elapsed() >= idle) {
                 return Ok(());
@@ -197,11 +207,17 @@ impl Consuming {
     }
 
     /// Tells of a failed attempt. What its command said stands on stderr already.
-    pub(crate) fn tell_failed(&self, delivery: &Delivery, error: &str) {
-        let why = error.lines().next().unwrap_or_default();
+    pub(crate) fn tell_failed(&self, delivery: &Delivery, error: &str, next: &str) {
+        // The exit code, and the last thing that the command said, where its cause mostly stands.
+        let mut lines = error.lines().map(|line| text::cut(line, SAID_MAX_COLUMNS));
+        let (first, last) = (lines.next().unwrap_or_default(), lines.next_back());
+        let why = last.map_or(first.to_string(), |last| match first.split_once(": ") {
+            Some((code, _)) => format!("{code}: .. {last}"),
+            None => format!("{first}: .. {last}"),
+        });
         let (event, attempt) = (delivery.event(), delivery.attempt());
         self.tell(&format!(
-            "{} {} of {}: attempt {attempt} failed: {why}",
+            "{} {} of {}: attempt {attempt} failed, {next}: {why}",
             event.event_type(),
             delivery.id(),
             event.plan_id()
@@ -261,6 +277,12 @@ fn reason(error: &Error) -> String {
 fn summary(status: &ConsumerStatus, stopped: &StopReport) -> String {
     let counts = &status.counts;
     let mut told = format!("{} handled", counted(counts.handled, "event"));
+    if counts.filtered > 0 {
+        told.push_str(&format!(", {} passed over", number(counts.filtered)));
+    }
+    if counts.duplicates > 0 {
+        told.push_str(&format!(", {} known already", number(counts.duplicates)));
+    }
     let more = [(counts.failed, "failed attempt"), (counts.dead_lettered, "dead letter")];
     for (number, what) in more.into_iter().filter(|(number, _)| *number > 0) {
         told.push_str(&format!(", {}", counted(number, what)));

@@ -100,9 +100,11 @@ impl Board {
 
     /// How many more entries may come, if they are as large as those in hand.
     pub(super) fn room(&self) -> usize {
-        if self.parked >= self.limits.parked {
-            return 0;
-        }
+        if self.parked >= self.limits.parked { 0 } else { self.room_in_full() }
+    }
+
+    /// The same, however many are known by their ids alone.
+    pub(super) fn room_in_full(&self) -> usize {
         let entries = self.limits.entries.saturating_sub(self.held);
         match self.held_bytes.checked_div(self.held) {
             Some(mean) if mean > 0 => entries.min(self.limits.bytes.saturating_sub(self.held_bytes) / mean),

@@ -27,6 +27,9 @@ pub struct Delivery {
     pub(super) is_replay: bool,
     /// The store that the event comes from, where planbus wrote the entry and an inbox asks for it.
     pub(super) store: Option<Box<str>>,
+    /// Its stream is being filled again with what the group has handled.
+    #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "an inbox asks for it"))]
+    pub(super) comes_again: bool,
     /// About how much memory it takes.
     pub(super) bytes: usize,
 }

@@ -21,6 +21,9 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// How many entries it looks at, which may come from several stores.
 const ENTRIES: usize = 16;
 
+/// For how long what no planbus wrote is known by its id once it was handled.
+const FOREIGN_KEPT_MS: u64 = 3_600_000;
+
 /// The thread that notes how far a group is.
 pub(super) struct Floors {
     shared: Arc<Shared>,
@@ -82,7 +85,12 @@ impl Floors {
             self.inbox.raise_floor(&source.group, &source.stream, store, place)
         };
         places.iter().try_for_each(|(store, place)| raise(Some(store), *place))?;
-        // Entries of others are placed by their time; that of the last one may have more to come.
-        raise(None, last.halves().0)
+        let has_foreign =
+            entries.iter().any(|(_, fields)| self.shared.setup.profile.origin(fields).is_none());
+        if has_foreign {
+            // Entries of others are placed by their time. A failover may undo acks of a while.
+            raise(None, last.halves().0.saturating_sub(FOREIGN_KEPT_MS))?;
+        }
+        Ok(())
     }
 }

@@ -3,6 +3,7 @@
 //! The ack follows the commit. What cannot be committed now is tried again, and counts as no attempt.
 
 use std::{
+    cell::Cell,
     fmt,
     sync::Arc,
     time::{Duration, Instant},
@@ -55,7 +56,8 @@ impl InboxHandler {
     fn handle_all(&self, shared: &Shared, mut deliveries: Vec<Delivery>, most: usize) {
         let mut back_off = BackOff::new(PAUSE_FIRST, PAUSE_MAX, PAUSE_JITTER);
         loop {
-            match self.attempt(shared, &mut deliveries, most) {
+            let was_called = Cell::new(false);
+            match self.attempt(shared, &mut deliveries, most, &was_called) {
                 Ok(fared) => {
                     shared.tell(Thread::Inbox, None);
                     deliveries
@@ -65,7 +67,10 @@ impl InboxHandler {
                     return;
                 }
                 // It is the fault of one of the handlers, be it a constraint that is checked at the end.
-                Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Storage) => {
+                Err(error)
+                    if was_called.get()
+                        && matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Storage) =>
+                {
                     return self.handle_each(shared, deliveries, error);
                 }
                 Err(error) => {
@@ -99,6 +104,7 @@ impl InboxHandler {
         shared: &Shared,
         deliveries: &mut Vec<Delivery>,
         most: usize,
+        was_called: &Cell<bool>,
     ) -> Result<Vec<Fared>, Error> {
         let start = Instant::now();
         self.inbox.batch(|batch| {
@@ -111,7 +117,7 @@ impl InboxHandler {
                         None => return fared,
                     }
                 }
-                match self.call_once(batch, &deliveries[fared.len()]) {
+                match self.call_once(batch, &deliveries[fared.len()], was_called) {
                     Some(one) => fared.push(one),
                     // The whole transaction fails with what broke it.
                     None => return fared,
@@ -121,11 +127,19 @@ impl InboxHandler {
     }
 
     /// Calls the handler unless the event was handled; `None` where the transaction is broken.
-    fn call_once(&self, batch: &mut InboxBatch<'_>, delivery: &Delivery) -> Option<Fared> {
+    fn call_once(
+        &self,
+        batch: &mut InboxBatch<'_>,
+        delivery: &Delivery,
+        was_called: &Cell<bool>,
+    ) -> Option<Fared> {
         let (acted, took) = timed(|| {
-            batch.once(&key_of(delivery), |transaction| match called(|| (self.call)(transaction, delivery)) {
-                Attempt::Done => Ok(()),
-                failed => Err(failed),
+            batch.once(&key_of(delivery), |transaction| {
+                was_called.set(true);
+                match called(|| (self.call)(transaction, delivery)) {
+                    Attempt::Done => Ok(()),
+                    failed => Err(failed),
+                }
             })
         });
         match acted {
@@ -170,5 +184,6 @@ fn key_of(delivery: &Delivery) -> InboxKey<'_> {
         place,
         event_id: delivery.event.event_id(),
         is_replay: delivery.is_replay,
+        comes_again: delivery.comes_again,
     }
 }

@@ -269,7 +269,8 @@ impl Keeper {
                 self.add_replays(source);
             }
         }
-        Ok((next, refused))
+        // Where there is no room, what is due is left to others, and to later.
+        Ok((next.filter(|_| room > 0), refused))
     }
 
     /// Takes over what others have left; when to go on at once or soon, where that was not all.
@@ -321,8 +322,10 @@ impl Keeper {
         let Some(mut client) = self.client.take() else { return };
         let setup = &self.shared.setup;
         let sources = self.shared.sources();
-        let free =
-            sources.iter().filter(|_| setup.is_per_plan()).map(|source| self.caller.free(&source.keys));
+        // What is with a handler still is taken over when the lease has run out, and not before.
+        let is_free =
+            |source: &&Arc<Source>| setup.is_per_plan() && !self.shared.lock().is_busy_with(source.number);
+        let free = sources.iter().filter(is_free).map(|source| self.caller.free(&source.keys));
         let gone = sources.iter().map(|source| self.caller.leave(&source.keys));
         let _ = exchange(&mut client, &free.chain(gone).collect::<Vec<_>>());
     }

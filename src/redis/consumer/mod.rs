@@ -19,6 +19,8 @@ mod manual;
 mod outcome;
 mod policy;
 mod reader;
+#[cfg(feature = "sqlite")]
+mod refill;
 mod refused;
 mod scripts;
 mod seen;

@@ -1,6 +1,10 @@
 //! [`Outcome`]: what is to become of an entry in Redis.
 
-use std::{error::Error as StdError, time::Duration};
+use std::{
+    error::Error as StdError,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
 
 use super::{
     delivery::{Delivery, Key},
@@ -53,8 +57,14 @@ impl Outcome {
         policy: &RetryPolicy,
         error: &(dyn StdError + Send + Sync + 'static),
     ) -> Self {
-        let (attempts, told) = (delivery.attempt(), told(error));
-        let end = match (policy.judge(&Failure { delivery, error }), policy.delay_after(attempts)) {
+        let attempts = delivery.attempt();
+        // Both are a user's words.
+        let judged =
+            catch_unwind(AssertUnwindSafe(|| (policy.judge(&Failure { delivery, error }), told(error))));
+        let (verdict, told) = judged.unwrap_or_else(|_| {
+            (Verdict::Retry, "the verdict on the failure, or its text, panicked".to_owned())
+        });
+        let end = match (verdict, policy.delay_after(attempts)) {
             (Verdict::Ack, _) => End::Done,
             (Verdict::Retry, Some(delay)) => End::Retry { delay, attempts, error: told },
             (Verdict::Retry, None) => Self::bury(delivery, DeadLetterReason::Failed, attempts, told),

@@ -95,7 +95,8 @@ impl RetryPolicy {
             // What is no time is refused with the other options.
             Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX).min(max)
         };
-        Self::delays((0..retries).map(nth))
+        // One more than there may be is enough to be refused.
+        Self::delays((0..retries).take(ATTEMPTS_MAX).map(nth))
     }
 
     /// Never tries again: what fails is a dead letter at once.

@@ -15,7 +15,7 @@ use super::{
     scripts::{Claimed, Ensured, Search, Taken},
     shared::Shared,
     source::{FIRST_TERM, Place, Source, add},
-    state::Thread,
+    state::{State, Thread},
     upkeep::exchange,
 };
 use crate::{
@@ -44,6 +44,8 @@ pub(super) struct Reader {
     pub(super) is_split: bool,
     /// The source that was read last, where one read is not for all.
     turn: usize,
+    /// How many streams had something when they were read last.
+    busy_streams: usize,
     /// It has looked for streams once: those that come later are new.
     is_begun: bool,
     /// The last wait ended because something had come.
@@ -68,6 +70,7 @@ impl Reader {
             refresh_at: Instant::now(),
             is_split: false,
             turn: 0,
+            busy_streams: usize::MAX,
             is_begun: false,
             is_woken: false,
             refused: Refused::default(),
@@ -145,16 +148,19 @@ impl Reader {
             let start = setup.start_in(source, self.is_begun)?;
             commands.push(setup.caller.ensure(&source.keys, &start));
         }
-        let replies = exchange(session.client(), &commands)?;
-        let mut state = self.shared.lock();
-        for (source, reply) in sources.iter().zip(replies) {
+        let mut found = Vec::new();
+        for (source, reply) in sources.iter().zip(exchange(session.client(), &commands)?) {
             let doing = || format!("make the group in {}", source.keys.stream);
             let Some(answer) = self.refused.answer(reply, doing)? else { continue };
-            let ensured = Ensured::of(answer)?;
-            if ensured == Ensured::Leased {
-                self.refused.note(source.conflict());
-                continue;
+            match Ensured::of(answer)? {
+                Ensured::Leased => self.refused.note(source.conflict()),
+                ensured => found.push((source, ensured)),
             }
+        }
+        #[cfg(feature = "sqlite")]
+        self.look_for_refills(session, &found)?;
+        let mut state = self.shared.lock();
+        for (source, ensured) in found {
             let place = &mut state.places[source.number];
             place.is_there = ensured != Ensured::NoStream;
             let was_there = place.was_there;
@@ -172,11 +178,28 @@ impl Reader {
         Ok(())
     }
 
+    /// Finds out which streams are being filled again with what an inbox knows as handled.
+    #[cfg(feature = "sqlite")]
+    fn look_for_refills(&self, session: &mut Session, found: &[(&Arc<Source>, Ensured)]) -> Result<()> {
+        let setup = &self.shared.setup;
+        let Some(inbox) = &setup.inbox else { return Ok(()) };
+        let floors = inbox.floors()?;
+        for (source, ensured) in found {
+            if *ensured != Ensured::NoStream && !source.is_replay {
+                let is_made = *ensured == Ensured::Made;
+                let refill = super::refill::of(session, &setup.profile, source, &floors, is_made)?;
+                self.shared.lock().places[source.number].refill = refill;
+            }
+        }
+        Ok(())
+    }
+
     /// Looks for entries that were delivered before, to us or, where plans keep their order, to whoever
     /// had the stream before, and takes in those that are not in hand.
     fn search(&mut self, session: &mut Session) -> Result<()> {
         while let Some((source, after, term)) = self.next_search() {
-            let room = self.shared.wait_for_room(Instant::now() + BLOCK_MAX).min(PAGE_ENTRIES);
+            let deadline = Instant::now() + BLOCK_MAX;
+            let room = self.shared.wait_for_room(deadline, State::room_to_search).min(PAGE_ENTRIES);
             if room == 0 || self.shared.is_stopping() {
                 return Ok(());
             }
@@ -226,7 +249,7 @@ impl Reader {
 
     /// Reads what is new, as much as there is room for.
     fn read(&mut self, session: &mut Session) -> Result<()> {
-        let room = self.shared.wait_for_room(Instant::now() + BLOCK_MAX);
+        let room = self.shared.wait_for_room(Instant::now() + BLOCK_MAX, State::room);
         let (sources, is_all) = self.next_sources();
         if room == 0 {
             return Ok(());
@@ -235,7 +258,8 @@ impl Reader {
             self.shared.pause(Instant::now() + ROUND_PAUSE);
             return Ok(());
         }
-        let count = (room / sources.len()).clamp(1, PAGE_ENTRIES);
+        // As if as many had something as the last time: a busy stream among many idle ones is read in pages.
+        let count = (room / self.busy_streams.clamp(1, sources.len())).clamp(1, PAGE_ENTRIES);
         if self.shared.setup.is_per_plan() {
             return self.read_leased(session, &sources, count);
         }
@@ -298,7 +322,9 @@ impl Reader {
             Err(refusal) => return Err(refusal.into_error("read streams")),
         };
         let mut came = false;
-        for (name, entries) in reply::by_stream(answer)? {
+        let by_stream = reply::by_stream(answer)?;
+        self.busy_streams = by_stream.len();
+        for (name, entries) in by_stream {
             let named = sources.iter().find(|source| source.keys.stream.as_bytes() == name);
             let Some(source) = named else { continue };
             // Only where plans keep their order does a term end.

@@ -167,6 +167,7 @@ impl Setup {
             deliveries: taken.deliveries,
             record,
             is_replay: source.is_replay,
+            comes_again: false,
             store: place.store,
             bytes,
         };

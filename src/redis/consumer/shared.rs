@@ -97,11 +97,13 @@ impl Shared {
             if state.is_stopping {
                 return None;
             }
-            if let Some(delivery) = state.next_of_board(&self.setup) {
-                return Some(delivery);
-            }
+            let next = state.next_of_board(&self.setup);
+            // What was handled before was passed over, and is to be acked.
             if !state.outcomes.is_empty() {
                 self.settled.notify_one();
+            }
+            if next.is_some() {
+                return next;
             }
             state.idle_workers += 1;
             let is_over = match deadline {
@@ -277,11 +279,11 @@ impl Shared {
         }
     }
 
-    /// Waits until there is room for entries, at most until the deadline; how many.
-    pub(super) fn wait_for_room(&self, deadline: Instant) -> usize {
+    /// Waits until there is room for entries, at most until the deadline; how many. `room` says for what.
+    pub(super) fn wait_for_room(&self, deadline: Instant, room: fn(&State, &Setup) -> usize) -> usize {
         let mut state = self.state.lock();
         loop {
-            let room = state.room(&self.setup);
+            let room = room(&state, &self.setup);
             if room > 0 || state.is_stopping || self.room.wait_until(&mut state, deadline).timed_out() {
                 return room;
             }

@@ -1,6 +1,6 @@
 //! [`Source`]: one stream that a consumer reads, and how it stands there.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use super::{delivery::Key, scripts::Kept, setup::Ordering};
 use crate::{
@@ -59,6 +59,9 @@ pub(super) struct Place {
     pub(super) leased_until: Option<Instant>,
     /// It is being given away: what was begun ends, and until then nobody takes it.
     pub(super) drained_until: Option<Instant>,
+    /// Up to which seq of each store the stream is being filled again with what the group has handled, as
+    /// its inbox says.
+    pub(super) refill: BTreeMap<String, u64>,
     /// The last entry that was read.
     pub(super) last_read: EntryId,
     /// How often what was in hand of it was forgotten. What was asked for before is searched for again,
@@ -75,9 +78,19 @@ impl Place {
             search_after: None,
             leased_until: None,
             drained_until: None,
+            refill: BTreeMap::new(),
             last_read: EntryId::ZERO,
             term: FIRST_TERM,
         }
+    }
+
+    /// Whether an event of this store and seq comes again; the one that ends the refill is the last.
+    pub(super) fn comes_again(&mut self, store: &str, seq: u64) -> bool {
+        let Some(&last) = self.refill.get(store) else { return false };
+        if seq >= last {
+            self.refill.remove(store);
+        }
+        seq <= last
     }
 
     /// Whether the consumer may read it, and handle what it has of it.

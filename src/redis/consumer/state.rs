@@ -136,7 +136,11 @@ impl State {
             group: setup.caller.group.clone(),
             consumer: setup.caller.consumer.clone(),
             streams: self.places.iter().filter(|place| place.is_there && !place.source.is_replay).count(),
-            leases: self.places.iter().filter(|place| place.leased_until > Some(now)).count(),
+            leases: self
+                .places
+                .iter()
+                .filter(|place| !place.source.is_replay && place.leased_until > Some(now))
+                .count(),
             ready: self.board.ready(),
             busy: self.running.len() + self.outcomes.len() + self.settling,
             parked: self.board.in_line(),
@@ -168,7 +172,13 @@ impl State {
     pub(super) fn take_in(&mut self, arrivals: Vec<Arrival>) {
         for arrival in arrivals {
             match arrival {
-                Arrival::Handle { delivery, plan, is_retry } => self.board.arrive(delivery, plan, is_retry),
+                Arrival::Handle { mut delivery, plan, is_retry } => {
+                    if let (Some(store), Some(seq)) = (&delivery.store, delivery.event.seq()) {
+                        let place = &mut self.places[delivery.key.source];
+                        delivery.comes_again = place.comes_again(store, seq);
+                    }
+                    self.board.arrive(delivery, plan, is_retry);
+                }
                 Arrival::Wait { key, plan } => self.board.wait_for(key, plan),
                 Arrival::Settle(outcome) => self.settle_at_once(outcome),
             }
@@ -216,7 +226,17 @@ impl State {
 
     /// How many entries may come.
     pub(super) fn room(&self, setup: &Setup) -> usize {
-        if self.outcomes.len() >= OUTCOMES_MAX || self.is_stuck(setup) { 0 } else { self.board.room() }
+        self.room_to_search(setup).min(self.board.room())
+    }
+
+    /// How many entries may come that were delivered before. That many wait behind others is no reason
+    /// to leave them: what those wait for may be among them.
+    pub(super) fn room_to_search(&self, setup: &Setup) -> usize {
+        if self.outcomes.len() >= OUTCOMES_MAX || self.is_stuck(setup) {
+            0
+        } else {
+            self.board.room_in_full()
+        }
     }
 
     /// Every worker has been with its handler for as long as others wait for a sign of life.

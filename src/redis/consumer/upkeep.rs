@@ -114,7 +114,9 @@ pub(super) fn read_again(shared: &Shared, client: &mut Client) -> Result<Refused
     let read = |(key, source): (&Key, &Arc<Source>)| {
         let (id, keys) = (key.id.to_string(), &source.keys);
         let entry = cmd("XRANGE").arg(&keys.stream).arg(&id).arg(&id).to_owned();
-        [entry, cmd("HGET").arg(&keys.failures).arg(&id).to_owned()]
+        let pending =
+            cmd("XPENDING").arg(&keys.stream).arg(&*source.group).arg(&id).arg(&id).arg(1).to_owned();
+        [entry, cmd("HGET").arg(&keys.failures).arg(&id).to_owned(), pending]
     };
     let commands: Vec<Cmd> = wanted.iter().zip(&sources).flat_map(read).collect();
     let mut refused = Refused::default();
@@ -130,14 +132,17 @@ pub(super) fn read_again(shared: &Shared, client: &mut Client) -> Result<Refused
         }
     };
     for (key, source) in wanted.into_iter().zip(&sources) {
-        let (Some(Some(entry)), Some(Some(record))) = (answers.next(), answers.next()) else {
+        let (Some(Some(entry)), Some(Some(record)), Some(Some(pending))) =
+            (answers.next(), answers.next(), answers.next())
+        else {
             shared.lock().board.want_again(vec![key]);
             continue;
         };
         match reply::entries(entry)?.pop() {
             Some((_, fields)) => {
                 let record = if record == Value::Nil { Vec::new() } else { reply::bytes(record)? };
-                let taken = Taken { id: key.id, fields, deliveries: 1, record, is_waiting: false };
+                let taken =
+                    Taken { id: key.id, fields, deliveries: deliveries(pending)?, record, is_waiting: false };
                 // Its plan has waited for it.
                 take_in(shared, source, vec![taken], true);
             }
@@ -145,6 +150,12 @@ pub(super) fn read_again(shared: &Shared, client: &mut Client) -> Result<Refused
         }
     }
     Ok(refused)
+}
+
+/// How often a pending entry was delivered: the last of what is told of it.
+fn deliveries(pending: Value) -> Result<u64> {
+    let Some(facts) = reply::list(pending)?.pop() else { return Ok(1) };
+    reply::list(facts)?.pop().map_or(Ok(1), |count| Ok(reply::integer(count)?.unsigned_abs()))
 }
 
 /// Removes consumers that are long gone.

@@ -29,6 +29,9 @@ pub(crate) struct InboxKey<'a> {
     pub(crate) event_id: EventId,
     /// It comes back from the dead letters: then its place says nothing.
     pub(crate) is_replay: bool,
+    /// Its stream is being filled again, with what the group has handled: then a place that is far below
+    /// the floor says that it was. Else it may be an event that another mirror has brought only now.
+    pub(crate) comes_again: bool,
 }
 
 /// A handler's part of the inbox's transaction: what it does here is committed with the note that the
@@ -122,10 +125,12 @@ impl InboxBatch<'_> {
     fn open(&self, key: &InboxKey<'_>) -> Result<bool> {
         let sqlite = &self.held.sqlite;
         let scope = Scope::find_or_add(sqlite, key.group, key.stream, key.store)?;
-        if !key.is_replay && scope.has_forgotten(key.place) {
+        let is_below = scope.has_forgotten(key.place);
+        if is_below && key.comes_again && !key.is_replay {
             return Ok(false);
         }
-        let place = if key.is_replay { key.place.max(scope.floor()) } else { key.place };
+        // Its row must not leave before it could come again.
+        let place = if key.is_replay || is_below { key.place.max(scope.floor()) } else { key.place };
         self.savepoint("SAVEPOINT")?;
         let event_id = key.event_id.to_string();
         let is_new = (!key.is_replay || scope.note_replay(sqlite, &event_id)?)

@@ -13,7 +13,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{
@@ -29,6 +29,8 @@ use crate::{
 
 /// The savepoint that a handler's work goes back to when it fails.
 pub(super) const SAVEPOINT: &str = "planbus_inbox";
+/// How long another one's switch of the journal is let alone before it is tried again.
+const OPEN_PAUSE: Duration = Duration::from_millis(5);
 /// How many prepared statements the connection keeps: ours are few, the rest is for handlers.
 const STATEMENTS_MAX: usize = 128;
 
@@ -73,6 +75,19 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf> {
 
 /// Opens the database for writing; the tables are made where they are missing.
 pub(super) fn writer(path: &Path, busy_timeout: Duration) -> Result<Watched> {
+    let begun = Instant::now();
+    loop {
+        // Where two open a new file at once, the switch of its journal does not wait for the other.
+        match writer_at_once(path, busy_timeout) {
+            Err(error) if error.kind() == ErrorKind::Locked && begun.elapsed() < busy_timeout => {
+                std::thread::sleep(OPEN_PAUSE);
+            }
+            opened => return opened,
+        }
+    }
+}
+
+fn writer_at_once(path: &Path, busy_timeout: Duration) -> Result<Watched> {
     let failed = |cause| opening(path, cause);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut sqlite = Connection::open_with_flags(path, flags).map_err(failed)?;

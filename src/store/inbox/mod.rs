@@ -72,11 +72,15 @@ const KEPT_MAX: u64 = 100_000_000;
 /// # What it remembers
 ///
 /// Each event by its id, while it can come again. A group's floor in a stream is the seq up to which it
-/// has handled everything. [`kept`](InboxBuilder::kept) seqs below the floor the ids leave, and an event
-/// counts as handled by its seq alone; above that only its id counts, so that other events under the same
-/// seqs, from a log that was restored from a backup, are handled. The table holds, for each group and
-/// stream, that many ids and those of what is still pending. A dead letter that was replayed is remembered
-/// for seven days beside that.
+/// has handled everything. [`kept`](InboxBuilder::kept) seqs below the floor the ids leave. Where a stream
+/// is filled again, as after a flush, an event that far below counts as handled by its seq alone;
+/// otherwise only its id counts, so that other events under the same seqs, from another mirror of the log
+/// or from a log that was restored from a backup, are handled. The table holds, for each group and stream,
+/// that many ids and those of what is still pending. A dead letter that was replayed is remembered for
+/// seven days beside that, and an entry that no planbus wrote for an hour.
+///
+/// Where several mirrors of one log write into one stream, and the stream is flushed, what was forgotten
+/// may be handled again.
 ///
 /// # Whom it trusts
 ///

@@ -8,13 +8,14 @@ use std::{
     time::Duration,
 };
 
-use clap::Args;
+use clap::{Args, builder::NonEmptyStringValueParser};
 use planbus::{
     Filter, PlanId, TypePattern,
     redis::{Consumer, ConsumerBuilder, EntryId, GroupStart, ManualDelivery, Ordering, RetryPolicy},
 };
 
 use crate::{
+    agent_runtime::units,
     cli::{Form, Global, whole_number},
     consuming::{Bounds, Consuming, Handled},
     entry_view::EntryPrinter,
@@ -52,7 +53,7 @@ pub(crate) struct ConsumeOptions {
     /// PLANBUS_ENTRY_ID, PLANBUS_GROUP, PLANBUS_ATTEMPT (from 1), PLANBUS_REPLAY (1 for a dead letter
     /// that was sent back, else 0) and PLANBUS_LAST_ERROR. The last lines of its stderr become a part of
     /// the error.
-    #[arg(long, short, value_name = "CMD")]
+    #[arg(long, short, value_name = "CMD", value_parser = NonEmptyStringValueParser::new())]
     exec: Option<String>,
 
     /// Only events of this plan; others are acked
@@ -95,7 +96,7 @@ pub(crate) struct ConsumeOptions {
     count: Option<u64>,
 
     /// End when nothing came for so long, even though some may wait for another attempt [default: 1s]
-    #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "1s",
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "1s",
         value_parser = when::some_length)]
     until_idle: Option<Duration>,
 
@@ -151,7 +152,7 @@ pub(crate) fn run(options: &ConsumeOptions, global: &Global, out: &mut Output) -
     let consuming = Consuming::new(builder.deliveries()?, bounds, global);
     match &commands {
         Some(commands) => {
-            let handle = |delivery| Ok(exec(commands, delivery, &consuming));
+            let handle = |delivery| exec(commands, delivery, &consuming, &options.retry);
             let work = || consuming.work(handle, || Ok(()));
             consuming.run(options.workers, work, &stop, options.stop_after, || commands.cut_off())
         }
@@ -217,23 +218,42 @@ fn print(
 }
 
 /// Runs the command for one delivery, and settles it.
-fn exec(commands: &Commands, delivery: ManualDelivery, consuming: &Consuming) -> Handled {
+fn exec(
+    commands: &Commands,
+    delivery: ManualDelivery,
+    consuming: &Consuming,
+    retry: &Delays,
+) -> Result<Handled, Failure> {
+    if terminal::is_stdout_closed() {
+        // It would fail for want of a reader, which is not the event's fault.
+        delivery.release();
+        return Err(Failure::ClosedPipe);
+    }
     match commands.run(&delivery) {
         Ran::Done => {
             delivery.ack();
-            return Handled::Yes;
+            return Ok(Handled::Yes);
+        }
+        Ran::Failed(_) if terminal::is_stdout_closed() => {
+            delivery.release();
+            return Err(Failure::ClosedPipe);
         }
         Ran::Failed(error) => {
-            consuming.tell_failed(&delivery, &error);
+            let failed = usize::try_from(delivery.attempt()).unwrap_or(usize::MAX);
+            let next = match retry.0.get(failed.saturating_sub(1)) {
+                Some(delay) => format!("again in {}", units::duration(*delay)),
+                None => "now a dead letter".to_owned(),
+            };
+            consuming.tell_failed(&delivery, &error, &next);
             delivery.retry(error);
         }
         Ran::Refused(error) => {
-            consuming.tell_failed(&delivery, &error);
+            consuming.tell_failed(&delivery, &error, "now a dead letter");
             delivery.dead_letter(error);
         }
         Ran::CutOff => delivery.release(),
     }
-    Handled::No
+    Ok(Handled::No)
 }
 
 #[cfg(test)]

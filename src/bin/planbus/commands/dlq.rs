@@ -215,7 +215,9 @@ fn purge(
             let doing = format!("delete {} of", counted(ids.len() as u64, "dead letter"));
             confirm(&doing, of_what, options.yes)?;
         }
-        Letters::All(_) => confirm("delete every such dead letter of", of_what, options.yes)?,
+        Letters::All(_) => {
+            confirm("delete all that `planbus dlq list` shows with these options, of", of_what, options.yes)?;
+        }
     }
     let (purged, missing) = match what {
         Letters::Named(name, ids) => {

@@ -85,25 +85,25 @@ fn write(groups: &[GroupStatus], form: Form, out: &mut Output) -> Result<(), Fai
         return groups.iter().try_for_each(|group| out.json(&line(group)));
     }
     let heads = [
+        ("GROUP", Column::Left),
         ("LAG", Column::Right),
         ("PENDING", Column::Right),
         ("TO RETRY", Column::Right),
         ("REPLAYS", Column::Right),
         ("OLDEST PENDING", Column::Right),
         ("CONSUMERS", Column::Right),
-        ("GROUP", Column::Left),
         ("STREAM", Column::Whole),
     ];
     let row = |group: &GroupStatus| -> Vec<Cell> {
         let oldest = group.info.oldest_pending_id;
         vec![
+            cell(&group.info.name),
             lag_cell(group.info.lag),
             pending_cell(group.info.pending),
             pending_cell(group.waiting),
             pending_cell(group.replays),
             cell(oldest.map(ago).unwrap_or_default()),
             cell(number(group.info.consumers)),
-            cell(&group.info.name),
             cell(&group.stream),
         ]
     };

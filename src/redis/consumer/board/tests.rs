@@ -29,6 +29,7 @@ fn delivery(number: u64) -> Box<Delivery> {
         deliveries: 1,
         record: FailureRecord::default(),
         is_replay: false,
+        comes_again: false,
         store: None,
         bytes: 10,
     })

@@ -80,6 +80,7 @@ fn key(number: u64) -> InboxKey<'static> {
         store: Some(STORE),
         place: number,
         event_id: id(number),
+        comes_again: true,
         is_replay: false,
     }
 }
