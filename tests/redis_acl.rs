@@ -269,3 +269,14 @@ fn in_a_cluster_a_user_needs_the_map_of_slots_besides() {
     assert_eq!(streams.list().expect("lists").streams, [STREAM]);
     assert_eq!(streams.recent(STREAM, 100, Filter::all()).expect("reads").len(), 20);
 }
+
+#[test]
+fn the_page_shows_the_users_of_the_file() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| fs::read_to_string(root.join(path)).expect("is there");
+    let (page, file) = (read("EVENTS.md"), read("examples/redis/users.acl"));
+    let shown: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("ACL SETUSER ")).collect();
+    let users: Vec<&str> = file.lines().filter_map(|line| line.strip_prefix("user ")).collect();
+    assert_eq!(shown, users);
+    assert_eq!(users.len(), 5);
+}
