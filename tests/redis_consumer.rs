@@ -15,7 +15,7 @@ use std::{
 
 use consumer_support::{Calls, Fed, STREAM, is_done, pending};
 use planbus::{
-    redis::{ConsumerState, Delivery},
+    redis::{ConsumerState, Delivery, RetryPolicy},
     *,
 };
 use redis_support::wait_for;
@@ -222,4 +222,26 @@ fn p8_what_waits_behind_a_handler_that_does_not_end_is_given_to_others() {
     gate.wait();
     wait_for("all is acked", || is_done(&fed.server, STREAM, "workers", 20));
     assert_eq!((hung.status().counts.handled, free.status().counts.handled), (1, 19));
+}
+
+#[test]
+fn p8_attempts_and_the_last_error_outlive_their_consumer() {
+    let Some(fed) = Fed::start() else { return };
+    fed.publish("plan-1", 1);
+    let policy = RetryPolicy::delays([2, 2].map(Duration::from_secs));
+    let first =
+        fed.consumer("workers").retry(policy.clone()).handler(|_: &Delivery| Err::<(), _>("no such table"));
+    let first = first.expect("starts");
+    wait_for("it failed, and waits", || {
+        fed.server.command(&["ZCARD", &format!("{STREAM}:dlq:workers:due")]) == "1"
+    });
+    first.stop(Duration::from_secs(5)).expect("stops");
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let noted = seen.clone();
+    let _second = fed.consumer("workers").retry(policy).handler(move |delivery: &Delivery| {
+        let told = delivery.last_error().map(str::to_owned);
+        noted.lock().expect("no panic").push((delivery.attempt(), delivery.deliveries(), told));
+    });
+    wait_for("it is acked", || is_done(&fed.server, STREAM, "workers", 1));
+    assert_eq!(*seen.lock().expect("no panic"), [(2, 2, Some("no such table".to_owned()))]);
 }

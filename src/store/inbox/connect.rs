@@ -94,7 +94,11 @@ fn writer_at_once(path: &Path, busy_timeout: Duration) -> Result<Watched> {
     sqlite.busy_timeout(busy_timeout).map_err(failed)?;
     // What is refused stays as it is: a store may have left a write-ahead log that its owner looks at.
     set_no_checkpoint_on_close(&sqlite, true).map_err(failed)?;
-    let has_tables = schema::check(&sqlite, path)?;
+    let has_tables = {
+        // At one moment: another one may be making the tables.
+        let moment = sqlite.unchecked_transaction().map_err(failed)?;
+        schema::check(&moment, path)?
+    };
     if sqlite.is_readonly(rusqlite::MAIN_DB).map_err(failed)? {
         return Err(read_only(path));
     }
