@@ -186,4 +186,16 @@ fn p8_with_an_inbox_what_another_mirror_brings_later_is_handled_too() {
     let _second = mirror("b", "type.b");
     wait_for("all of the second mirror is acked", || is_done(&server, STREAM, "workers", 40));
     assert_eq!((consumer.status().counts.handled, consumer.status().counts.duplicates), (40, 0));
+    // Nor by a consumer that starts when the last that was delivered has a low seq.
+    consumer.stop(Duration::from_secs(5)).expect("stops");
+    let entries = server.entries(STREAM);
+    let low = entries.iter().rev().nth(18).map(|(id, _)| id.clone()).expect("is there");
+    let read = ["XGROUP", "SETID", STREAM, "workers", &low];
+    server.command(&read);
+    // As if the rest had not come yet: nothing is known of it by id.
+    let app = planbus::rusqlite::Connection::open(dir.path().join("app.db")).expect("opens");
+    app.execute("delete from planbus_inbox", []).expect("deletes");
+    let another = start();
+    wait_for("the rest is acked again", || is_done(&server, STREAM, "workers", 40));
+    assert_eq!((another.status().counts.handled, another.status().counts.duplicates), (18, 0));
 }

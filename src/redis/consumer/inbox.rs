@@ -80,7 +80,7 @@ impl InboxHandler {
             }
             if shared.is_stopping() {
                 for delivery in deliveries {
-                    shared.settle(&delivery, Outcome::of(&delivery, End::Release));
+                    shared.settle(&delivery, Outcome::of(&delivery, End::Release), |_| {});
                 }
                 return;
             }
@@ -164,8 +164,7 @@ fn settle(shared: &Shared, delivery: &Delivery, fared: Fared) {
     match fared {
         Fared::Attempted(attempt, took) => finish(shared, delivery, attempt, took),
         Fared::Before => {
-            shared.count(|counts| counts.duplicates += 1);
-            shared.settle(delivery, Outcome::of(delivery, End::Done));
+            shared.settle(delivery, Outcome::of(delivery, End::Done), |counts| counts.duplicates += 1);
         }
     }
 }

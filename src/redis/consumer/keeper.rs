@@ -262,7 +262,7 @@ impl Keeper {
             }
             self.shared.count(|counts| counts.trimmed += due.deleted.len() as u64);
             let gone = due.gone.iter().chain(&due.deleted);
-            let gone: Vec<_> = gone.map(|id| (source.key_of(*id), Settled::Gone)).collect();
+            let gone: Vec<_> = gone.map(|id| source.key_of(*id)).collect();
             self.shared.leave(&gone);
             take_in(&self.shared, source, due.entries, true);
             if due.has_replays {

@@ -16,6 +16,7 @@ use super::{
     scripts::{Caller, Held},
     shared::Shared,
     source::Source,
+    upkeep::exchange,
 };
 use crate::{error::Result, redis::client::Client};
 
@@ -47,9 +48,8 @@ pub(super) fn hold(
             Wish::Nothing => {}
         }
     }
-    client.send(&commands)?;
     let (mut ours, mut members, mut refused) = (Vec::new(), 1, Refused::default());
-    for (source, reply) in asked.into_iter().zip(client.receive()?) {
+    for (source, reply) in asked.into_iter().zip(exchange(client, &commands)?) {
         let answer = refused.answer(reply, || "hold the leases of streams".to_owned())?;
         let (Some(source), Some(answer)) = (source, answer) else { continue };
         let held = Held::of(answer)?;

@@ -123,7 +123,7 @@ impl ManualDelivery {
     /// attempt counts as failed.
     pub fn release(mut self) {
         let Some(delivery) = self.delivery.take() else { return };
-        self.shared.settle(&delivery, Outcome::of(&delivery, End::Release));
+        self.shared.settle(&delivery, Outcome::of(&delivery, End::Release), |_| {});
     }
 
     fn fail(&mut self, error: Box<dyn StdError + Send + Sync>) {
@@ -134,11 +134,11 @@ impl ManualDelivery {
 
     fn settle(&mut self, is_handled: bool, outcome: impl FnOnce(&Delivery, &Shared) -> Outcome) {
         let Some(delivery) = self.delivery.take() else { return };
-        self.shared.count(|counts| match is_handled {
+        let outcome = outcome(&delivery, &self.shared);
+        self.shared.settle(&delivery, outcome, |counts| match is_handled {
             true => counts.handled += 1,
             false => counts.failed += 1,
         });
-        self.shared.settle(&delivery, outcome(&delivery, &self.shared));
     }
 }
 

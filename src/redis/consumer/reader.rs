@@ -183,13 +183,15 @@ impl Reader {
     fn look_for_refills(&self, session: &mut Session, found: &[(&Arc<Source>, Ensured)]) -> Result<()> {
         let setup = &self.shared.setup;
         let Some(inbox) = &setup.inbox else { return Ok(()) };
-        let floors = inbox.floors()?;
+        let is_there =
+            |(source, ensured): &&(&Arc<Source>, Ensured)| *ensured != Ensured::NoStream && !source.is_replay;
+        let mut found = found.iter().filter(is_there).peekable();
+        // Streams that are not there are looked for often, and the inbox need not be asked for them.
+        let floors = if found.peek().is_some() { inbox.floors()? } else { Vec::new() };
         for (source, ensured) in found {
-            if *ensured != Ensured::NoStream && !source.is_replay {
-                let is_made = *ensured == Ensured::Made;
-                let refill = super::refill::of(session, &setup.profile, source, &floors, is_made)?;
-                self.shared.lock().places[source.number].refill = refill;
-            }
+            let is_made = *ensured == Ensured::Made;
+            let refill = super::refill::of(session, &setup.profile, source, &floors, is_made)?;
+            self.shared.lock().places[source.number].refill = refill;
         }
         Ok(())
     }

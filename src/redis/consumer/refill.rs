@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::source::Source;
 use crate::{
     error::Result,
-    redis::{Profile, reply, session::Session},
+    redis::{Profile, group::mirror_of, reply, session::Session},
     store::InboxFloor,
 };
 
@@ -30,9 +30,16 @@ pub(super) fn of(
     let floors = floors.iter().filter(of_source);
     let mut behind: BTreeMap<String, u64> =
         floors.filter_map(|floor| Some((floor.store.clone()?, floor.place))).collect();
-    if !is_made && !behind.is_empty() {
+    if !behind.is_empty() {
+        let groups = groups(session, source)?;
+        // Where several mirrors of a log write, low seqs come late without anything being filled again.
+        let mirrors = |store: &str| groups.iter().filter(|(name, _)| is_mirror_of(name, store)).count();
+        behind.retain(|store, _| mirrors(store) <= 1);
+        if is_made {
+            return Ok(behind);
+        }
         let mut reached = BTreeMap::new();
-        for (store, seq) in delivered(session, profile, source)? {
+        for (store, seq) in delivered(session, profile, source, groups)? {
             let last = reached.entry(store).or_insert(seq);
             *last = seq.max(*last);
         }
@@ -42,18 +49,30 @@ pub(super) fn of(
     Ok(behind)
 }
 
-/// Store and seq of the last entries that the group was given.
-fn delivered(session: &mut Session, profile: &Profile, source: &Source) -> Result<Vec<(String, u64)>> {
+fn is_mirror_of(group: &[u8], store: &str) -> bool {
+    mirror_of(group).is_some_and(|(of, _)| of == store)
+}
+
+/// The groups of a stream, each with the id of the last entry that it was given.
+fn groups(session: &mut Session, source: &Source) -> Result<Vec<(Vec<u8>, String)>> {
     let groups = session.ask(::redis::cmd("XINFO").arg("GROUPS").arg(&source.keys.stream))?;
-    let mut last = None;
-    for group in reply::list(groups)? {
-        let facts: BTreeMap<Vec<u8>, ::redis::Value> = reply::pairs(group)?.into_iter().collect();
-        let name = facts.get(b"name".as_slice()).cloned().map(reply::bytes).transpose()?;
-        if name.as_deref() == Some(source.group.as_bytes()) {
-            last = facts.get(b"last-delivered-id".as_slice()).cloned().map(reply::text).transpose()?;
-        }
-    }
-    let Some(last) = last else { return Ok(Vec::new()) };
+    let read = |group| {
+        let mut facts: BTreeMap<Vec<u8>, ::redis::Value> = reply::pairs(group)?.into_iter().collect();
+        let mut fact = |name: &[u8]| facts.remove(name).unwrap_or_default();
+        Ok((reply::bytes(fact(b"name"))?, reply::text(fact(b"last-delivered-id"))?))
+    };
+    reply::list(groups)?.into_iter().map(read).collect()
+}
+
+/// Store and seq of the last entries that the group was given.
+fn delivered(
+    session: &mut Session,
+    profile: &Profile,
+    source: &Source,
+    groups: Vec<(Vec<u8>, String)>,
+) -> Result<Vec<(String, u64)>> {
+    let own = groups.into_iter().find(|(name, _)| name == source.group.as_bytes());
+    let Some((_, last)) = own else { return Ok(Vec::new()) };
     let mut command = ::redis::cmd("XREVRANGE");
     command.arg(&source.keys.stream).arg(last).arg("-").arg("COUNT").arg(ENTRIES);
     let entries = reply::entries(session.ask(&command)?)?;

@@ -128,8 +128,14 @@ impl Shared {
     }
 
     /// A worker is done with a delivery.
-    pub(super) fn settle(&self, delivery: &Delivery, outcome: Outcome) {
+    pub(super) fn settle(
+        &self,
+        delivery: &Delivery,
+        outcome: Outcome,
+        count: impl FnOnce(&mut ConsumerCounts),
+    ) {
         let mut state = self.state.lock();
+        count(&mut state.counts);
         state.running.remove(&delivery.key);
         state.released += usize::from(matches!(outcome.end, End::Release));
         if let End::Done = outcome.end
@@ -186,10 +192,12 @@ impl Shared {
     }
 
     /// Entries left that were only waited for.
-    pub(super) fn leave(&self, gone: &[(Key, Settled)]) {
+    pub(super) fn leave(&self, gone: &[Key]) {
         let mut state = self.state.lock();
-        for (key, _) in gone.iter().filter(|(key, _)| !state.board.knows(key)).collect::<Vec<_>>() {
-            state.board.leave(key);
+        for key in gone {
+            if !state.board.knows(key) {
+                state.board.leave(key);
+            }
         }
         self.call_workers(&state);
     }

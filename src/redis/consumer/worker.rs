@@ -98,7 +98,7 @@ pub(super) fn finish(shared: &Shared, delivery: &Delivery, attempt: Attempt, too
             outcome = ?outcome.end, "planbus.consume"
         );
     }
-    shared.count(|counts| match attempt {
+    shared.settle(delivery, outcome, |counts| match attempt {
         Attempt::Done => counts.handled += 1,
         Attempt::Failed(_) => counts.failed += 1,
         Attempt::Panicked(_) => {
@@ -106,5 +106,4 @@ pub(super) fn finish(shared: &Shared, delivery: &Delivery, attempt: Attempt, too
             counts.panicked += 1;
         }
     });
-    shared.settle(delivery, outcome);
 }
