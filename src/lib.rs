@@ -37,6 +37,8 @@ mod filter;
 mod plan;
 #[cfg(feature = "redis")]
 pub mod redis;
+#[cfg(feature = "server")]
+pub mod server;
 #[cfg(feature = "sqlite")]
 mod store;
 mod sync;
