@@ -213,6 +213,12 @@ impl EventBus {
         self.core.is_closed()
     }
 
+    /// Whether the bus is closed and everything that was being published then is done.
+    #[cfg(feature = "server")]
+    pub(crate) fn is_drained(&self) -> bool {
+        self.core.is_drained()
+    }
+
     /// The bus's store, if it has one.
     #[cfg(feature = "sqlite")]
     #[must_use]

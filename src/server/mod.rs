@@ -1,4 +1,103 @@
 //! The server: follows the log for programs elsewhere, over HTTP.
 //!
-//! Everything asynchronous stays in this folder: the rest of planbus is synchronous and knows nothing
-//! of it. The server reads the log and never holds up whoever writes it.
+//! Server-sent events, for browsers and programs: `GET /events/stream` follows the log,
+//! `GET /plans/{plan_id}/events/stream` a plan to its end. A client that was cut off goes on with
+//! `Last-Event-ID`, and has every event once, in the order of the log.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use planbus::{EventBus, EventStore, server::Server};
+//!
+//! let bus = EventBus::builder().store(EventStore::open("planbus.db")?).build()?;
+//! let server = Server::builder(&bus).bind("127.0.0.1:7070").start()?;
+//! println!("curl -N {}/events/stream", server.url());
+//! // The runtime publishes; clients follow.
+//! server.stop(Duration::from_secs(5));
+//! # Ok::<(), planbus::Error>(())
+//! ```
+//!
+//! Everything asynchronous stays in this module, on threads of the server's own: the rest of planbus is
+//! synchronous and knows nothing of it. The server reads the log and never holds up whoever writes it.
+
+mod access;
+mod builder;
+mod cloud_event;
+mod feed;
+mod following;
+mod frame;
+mod listener;
+mod options;
+mod params;
+mod problem;
+mod rendering;
+mod ring;
+mod routes;
+mod running;
+mod sse;
+mod state;
+mod stream;
+mod subscriber;
+
+use std::{net::SocketAddr, time::Duration};
+
+/// The crate whose router [`ServerBuilder::into_axum_router`] gives.
+pub use axum;
+
+use self::running::Running;
+pub use self::{
+    builder::ServerBuilder,
+    subscriber::{A2AEventSubscriber, Gap, Update},
+};
+use crate::{
+    bus::EventBus,
+    error::Result,
+    filter::{Filter, Start},
+};
+
+/// A server that runs, on threads of its own. Dropped, it stops at once.
+#[derive(Debug)]
+#[must_use = "a server stops when it is dropped"]
+pub struct Server {
+    running: Running,
+}
+
+impl Server {
+    /// Begins to build a server of a bus's log. The bus must have a store; one that was opened for
+    /// reading only, beside the process that owns it, does as well.
+    pub fn builder(bus: &EventBus) -> ServerBuilder {
+        ServerBuilder::new(bus)
+    }
+
+    fn new(running: Running) -> Self {
+        Self { running }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.running.addr
+    }
+
+    /// Its address as a URL, `http://127.0.0.1:7070`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.running.addr)
+    }
+
+    /// A cursor over the events that the filter matches, for a transport of one's own: it replays from
+    /// `start`, then follows. A place that the log does not hold is told as a [`Gap`].
+    ///
+    /// # Errors
+    /// `InvalidInput` for a filter with a wrong field; `Storage`, `Corrupt` and `Closed` from the store.
+    pub async fn subscribe(&self, filter: Filter, start: Start) -> Result<A2AEventSubscriber> {
+        self.running.state.subscribe(filter, start).await
+    }
+
+    /// Stops: no client is taken any more, streams end where they are, and requests that run have until
+    /// the deadline. Clients of streams come again where they were. Says whether all ended by
+    /// themselves; what did not is cut.
+    pub fn stop(mut self, deadline: Duration) -> bool {
+        self.running.stop(deadline)
+    }
+}

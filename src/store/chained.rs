@@ -7,12 +7,7 @@ use std::time::Instant;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{
-    EventStore, fault,
-    read::{self, Bounds},
-    row, schema,
-    signal::Calls,
-};
+use super::{EventStore, fault, read, row, schema, signal::Calls};
 use crate::{
     error::Result,
     event::{Event, Timestamp},
@@ -84,12 +79,6 @@ impl EventStore {
     /// Refuses a store that was opened for reading.
     pub(crate) fn check_owner(&self) -> Result<()> {
         self.inner.owner().map(drop)
-    }
-
-    /// The first seq that the log holds, or will hold.
-    pub(crate) fn floor(&self) -> Result<u64> {
-        let bounds: Bounds = self.inner.read(read::bounds)?;
-        Ok(bounds.floor)
     }
 
     /// The first seq after this one that the log holds; behind a log that holds none, the one that

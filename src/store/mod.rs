@@ -61,6 +61,8 @@ pub use rusqlite;
 #[cfg(feature = "redis")]
 pub(crate) use self::inbox::{InboxBatch, InboxKey};
 use self::inner::Inner;
+#[cfg(feature = "server")]
+pub(crate) use self::summary::Turn;
 pub use self::{
     backup::BackupReport,
     chain::ChainHash,
@@ -91,7 +93,7 @@ pub use self::{
 use crate::{
     error::{Error, Result},
     event::{Event, EventId, EventType, PlanId, Tenant},
-    filter::{CompiledFilter, Start},
+    filter::{CompiledFilter, Scope, Start},
 };
 
 /// Where an event was stored.
@@ -306,7 +308,7 @@ impl EventStore {
     /// `Pruned` when events after `seq` are no longer in the log, which then begins at the
     /// [`first_seq`](StoreStats::first_seq) of its figures; else as [`get`](Self::get).
     pub fn read_after(&self, seq: u64, limit: usize) -> Result<Vec<Event>> {
-        let everything = crate::filter::Scope::Everything;
+        let everything = Scope::Everything;
         let (mut events, mut after) = (Vec::new(), seq);
         while events.len() < limit {
             let left = limit - events.len();
@@ -319,6 +321,38 @@ impl EventStore {
             events.extend(page.events);
         }
         Ok(events)
+    }
+
+    /// Up to `limit` events of a scope after a seq, and the seq up to which the log was looked through
+    /// for them; more than `seq`, unless nothing is behind it.
+    #[cfg(feature = "server")]
+    pub(crate) fn page_after(&self, scope: &Scope, seq: u64, limit: usize) -> Result<(Vec<Event>, u64)> {
+        let page = self.inner.read(|connection| read::page_after(connection, scope, seq, limit))?;
+        Ok((page.events, page.examined))
+    }
+
+    /// The seq after which a reader that begins at `start` reads.
+    #[cfg(feature = "server")]
+    pub(crate) fn cursor_at(&self, filter: &CompiledFilter, start: Start) -> Result<u64> {
+        self.inner.read(|connection| tail::first_cursor(connection, filter, start))
+    }
+
+    /// The last start, completion or failure of a plan.
+    #[cfg(feature = "server")]
+    pub(crate) fn last_turn(&self, tenant: &Tenant, plan: &PlanId) -> Result<Option<Turn>> {
+        self.inner.read(|connection| summary::last_turn(connection, tenant, plan))
+    }
+
+    /// Whether the log holds an event of a plan.
+    #[cfg(feature = "server")]
+    pub(crate) fn knows_plan(&self, tenant: &Tenant, plan: &PlanId) -> Result<bool> {
+        self.inner.read(|connection| summary::is_known(connection, tenant, plan))
+    }
+
+    /// The first seq that the log holds; one more than its last where it holds none.
+    #[cfg(any(feature = "redis", feature = "server"))]
+    pub(crate) fn floor(&self) -> Result<u64> {
+        Ok(self.inner.read(read::bounds)?.floor)
     }
 
     /// The last seq of the log, 0 when nothing was ever stored.

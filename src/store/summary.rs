@@ -189,6 +189,36 @@ pub(super) fn read(store: &Inner, tenant: &Tenant, plan: &PlanId) -> Result<Opti
     Ok(found)
 }
 
+/// The last start, completion or failure of a plan.
+#[cfg(feature = "server")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Turn {
+    pub(crate) seq: u64,
+    /// How the plan stands since.
+    pub(crate) status: PlanStatus,
+}
+
+/// The last start, completion or failure of a plan, without a look at its other events.
+#[cfg(feature = "server")]
+pub(super) fn last_turn(connection: &Connection, tenant: &Tenant, plan: &PlanId) -> Result<Option<Turn>> {
+    const SQL: &str = "SELECT id, event_type FROM plan_events
+        WHERE event_type IN ('PlanStarted', 'PlanCompleted', 'PlanFailed') AND tenant = ?1 AND plan_id = ?2
+        ORDER BY id DESC LIMIT 1";
+    let failed = |cause| fault::sqlite("look how a plan stands", cause);
+    let mut statement = connection.prepare_cached(SQL).map_err(failed)?;
+    let found = statement.query_row((tenant.as_str(), plan.as_str()), |row| Ok((row.get(0)?, row.get(1)?)));
+    let found: Option<(i64, String)> = found.optional().map_err(failed)?;
+    let turn = |(seq, event_type): (i64, String)| {
+        let status = match event_type.as_str() {
+            "PlanCompleted" => PlanStatus::Completed,
+            "PlanFailed" => PlanStatus::Failed,
+            _ => PlanStatus::Running,
+        };
+        Ok(Turn { seq: row::event_seq(seq)?, status })
+    };
+    found.map(turn).transpose()
+}
+
 /// The plan that a correlation id names, if it is another one that has events.
 fn other_plan(
     connection: &Connection,
@@ -196,14 +226,19 @@ fn other_plan(
     plan: &PlanId,
     correlation: &str,
 ) -> Result<Option<PlanId>> {
-    const SQL: &str = "SELECT 1 FROM plan_events WHERE tenant = ?1 AND plan_id = ?2 LIMIT 1";
     let Some(named) = PlanId::try_from(correlation).ok().filter(|named| named != plan) else {
         return Ok(None);
     };
-    let failed = |cause| fault::sqlite("look for a plan's parent", cause);
+    Ok(is_known(connection, tenant, &named)?.then_some(named))
+}
+
+/// Whether the log holds an event of a plan.
+pub(super) fn is_known(connection: &Connection, tenant: &Tenant, plan: &PlanId) -> Result<bool> {
+    const SQL: &str = "SELECT 1 FROM plan_events WHERE tenant = ?1 AND plan_id = ?2 LIMIT 1";
+    let failed = |cause| fault::sqlite("look for a plan", cause);
     let mut statement = connection.prepare_cached(SQL).map_err(failed)?;
-    let found = statement.query_row((tenant.as_str(), named.as_str()), |_| Ok(())).optional();
-    Ok(found.map_err(failed)?.map(|()| named))
+    let found = statement.query_row((tenant.as_str(), plan.as_str()), |_| Ok(())).optional();
+    Ok(found.map_err(failed)?.is_some())
 }
 
 /// Adds one event to a plan's summary; the event's seq.

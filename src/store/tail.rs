@@ -160,7 +160,11 @@ fn page_after(connection: &rusqlite::Connection, scope: &Scope, after: u64) -> R
 }
 
 /// The cursor that a tail begins with.
-fn first_cursor(connection: &rusqlite::Connection, filter: &CompiledFilter, start: Start) -> Result<u64> {
+pub(super) fn first_cursor(
+    connection: &rusqlite::Connection,
+    filter: &CompiledFilter,
+    start: Start,
+) -> Result<u64> {
     let bounds = read::bounds(connection)?;
     match start {
         Start::Now => Ok(bounds.head),

@@ -1,0 +1,101 @@
+//! [`ServerBuilder`]: what a server is told to do. Each option is checked once, when it is started.
+
+use std::{
+    net::{SocketAddr, ToSocketAddrs},
+    time::Duration,
+};
+
+use super::{Server, options::Options, routes, running::Running, state::State};
+use crate::{
+    bus::EventBus,
+    error::{Error, ErrorKind, Result},
+};
+
+/// Options of a [`Server`].
+#[derive(Clone, Debug)]
+#[must_use = "a server does nothing until it is started"]
+pub struct ServerBuilder {
+    bus: EventBus,
+    options: Options,
+}
+
+impl ServerBuilder {
+    pub(super) fn new(bus: &EventBus) -> Self {
+        Self { bus: bus.clone(), options: Options::default() }
+    }
+
+    /// Where to listen, `HOST:PORT`; by default `127.0.0.1:7070`. Port 0 takes a free one, which
+    /// [`Server::addr`] tells.
+    pub fn bind(mut self, addr: impl Into<String>) -> Self {
+        self.options.bind = addr.into();
+        self
+    }
+
+    /// On how many threads clients are served, 1 to 64; by default 2.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.options.threads = threads;
+        self
+    }
+
+    /// How many connections there may be at a time, 1 to 1,000,000; by default 4,096. One more is
+    /// closed at once.
+    pub fn connections_max(mut self, connections: usize) -> Self {
+        self.options.connections_max = connections;
+        self
+    }
+
+    /// How many bytes the system keeps for a client that reads slowly (`SO_SNDBUF`), 4 KiB to 16 MiB;
+    /// by default 128 KiB.
+    pub fn send_buffer_bytes(mut self, bytes: u32) -> Self {
+        self.options.send_buffer_bytes = bytes;
+        self
+    }
+
+    /// After how long without an event a stream says that it is alive, 100 ms to 3 s; by default 2 s.
+    pub fn heartbeat(mut self, time: Duration) -> Self {
+        self.options.heartbeat = time;
+        self
+    }
+
+    /// How long a client may take nothing of what it is sent before it is cut off, 100 ms to 10 min;
+    /// by default 10 s.
+    pub fn slow_client(mut self, time: Duration) -> Self {
+        self.options.slow_client = time;
+        self
+    }
+
+    /// Starts the server, on threads of its own.
+    ///
+    /// # Errors
+    /// `InvalidOption` names an option, or the bus where it has no store; `Unavailable` where the
+    /// address cannot be listened at.
+    pub fn start(self) -> Result<Server> {
+        self.options.check()?;
+        let addr = self.resolve()?;
+        Running::start(self.bus, self.options, addr).map(Server::new)
+    }
+
+    /// The routes alone, for a program that has an axum application of its own and serves them there:
+    /// an escape hatch to the types of [`planbus::server::axum`](super::axum). What concerns
+    /// connections, such as their number, is then that program's to limit.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start); `Unavailable` outside a tokio runtime.
+    pub fn into_axum_router(self) -> Result<axum::Router> {
+        self.options.check()?;
+        let runtime = tokio::runtime::Handle::try_current().map_err(|cause| {
+            let message = "make a router: must be called inside a tokio runtime";
+            Error::with_source(ErrorKind::Unavailable, message, cause)
+        })?;
+        Ok(routes::router(State::new(self.bus, self.options, runtime)?))
+    }
+
+    fn resolve(&self) -> Result<SocketAddr> {
+        let bind = &self.options.bind;
+        let wrong = |problem: String| Error::new(ErrorKind::InvalidOption, problem);
+        let mut found = bind
+            .to_socket_addrs()
+            .map_err(|cause| wrong(format!("bind must be HOST:PORT, got {bind:?} ({cause})")))?;
+        found.next().ok_or_else(|| wrong(format!("bind: {bind:?} has no address")))
+    }
+}

@@ -1,0 +1,274 @@
+//! [`Feed`]: one thread that follows the log for all clients of a server.
+//!
+//! It reads each event once, puts it into the [`Ring`] and wakes those whose filter matches. It waits
+//! for no client, so that a slow one holds up neither others nor a publisher.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::Waker,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use parking_lot::{Condvar, Mutex, RwLock};
+use tokio::runtime::Handle;
+
+use super::{
+    frame::Frame,
+    ring::{Ring, Taken},
+};
+use crate::{
+    bus::EventBus,
+    error::{Error, ErrorKind, Result},
+    filter::{CompiledFilter, Filter, Start},
+    store::{EventStore, LogTail},
+};
+
+/// The most events that are read before they are passed on.
+const BATCH_MAX: usize = 256;
+/// After so many events everybody is woken: who is sent little moves on in the ring all the same, and
+/// does not fall out of it.
+const SWEEP_EVENTS: u64 = 1_024;
+/// How long the log is left alone after it could not be read.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What follows the log, and what its readers share.
+#[derive(Debug)]
+pub(super) struct Feed {
+    bus: EventBus,
+    store: EventStore,
+    /// Where pages of the log are read: never on the threads that serve clients.
+    runtime: Handle,
+    ring: RwLock<Ring>,
+    readers: Mutex<BTreeMap<u64, Arc<Reader>>>,
+    next_reader: AtomicU64,
+    trouble: Mutex<Option<Error>>,
+    /// Nothing more is put into the ring.
+    is_over: AtomicBool,
+    is_stopping: AtomicBool,
+    /// For a pause that a stop ends.
+    pausing: Mutex<()>,
+    stopped: Condvar,
+}
+
+/// Who is woken when there is something for it.
+#[derive(Debug)]
+pub(super) struct Reader {
+    pub(super) id: u64,
+    pub(super) filter: CompiledFilter,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Reader {
+    /// Whom to wake; to be told before one looks.
+    pub(super) fn wake_later(&self, waker: &Waker) {
+        let mut kept = self.waker.lock();
+        match &mut *kept {
+            Some(kept) => kept.clone_from(waker),
+            None => *kept = Some(waker.clone()),
+        }
+    }
+
+    fn wake(&self) {
+        let waker = self.waker.lock().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// The thread of a feed, which ends with this.
+#[derive(Debug)]
+pub(super) struct FeedThread {
+    feed: Arc<Feed>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl FeedThread {
+    /// Begins to follow the log of a bus, from its present end.
+    pub(super) fn start(bus: &EventBus, store: &EventStore, runtime: Handle) -> Result<Self> {
+        let filter = Filter::all().compile()?;
+        let tail = store.tail(filter, Start::Now)?;
+        let feed = Arc::new(Feed {
+            bus: bus.clone(),
+            store: store.clone(),
+            runtime,
+            ring: RwLock::new(Ring::after(tail.cursor())),
+            readers: Mutex::default(),
+            next_reader: AtomicU64::new(0),
+            trouble: Mutex::default(),
+            is_over: AtomicBool::new(false),
+            is_stopping: AtomicBool::new(false),
+            pausing: Mutex::default(),
+            stopped: Condvar::new(),
+        });
+        let thread = {
+            let feed = Arc::clone(&feed);
+            thread::Builder::new().name("planbus-feed".to_owned()).spawn(move || feed.run(tail))
+        };
+        let thread = thread
+            .map_err(|cause| Error::with_source(ErrorKind::Unavailable, "start the server's feed", cause))?;
+        Ok(Self { feed, thread: Some(thread) })
+    }
+
+    pub(super) fn feed(&self) -> &Arc<Feed> {
+        &self.feed
+    }
+}
+
+impl Drop for FeedThread {
+    fn drop(&mut self) {
+        self.feed.stop();
+        if let Some(thread) = self.thread.take() {
+            // It panics only where a filter does, which is told there.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Feed {
+    /// Adds a reader; to be done before the log is looked at, so that nothing is missed in between.
+    pub(super) fn register(&self, filter: CompiledFilter) -> Arc<Reader> {
+        let id = self.next_reader.fetch_add(1, Ordering::Relaxed);
+        let reader = Arc::new(Reader { id, filter, waker: Mutex::default() });
+        self.readers.lock().insert(id, Arc::clone(&reader));
+        reader
+    }
+
+    pub(super) fn unregister(&self, reader: &Reader) {
+        self.readers.lock().remove(&reader.id);
+    }
+
+    /// How many follow.
+    pub(super) fn readers(&self) -> usize {
+        self.readers.lock().len()
+    }
+
+    pub(super) fn take(&self, after: u64, filter: &CompiledFilter) -> Taken {
+        self.ring.read().take(after, filter)
+    }
+
+    pub(super) fn store(&self) -> &EventStore {
+        &self.store
+    }
+
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// Whether nothing more comes behind what is there.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
+    }
+
+    /// Why the log cannot be followed now.
+    pub(super) fn trouble(&self) -> Option<Error> {
+        self.trouble.lock().clone()
+    }
+
+    /// Ends the feed, and with it what every reader gets.
+    pub(super) fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Release);
+        drop(self.pausing.lock());
+        self.stopped.notify_all();
+        self.store.wake_tails();
+        self.wake_all();
+    }
+
+    /// Whether readers are to end where they are.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Acquire)
+    }
+
+    fn run(&self, mut tail: LogTail) {
+        while !self.is_stopping() {
+            match self.follow(&mut tail) {
+                Ok(()) => break,
+                Err(error) if error.kind() == ErrorKind::Closed => break,
+                Err(error) => {
+                    let is_overtaken = error.kind() == ErrorKind::Pruned;
+                    tracing::warn!(target: "planbus.serve", error = %error, "the log cannot be followed");
+                    *self.trouble.lock() = Some(error);
+                    if is_overtaken || self.pause() {
+                        tail = self.begin_again(&tail).unwrap_or(tail);
+                    }
+                }
+            }
+        }
+        self.is_over.store(true, Ordering::Release);
+        self.wake_all();
+    }
+
+    /// Passes events on until the feed or the bus ends.
+    fn follow(&self, tail: &mut LogTail) -> Result<()> {
+        while !self.is_stopping() {
+            // Looked at first: all that was published before the end is then read below.
+            let is_last = self.bus.is_drained();
+            let wait = if is_last { Duration::ZERO } else { Duration::MAX };
+            let Some(first) = tail.next_timeout(wait)? else {
+                if is_last {
+                    return Ok(());
+                }
+                continue;
+            };
+            let mut batch = vec![Arc::new(Frame::new(first))];
+            let rest = loop {
+                match tail.next_timeout(Duration::ZERO) {
+                    Ok(Some(event)) => batch.push(Arc::new(Frame::new(event))),
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(error),
+                }
+                if batch.len() == BATCH_MAX {
+                    break Ok(());
+                }
+            };
+            self.pass_on(batch);
+            rest?;
+            self.trouble.lock().take();
+        }
+        Ok(())
+    }
+
+    fn pass_on(&self, batch: Vec<Arc<Frame>>) {
+        let is_sweep = {
+            let mut ring = self.ring.write();
+            let before = ring.head();
+            ring.push(batch.iter().cloned());
+            before / SWEEP_EVENTS != ring.head() / SWEEP_EVENTS
+        };
+        let is_for =
+            |reader: &Reader| is_sweep || batch.iter().any(|frame| reader.filter.matches(frame.event()));
+        self.readers.lock().values().filter(|reader| is_for(reader)).for_each(|reader| reader.wake());
+    }
+
+    fn wake_all(&self) {
+        self.readers.lock().values().for_each(|reader| reader.wake());
+    }
+
+    /// Leaves the log alone for a moment; says whether the feed goes on.
+    fn pause(&self) -> bool {
+        let mut pausing = self.pausing.lock();
+        if !self.is_stopping() {
+            self.stopped.wait_for(&mut pausing, PAUSE);
+        }
+        !self.is_stopping()
+    }
+
+    /// A new tail after a failure: where the old one stood, or at what the log still holds.
+    fn begin_again(&self, failed: &LogTail) -> Option<LogTail> {
+        let filter = Filter::all().compile().ok()?;
+        match self.store.tail(filter.clone(), Start::After(failed.cursor())) {
+            Err(error) if error.kind() == ErrorKind::Pruned => {}
+            tail => return tail.ok(),
+        }
+        let tail = self.store.tail(filter, Start::Beginning).ok()?;
+        // What the ring holds is not followed by what comes; whoever is behind reads the log.
+        *self.ring.write() = Ring::after(tail.cursor());
+        self.wake_all();
+        Some(tail)
+    }
+}

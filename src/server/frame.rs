@@ -1,0 +1,87 @@
+//! [`Frame`]: an event on its way to many clients, and its texts, each made once.
+//!
+//! Knows no client: what differs from one to the next is put around these texts elsewhere.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use super::{cloud_event, rendering::Rendering};
+use crate::event::Event;
+
+/// An event and its texts, shared by all who are sent it.
+#[derive(Debug)]
+pub(super) struct Frame {
+    event: Event,
+    seq: u64,
+    texts: [OnceLock<Arc<[Bytes]>>; Rendering::COUNT],
+}
+
+impl Frame {
+    pub(super) fn new(event: Event) -> Self {
+        Self { seq: event.seq().unwrap_or(0), event, texts: Default::default() }
+    }
+
+    pub(super) fn event(&self) -> &Event {
+        &self.event
+    }
+
+    pub(super) fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// The event as JSON texts without a line break: one, but for protocols that say one event in
+    /// several messages, or leave it out.
+    pub(super) fn messages(&self, rendering: Rendering) -> Arc<[Bytes]> {
+        let made = self.texts[rendering as usize].get_or_init(|| match rendering {
+            Rendering::Plain => one(plain(&self.event)),
+            Rendering::CloudEvents => one(cloud_event::render(&self.event)),
+        });
+        Arc::clone(made)
+    }
+
+    /// What the frame weighs in a bounded buffer, before it is rendered.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.event.payload_json().map_or(0, str::len)
+    }
+}
+
+fn one(json: String) -> Arc<[Bytes]> {
+    Arc::new([Bytes::from(one_line(json))])
+}
+
+/// The JSON of EVENTS.md.
+fn plain(event: &Event) -> String {
+    // An event of the log was rendered before: its payload is text.
+    event.to_json().unwrap_or_default()
+}
+
+/// JSON as it was given may be spread over lines, which would end a line of the stream. Inside a
+/// string a line break is escaped, so those that are there stand between tokens.
+pub(super) fn one_line(mut json: String) -> String {
+    if json.contains(['\n', '\r']) {
+        json = json.replace(['\n', '\r'], " ");
+    }
+    json
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_that_is_spread_over_lines_stands_on_one() {
+        let event = Event::raw("plan", "note", "{\r\n  \"a\": 1.50,\n  \"b\": \"x\\ny\"\n}");
+        let frame = Frame::new(event);
+        let texts = frame.messages(Rendering::Plain);
+        let text = std::str::from_utf8(&texts[0]).expect("UTF-8");
+        assert!(!text.contains(['\n', '\r']), "{text}");
+        assert!(text.contains(r#""a": 1.50,"#) && text.contains(r#""x\ny""#), "{text}");
+    }
+
+    #[test]
+    fn each_text_is_made_once() {
+        let frame = Frame::new(Event::raw("plan", "note", "{}"));
+        assert!(Arc::ptr_eq(&frame.messages(Rendering::Plain), &frame.messages(Rendering::Plain)));
+    }
+}

@@ -1,0 +1,108 @@
+//! Connections: how many there may be, and when one is given up.
+//!
+//! A client that does not finish its request, and one that does not read what it is sent, are cut off:
+//! what they hold is bounded meanwhile by the buffers named here.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper::{body::Incoming, server::conn::http1};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    sync::{Semaphore, watch},
+    task::JoinSet,
+    time,
+};
+use tokio_io_timeout::TimeoutStream;
+
+use super::options::Options;
+
+/// How many connections wait to be accepted.
+const BACKLOG: u32 = 1_024;
+/// How long a client may take to send the head of a request, the first and those that follow.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most bytes of the head of a request, and of what is kept of an answer before it is sent.
+const BUFFER_BYTES: usize = 64 << 10;
+/// The most headers of a request.
+const HEADERS_MAX: usize = 100;
+/// How long no connection is accepted after one could not be, for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Listens at an address. To be called inside the runtime.
+pub(super) fn listen(addr: SocketAddr, options: &Options) -> io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    // Connections take it over: with the system's default a client that does not read is sent
+    // megabytes before anybody notices.
+    socket.set_send_buffer_size(options.send_buffer_bytes)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
+}
+
+/// Serves connections until told to stop; then waits for those that are left.
+pub(super) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    options: &Options,
+    mut stop: watch::Receiver<bool>,
+) {
+    let places = Arc::new(Semaphore::new(options.connections_max));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|stop| *stop) => break,
+            Some(_) = connections.join_next() => continue,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(target: "planbus.serve", %error, "a connection could not be accepted");
+                time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        // One too many is closed unanswered: an answer would have to be waited for.
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            tracing::warn!(target: "planbus.serve", max = options.connections_max, "too many connections");
+            continue;
+        };
+        let (router, slow_client, stop) = (router.clone(), options.slow_client, stop.clone());
+        connections.spawn(async move {
+            if let Err(error) = connection(stream, router, slow_client, stop).await {
+                tracing::debug!(target: "planbus.serve", %error, "a connection ended");
+            }
+            drop(place);
+        });
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    slow_client: Duration,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    stream.set_nodelay(true)?;
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(slow_client));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(BUFFER_BYTES)
+        .max_headers(HEADERS_MAX);
+    let service = TowerToHyperService::new(router.into_service::<Incoming>());
+    let connection = http.serve_connection(TokioIo::new(Box::pin(stream)), service).with_upgrades();
+    tokio::pin!(connection);
+    tokio::select! {
+        done = connection.as_mut() => return Ok(done?),
+        _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
+    }
+    Ok(connection.await?)
+}

@@ -1,0 +1,63 @@
+//! [`Options`]: what a server was told, valid.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use crate::error::{Error, ErrorKind, Result};
+
+pub(super) const CONNECTIONS: RangeInclusive<usize> = 1..=1_000_000;
+pub(super) const THREADS: RangeInclusive<usize> = 1..=64;
+pub(super) const SEND_BUFFER_BYTES: RangeInclusive<u32> = (4 << 10)..=(16 << 20);
+/// Clients of A2A give a stream up that is silent for five seconds.
+pub(super) const HEARTBEAT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3);
+pub(super) const SLOW_CLIENT: RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(600);
+
+/// What a server was told.
+#[derive(Clone, Debug)]
+pub(super) struct Options {
+    pub(super) bind: String,
+    pub(super) threads: usize,
+    pub(super) connections_max: usize,
+    pub(super) send_buffer_bytes: u32,
+    pub(super) heartbeat: Duration,
+    pub(super) slow_client: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            bind: "127.0.0.1:7070".to_owned(),
+            threads: 2,
+            connections_max: 4_096,
+            send_buffer_bytes: 128 << 10,
+            heartbeat: Duration::from_secs(2),
+            slow_client: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Options {
+    pub(super) fn check(&self) -> Result<()> {
+        check("threads", &self.threads, THREADS)?;
+        check("connections_max", &self.connections_max, CONNECTIONS)?;
+        check("send_buffer_bytes", &self.send_buffer_bytes, SEND_BUFFER_BYTES)?;
+        check_time("heartbeat", self.heartbeat, HEARTBEAT)?;
+        check_time("slow_client", self.slow_client, SLOW_CLIENT)
+    }
+}
+
+fn check<T: PartialOrd + std::fmt::Display>(name: &str, value: &T, range: RangeInclusive<T>) -> Result<()> {
+    if range.contains(value) {
+        return Ok(());
+    }
+    let problem = format!("{name} must be {} to {}, got {value}", range.start(), range.end());
+    Err(Error::new(ErrorKind::InvalidOption, problem))
+}
+
+fn check_time(name: &str, value: Duration, range: RangeInclusive<Duration>) -> Result<()> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    let problem = format!("{name} must be {:?} to {:?}, got {value:?}", range.start(), range.end());
+    Err(Error::new(ErrorKind::InvalidOption, problem))
+}

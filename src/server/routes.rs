@@ -1,0 +1,30 @@
+//! The table of routes.
+
+use axum::{
+    Extension, Router,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+
+use super::{access::Caller, problem::Problem, sse, state::Shared};
+
+/// All routes of a server.
+pub(super) fn router(state: Shared) -> Router {
+    Router::new()
+        .route("/events/stream", get(sse::all))
+        .route("/plans/{plan_id}/events/stream", get(sse::plan))
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(Extension(Caller::default()))
+        .with_state(state)
+}
+
+async fn unknown() -> Response {
+    Problem::not_found("there is nothing at this path").into_response()
+}
+
+async fn wrong_method() -> Response {
+    let message = "this path does not take this method";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message).into_response()
+}

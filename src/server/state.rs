@@ -1,0 +1,59 @@
+//! [`State`]: what all routes of a server share.
+
+use std::sync::Arc;
+
+use super::{
+    feed::{Feed, FeedThread},
+    options::Options,
+    subscriber::A2AEventSubscriber,
+};
+use crate::{
+    bus::EventBus,
+    error::{Error, ErrorKind, Result},
+    filter::{Filter, Start},
+    store::EventStore,
+};
+
+/// What all routes of a server share.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) bus: EventBus,
+    pub(super) store: EventStore,
+    pub(super) options: Options,
+    feed: FeedThread,
+}
+
+/// The state as routes get it.
+pub(super) type Shared = Arc<State>;
+
+impl State {
+    pub(super) fn new(bus: EventBus, options: Options, runtime: tokio::runtime::Handle) -> Result<Shared> {
+        let Some(store) = bus.store().cloned() else {
+            let problem = "bus: must have a store; a server replays from it";
+            return Err(Error::new(ErrorKind::InvalidOption, problem));
+        };
+        let feed = FeedThread::start(&bus, &store, runtime)?;
+        Ok(Arc::new(Self { bus, store, options, feed }))
+    }
+
+    pub(super) fn feed(&self) -> &Arc<Feed> {
+        self.feed.feed()
+    }
+
+    /// Reads the store where it may block.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&EventStore) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let store = self.store.clone();
+        let read = self.feed().runtime().spawn_blocking(move || work(&store)).await;
+        read.unwrap_or_else(|cause| {
+            Err(Error::with_source(ErrorKind::Closed, "read the log: the server stops", cause))
+        })
+    }
+
+    pub(super) async fn subscribe(&self, filter: Filter, start: Start) -> Result<A2AEventSubscriber> {
+        let feed = Arc::clone(self.feed());
+        self.read(move |_| A2AEventSubscriber::open(&feed, filter, start)).await
+    }
+}
