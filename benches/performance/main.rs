@@ -2,7 +2,7 @@
 //! against its limit and its peers in one run.
 //!
 //! `PLANBUS_BENCH_ROUNDS` sets the number of rounds; a word after `--` picks `consumer`, `dispatch`,
-//! `durable`, `mirror` or `readers`.
+//! `durable`, `mirror`, `readers` or `server` (with the feature `server`).
 
 #[cfg(all(feature = "redis", target_os = "linux"))]
 mod consumer;
@@ -14,6 +14,8 @@ mod readers;
 #[cfg(all(feature = "redis", target_os = "linux"))]
 #[path = "../../tests/redis_support/mod.rs"]
 mod redis_support;
+#[cfg(all(feature = "server", target_os = "linux"))]
+mod server;
 mod table;
 
 fn main() {
@@ -37,5 +39,9 @@ fn main() {
     }
     if wants("readers") {
         readers::run();
+    }
+    #[cfg(all(feature = "server", target_os = "linux"))]
+    if wants("server") {
+        server::run();
     }
 }

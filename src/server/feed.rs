@@ -1,7 +1,8 @@
 //! [`Feed`]: one thread that follows the log for all clients of a server.
 //!
 //! It reads each event once, puts it into the [`Ring`] and wakes those whose filter matches. It waits
-//! for no client, so that a slow one holds up neither others nor a publisher.
+//! for no client, so that a slow one holds up neither others nor a publisher. While there is no client
+//! it rests: then a publish costs what it costs without a server.
 
 use std::{
     collections::BTreeMap,
@@ -50,9 +51,9 @@ pub(super) struct Feed {
     /// Nothing more is put into the ring.
     is_over: AtomicBool,
     is_stopping: AtomicBool,
-    /// For a pause that a stop ends.
-    pausing: Mutex<()>,
-    stopped: Condvar,
+    /// For what the thread waits for beside the log: a first reader, and the end of a pause.
+    waiting: Mutex<()>,
+    called: Condvar,
 }
 
 /// Who is woken when there is something for it.
@@ -103,8 +104,8 @@ impl FeedThread {
             trouble: Mutex::default(),
             is_over: AtomicBool::new(false),
             is_stopping: AtomicBool::new(false),
-            pausing: Mutex::default(),
-            stopped: Condvar::new(),
+            waiting: Mutex::default(),
+            called: Condvar::new(),
         });
         let thread = {
             let feed = Arc::clone(&feed);
@@ -136,6 +137,7 @@ impl Feed {
         let id = self.next_reader.fetch_add(1, Ordering::Relaxed);
         let reader = Arc::new(Reader { id, filter, waker: Mutex::default() });
         self.readers.lock().insert(id, Arc::clone(&reader));
+        self.call();
         reader
     }
 
@@ -173,8 +175,7 @@ impl Feed {
     /// Ends the feed, and with it what every reader gets.
     pub(super) fn stop(&self) {
         self.is_stopping.store(true, Ordering::Release);
-        drop(self.pausing.lock());
-        self.stopped.notify_all();
+        self.call();
         self.store.wake_tails();
         self.wake_all();
     }
@@ -184,34 +185,48 @@ impl Feed {
         self.is_stopping.load(Ordering::Acquire)
     }
 
+    /// Ends a wait of the thread that is not for the log.
+    fn call(&self) {
+        drop(self.waiting.lock());
+        self.called.notify_all();
+    }
+
     fn run(&self, mut tail: LogTail) {
-        while !self.is_stopping() {
+        loop {
             match self.follow(&mut tail) {
-                Ok(()) => break,
+                Ok(Followed::ToTheEnd) => break,
+                Ok(Followed::ForNobody) => self.rest(),
                 Err(error) if error.kind() == ErrorKind::Closed => break,
                 Err(error) => {
+                    tracing::warn!(target: "planbus.serve", %error, "the log cannot be followed");
                     let is_overtaken = error.kind() == ErrorKind::Pruned;
-                    tracing::warn!(target: "planbus.serve", error = %error, "the log cannot be followed");
                     *self.trouble.lock() = Some(error);
-                    if is_overtaken || self.pause() {
-                        tail = self.begin_again(&tail).unwrap_or(tail);
+                    if !is_overtaken {
+                        self.pause();
                     }
                 }
+            }
+            match self.begin_again() {
+                Some(again) => tail = again,
+                None => self.pause(),
             }
         }
         self.is_over.store(true, Ordering::Release);
         self.wake_all();
     }
 
-    /// Passes events on until the feed or the bus ends.
-    fn follow(&self, tail: &mut LogTail) -> Result<()> {
+    /// Passes events on as long as there is somebody to pass them on to.
+    fn follow(&self, tail: &mut LogTail) -> Result<Followed> {
         while !self.is_stopping() {
+            if self.readers.lock().is_empty() {
+                return Ok(Followed::ForNobody);
+            }
             // Looked at first: all that was published before the end is then read below.
             let is_last = self.bus.is_drained();
             let wait = if is_last { Duration::ZERO } else { Duration::MAX };
             let Some(first) = tail.next_timeout(wait)? else {
                 if is_last {
-                    return Ok(());
+                    return Ok(Followed::ToTheEnd);
                 }
                 continue;
             };
@@ -230,7 +245,7 @@ impl Feed {
             rest?;
             self.trouble.lock().take();
         }
-        Ok(())
+        Ok(Followed::ToTheEnd)
     }
 
     fn pass_on(&self, batch: Vec<Arc<Frame>>) {
@@ -249,26 +264,36 @@ impl Feed {
         self.readers.lock().values().for_each(|reader| reader.wake());
     }
 
-    /// Leaves the log alone for a moment; says whether the feed goes on.
-    fn pause(&self) -> bool {
-        let mut pausing = self.pausing.lock();
-        if !self.is_stopping() {
-            self.stopped.wait_for(&mut pausing, PAUSE);
+    /// Waits for a reader.
+    fn rest(&self) {
+        let mut waiting = self.waiting.lock();
+        while !self.is_stopping() && self.readers.lock().is_empty() {
+            self.called.wait(&mut waiting);
         }
-        !self.is_stopping()
     }
 
-    /// A new tail after a failure: where the old one stood, or at what the log still holds.
-    fn begin_again(&self, failed: &LogTail) -> Option<LogTail> {
-        let filter = Filter::all().compile().ok()?;
-        match self.store.tail(filter.clone(), Start::After(failed.cursor())) {
-            Err(error) if error.kind() == ErrorKind::Pruned => {}
-            tail => return tail.ok(),
+    /// Leaves the log alone for a moment.
+    fn pause(&self) {
+        let mut waiting = self.waiting.lock();
+        if !self.is_stopping() {
+            self.called.wait_for(&mut waiting, PAUSE);
         }
-        let tail = self.store.tail(filter, Start::Beginning).ok()?;
-        // What the ring holds is not followed by what comes; whoever is behind reads the log.
+    }
+
+    /// A tail that begins now; what the ring holds is not followed by what comes, so it is emptied, and
+    /// whoever is behind reads the log.
+    fn begin_again(&self) -> Option<LogTail> {
+        let tail = self.store.tail(Filter::all().compile().ok()?, Start::Now).ok()?;
         *self.ring.write() = Ring::after(tail.cursor());
         self.wake_all();
         Some(tail)
     }
+}
+
+/// How far the feed followed.
+enum Followed {
+    /// It is to stop, or the bus has ended.
+    ToTheEnd,
+    /// There is no reader.
+    ForNobody,
 }

@@ -11,6 +11,8 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     sync::{Semaphore, watch},
@@ -90,6 +92,9 @@ async fn connection(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     stream.set_nodelay(true)?;
+    // A client whose machine is gone says no goodbye, and heartbeats would fill no buffer for hours.
+    #[cfg(target_os = "linux")]
+    SockRef::from(&stream).set_tcp_user_timeout(Some(slow_client))?;
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(slow_client));
     let mut http = http1::Builder::new();
