@@ -76,6 +76,7 @@ fn call_candidates(lane: &Lane, event: &Event, policy: &Policy) -> Tally {
         event,
         policy,
         cell: lane.cell,
+        mark: &lane.mark,
         visited: Cell::new(0),
         passed_over: Cell::new(0),
         failed: Cell::new(0),
@@ -83,6 +84,7 @@ fn call_candidates(lane: &Lane, event: &Event, policy: &Policy) -> Tally {
     lane.registry().each_candidate(event, |slots| round.call_all(slots));
     let failed = round.failed.get();
     let tally = Tally { delivered: round.visited.get() - round.passed_over.get() - failed, failed };
+    Mark::add(&lane.mark.delivered, tally.delivered as u64);
     if tally.delivered + tally.failed == 0 {
         tell_unhandled(event, lane, policy);
     }
@@ -96,6 +98,8 @@ struct Round<'a> {
     policy: &'a Policy,
     /// Which of a slot's counters belong to this thread.
     cell: usize,
+    /// This thread's totals.
+    mark: &'a Mark,
     visited: Cell<usize>,
     /// Visited, but neither delivered nor failed.
     passed_over: Cell<usize>,
@@ -156,11 +160,11 @@ impl Round<'_> {
     fn missed(&self, slot: &Slot, missed: Missed) {
         match missed {
             Missed::Dropped => {
-                slot.count_dropped(self.cell, 1);
+                self.dropped(slot, 1);
                 self.passed_over.set(self.passed_over.get() + 1);
             }
             Missed::Displaced(older) => {
-                slot.count_dropped(self.cell, older);
+                self.dropped(slot, older);
                 self.delivered(slot);
             }
             Missed::Failed(error) => {
@@ -170,9 +174,16 @@ impl Round<'_> {
         }
     }
 
+    fn dropped(&self, slot: &Slot, events: u64) {
+        slot.count_dropped(self.cell, events);
+        Mark::add(&self.mark.dropped, events);
+    }
+
     #[cold]
     fn fail(&self, slot: &Slot, error: &(dyn StdError + Send + Sync + 'static), panicked: bool) {
         self.failed.set(self.failed.get() + 1);
+        Mark::count(&self.mark.failed);
+        Mark::add(&self.mark.panicked, panicked.into());
         shielded("the report of a failure", || {
             report(slot, self.event, error, panicked, self.cell, self.policy);
         });
@@ -211,7 +222,7 @@ fn report(
     cell: usize,
     policy: &Policy,
 ) {
-    let in_a_row = slot.count_failed(cell);
+    let in_a_row = slot.count_failed(cell, panicked);
     let quarantined = policy.quarantine_after.is_some_and(|limit| in_a_row >= limit) && slot.quarantine();
     tracing::error!(
         target: "planbus.dispatch",

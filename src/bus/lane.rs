@@ -30,6 +30,11 @@ pub(super) struct Mark {
     running: AtomicU64,
     pub(super) published: AtomicU64,
     pub(super) unhandled: AtomicU64,
+    /// What became of its events, all subscriptions together, those that ended too.
+    pub(super) delivered: AtomicU64,
+    pub(super) failed: AtomicU64,
+    pub(super) panicked: AtomicU64,
+    pub(super) dropped: AtomicU64,
     /// The thread is gone; its counters stay.
     retired: AtomicBool,
 }
@@ -38,7 +43,13 @@ impl Mark {
     /// Adds one to a counter that only this thread writes.
     #[inline]
     pub(super) fn count(counter: &AtomicU64) {
-        counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        Self::add(counter, 1);
+    }
+
+    /// Adds to a counter that only this thread writes.
+    #[inline]
+    pub(super) fn add(counter: &AtomicU64, more: u64) {
+        counter.store(counter.load(Ordering::Relaxed) + more, Ordering::Relaxed);
     }
 }
 
@@ -69,6 +80,10 @@ impl Marks {
 pub(super) struct Totals {
     pub(super) published: u64,
     pub(super) unhandled: u64,
+    pub(super) delivered: u64,
+    pub(super) failed: u64,
+    pub(super) panicked: u64,
+    pub(super) dropped: u64,
 }
 
 impl Totals {
@@ -76,6 +91,10 @@ impl Totals {
         Self {
             published: self.published + mark.published.load(Ordering::Relaxed),
             unhandled: self.unhandled + mark.unhandled.load(Ordering::Relaxed),
+            delivered: self.delivered + mark.delivered.load(Ordering::Relaxed),
+            failed: self.failed + mark.failed.load(Ordering::Relaxed),
+            panicked: self.panicked + mark.panicked.load(Ordering::Relaxed),
+            dropped: self.dropped + mark.dropped.load(Ordering::Relaxed),
         }
     }
 }

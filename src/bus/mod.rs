@@ -65,7 +65,8 @@ pub struct EventBus {
     core: Arc<Core>,
 }
 
-/// What a bus has done so far.
+/// What a bus has done so far. Each total is that of all subscriptions that there are and were: it
+/// never falls, also where one ends whose handler still runs.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct BusStats {
@@ -73,6 +74,15 @@ pub struct BusStats {
     pub published: u64,
     /// Published events that no handler and no channel received.
     pub unhandled: u64,
+    /// Events that handlers took, or that went into channels, one for each of them; counted once all
+    /// subscribers of the event were called.
+    pub delivered: u64,
+    /// Events on which a handler failed or panicked, one for each handler.
+    pub failed: u64,
+    /// Those of the failed on which it panicked.
+    pub panicked: u64,
+    /// Events that full channels gave up.
+    pub dropped: u64,
     /// The subscriptions there are, in the order in which they subscribed.
     pub subscriptions: Vec<SubscriptionStats>,
 }
@@ -193,6 +203,10 @@ impl EventBus {
         BusStats {
             published: totals.published,
             unhandled: totals.unhandled,
+            delivered: totals.delivered,
+            failed: totals.failed,
+            panicked: totals.panicked,
+            dropped: totals.dropped,
             subscriptions: self.core.slots(|slot: &Slot| SubscriptionStats::of(slot)),
         }
     }

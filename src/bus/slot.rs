@@ -100,6 +100,7 @@ pub(super) const OWN_CELLS: usize = 15;
 struct Cell {
     delivered: AtomicU64,
     failed: AtomicU64,
+    panicked: AtomicU64,
     dropped: AtomicU64,
 }
 
@@ -111,6 +112,8 @@ pub struct DeliveryCounts {
     pub delivered: u64,
     /// Events on which the handler failed or panicked.
     pub failed: u64,
+    /// Those of the failed on which it panicked.
+    pub panicked: u64,
     /// Events that a full channel gave up.
     pub dropped: u64,
 }
@@ -203,8 +206,11 @@ impl Slot {
     }
 
     /// Counts a failure and gives how many there were in a row.
-    pub(super) fn count_failed(&self, cell: usize) -> u64 {
+    pub(super) fn count_failed(&self, cell: usize, panicked: bool) -> u64 {
         self.count(cell, |cell| &cell.failed);
+        if panicked {
+            self.count(cell, |cell| &cell.panicked);
+        }
         self.failures_in_a_row.fetch_add(1, Ordering::Relaxed) + 1
     }
 
@@ -223,6 +229,7 @@ impl Slot {
         for cell in self.cells.iter().filter_map(OnceLock::get) {
             counts.delivered += cell.delivered.load(Ordering::Relaxed);
             counts.failed += cell.failed.load(Ordering::Relaxed);
+            counts.panicked += cell.panicked.load(Ordering::Relaxed);
             counts.dropped += cell.dropped.load(Ordering::Relaxed);
         }
         counts
