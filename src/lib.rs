@@ -50,9 +50,10 @@ pub mod testing;
 pub use crate::store::rusqlite;
 #[cfg(feature = "sqlite")]
 pub use crate::store::{
-    BackupReport, Broken, ChainHash, Cursor, Damage, Durability, EventQuery, EventStore, PLAN_TREE_MAX_DEPTH,
-    PLAN_TREE_MAX_PLANS, PlanQuery, PlanStatus, PlanSummary, PlanTree, PruneReport, Retention, Saved,
-    StoreOptions, StoreStats, Unfinished, UnfinishedPlan, UnfinishedPlans, Verification,
+    BackupReport, Broken, ChainHash, CommitStats, Cursor, Damage, Durability, EventQuery, EventStore,
+    Histogram, PLAN_TREE_MAX_DEPTH, PLAN_TREE_MAX_PLANS, PlanQuery, PlanStatus, PlanSummary, PlanTree,
+    PruneReport, Retention, Saved, StoreOptions, StoreStats, Unfinished, UnfinishedPlan, UnfinishedPlans,
+    Verification,
 };
 pub use crate::{
     bus::{

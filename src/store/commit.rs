@@ -3,6 +3,8 @@
 //!
 //! Decides nothing about who leads (`queue` does) or how rows are written (`writer` does).
 
+use std::time::Instant;
+
 use super::{
     inner::{Inner, Owner},
     pool::closed,
@@ -88,10 +90,12 @@ struct Committer<'a> {
 
 impl Work<Request, Served> for Committer<'_> {
     fn serve(&self, batch: Vec<Request>) -> Vec<Served> {
+        let begun = Instant::now();
         let mut writer = self.owner.writer.lock();
         let answers = match writer.as_mut() {
             Some(writer) => {
                 let answers = writer.commit(&batch);
+                self.owner.commits.note(begun.elapsed(), &answers);
                 let head = read::unsigned(writer.tip.seq);
                 if let Some(lock) = self.owner.lock.lock().as_mut() {
                     lock.acknowledge(head);

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 
 use super::{
-    connect, create, fault,
+    commit_stats, connect, create, fault,
     files::{Files, Found},
     guards::Guards,
     lock::{Note, OwnerLock},
@@ -60,6 +60,7 @@ pub(super) struct Owner {
     /// `None` once closed.
     pub(super) writer: Mutex<Option<Writer>>,
     pub(super) lock: Mutex<Option<OwnerLock>>,
+    pub(super) commits: commit_stats::Tally,
 }
 
 impl Inner {
@@ -87,6 +88,7 @@ impl Inner {
             queue: Queue::new(TRANSACTION_LIMIT),
             writer: Mutex::new(Some(writer)),
             lock: Mutex::new(Some(lock)),
+            commits: commit_stats::Tally::default(),
         };
         Ok(Self::new(files, options, meta.store_id, head, guards, Some(owner)))
     }

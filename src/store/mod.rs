@@ -14,6 +14,7 @@ mod chained;
 mod change;
 mod checkpoint;
 mod commit;
+mod commit_stats;
 mod connect;
 mod create;
 mod cursors;
@@ -66,6 +67,7 @@ pub(crate) use self::summary::Turn;
 pub use self::{
     backup::BackupReport,
     chain::ChainHash,
+    commit_stats::{CommitStats, Histogram},
     cursors::Cursor,
     options::{Durability, StoreOptions},
     plans::PlanQuery,
