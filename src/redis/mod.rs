@@ -39,6 +39,8 @@ mod url;
 pub use self::mirror::{
     MirrorBuilder, MirrorState, MirrorStatus, OnInexpressible, RedisMirror, StreamTrouble,
 };
+#[cfg(feature = "server")]
+pub(crate) use self::thread::spawn as spawn_thread;
 pub use self::{
     consumer::{
         Consumer, ConsumerBuilder, ConsumerCounts, ConsumerState, ConsumerStatus, Deliveries, Delivery,

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// Starts a thread that is left alone by signals. No handler of a user runs on it, nor what he starts.
-pub(super) fn spawn(name: String, act: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+pub(crate) fn spawn(name: String, act: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     thread::Builder::new().name(name).spawn(move || {
         #[cfg(unix)]
         if let Err(error) = nix::sys::signal::SigSet::all().thread_block() {

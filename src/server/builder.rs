@@ -6,6 +6,8 @@ use std::{
 };
 
 use super::{Server, options::Options, routes, running::Running, state::State};
+#[cfg(feature = "redis")]
+use crate::redis::Streams;
 use crate::{
     bus::EventBus,
     error::{Error, ErrorKind, Result},
@@ -61,6 +63,14 @@ impl ServerBuilder {
     /// by default 10 s.
     pub fn slow_client(mut self, time: Duration) -> Self {
         self.options.slow_client = time;
+        self
+    }
+
+    /// The streams of a profile whose groups and dead letters `/metrics` tells of. Redis is asked at a
+    /// scrape, at most every few seconds; where it does not answer the page says so.
+    #[cfg(feature = "redis")]
+    pub fn redis(mut self, streams: Streams) -> Self {
+        self.options.redis = Some(streams);
         self
     }
 

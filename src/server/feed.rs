@@ -119,6 +119,13 @@ impl FeedThread {
     pub(super) fn feed(&self) -> &Arc<Feed> {
         &self.feed
     }
+
+    /// Whether it follows the log, or rests until somebody wants it to.
+    pub(super) fn is_well(&self) -> bool {
+        let is_alive = self.thread.as_ref().is_some_and(|thread| !thread.is_finished());
+        let is_over = self.feed.is_over() || self.feed.bus.is_closed();
+        is_alive && !is_over && self.feed.trouble().is_none()
+    }
 }
 
 impl Drop for FeedThread {
@@ -285,6 +292,7 @@ impl Feed {
     fn begin_again(&self) -> Option<LogTail> {
         let tail = self.store.tail(Filter::all().compile().ok()?, Start::Now).ok()?;
         *self.ring.write() = Ring::after(tail.cursor());
+        self.trouble.lock().take();
         self.wake_all();
         Some(tail)
     }

@@ -21,7 +21,10 @@ use tokio::{
 };
 use tokio_io_timeout::TimeoutStream;
 
-use super::options::Options;
+use super::{
+    counters::{Counters, CutReason},
+    options::Options,
+};
 
 /// How many connections wait to be accepted.
 const BACKLOG: u32 = 1_024;
@@ -50,6 +53,7 @@ pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
     options: &Options,
+    counters: &Arc<Counters>,
     mut stop: watch::Receiver<bool>,
 ) {
     let places = Arc::new(Semaphore::new(options.connections_max));
@@ -74,9 +78,13 @@ pub(super) async fn serve(
             continue;
         };
         let (router, slow_client, stop) = (router.clone(), options.slow_client, stop.clone());
+        let counters = Arc::clone(counters);
         connections.spawn(async move {
             if let Err(error) = connection(stream, router, slow_client, stop).await {
                 tracing::debug!(target: "planbus.serve", %error, "a connection ended");
+                if is_slow(&*error) {
+                    counters.cut(CutReason::Slow);
+                }
             }
             drop(place);
         });
@@ -110,4 +118,11 @@ async fn connection(
         _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
     }
     Ok(connection.await?)
+}
+
+/// Whether a connection ended because the client took nothing of what it was sent.
+fn is_slow(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut timeouts = causes.filter_map(|cause| cause.downcast_ref::<io::Error>());
+    timeouts.any(|cause| cause.kind() == io::ErrorKind::TimedOut)
 }

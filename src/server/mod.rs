@@ -23,16 +23,17 @@
 mod access;
 mod builder;
 mod cloud_event;
-// Its callers, the transports and the metrics, come with them.
-#[cfg_attr(not(test), expect(dead_code))]
 mod counters;
 mod feed;
 mod following;
 mod frame;
 mod listener;
+mod metrics;
+mod monitoring;
 mod options;
 mod params;
 mod problem;
+mod readiness;
 mod rendering;
 mod ring;
 mod routes;

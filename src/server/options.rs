@@ -3,6 +3,8 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use crate::error::{Error, ErrorKind, Result};
+#[cfg(feature = "redis")]
+use crate::redis::Streams;
 
 pub(super) const CONNECTIONS: RangeInclusive<usize> = 1..=1_000_000;
 pub(super) const THREADS: RangeInclusive<usize> = 1..=64;
@@ -21,6 +23,8 @@ pub(super) struct Options {
     pub(super) send_buffer_bytes: u32,
     pub(super) heartbeat: Duration,
     pub(super) slow_client: Duration,
+    #[cfg(feature = "redis")]
+    pub(super) redis: Option<Streams>,
 }
 
 impl Default for Options {
@@ -32,6 +36,8 @@ impl Default for Options {
             send_buffer_bytes: 128 << 10,
             heartbeat: Duration::from_secs(2),
             slow_client: Duration::from_secs(10),
+            #[cfg(feature = "redis")]
+            redis: None,
         }
     }
 }

@@ -3,20 +3,25 @@
 use axum::{
     Extension, Router,
     http::StatusCode,
+    middleware,
     response::{IntoResponse, Response},
     routing::get,
 };
 
-use super::{access::Caller, problem::Problem, sse, state::Shared};
+use super::{access::Caller, monitoring, problem::Problem, sse, state::Shared};
 
 /// All routes of a server.
 pub(super) fn router(state: Shared) -> Router {
     Router::new()
         .route("/events/stream", get(sse::all))
         .route("/plans/{plan_id}/events/stream", get(sse::plan))
+        .route("/metrics", get(monitoring::metrics))
+        .route("/healthz", get(monitoring::healthz))
+        .route("/readyz", get(monitoring::readyz))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(Extension(Caller::default()))
+        .layer(middleware::from_fn_with_state(state.clone(), monitoring::count))
         .with_state(state)
 }
 

@@ -58,7 +58,7 @@ impl Running {
         let serve = move || {
             runtime.block_on(async {
                 tokio::select! {
-                    () = listener::serve(listener, router, &served.options, stopping) => {}
+                    () = listener::serve(listener, router, &served.options, &served.counters, stopping) => {}
                     _ = abandoned.wait_for(|abandoned| *abandoned) => {}
                 }
             });

@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "redis")]
+use super::metrics::RedisFigures;
 use super::{
+    counters::Counters,
     feed::{Feed, FeedThread},
     options::Options,
+    readiness::Readiness,
     subscriber::A2AEventSubscriber,
 };
 use crate::{
@@ -20,6 +24,10 @@ pub(super) struct State {
     pub(super) bus: EventBus,
     pub(super) store: EventStore,
     pub(super) options: Options,
+    pub(super) counters: Arc<Counters>,
+    pub(super) readiness: Readiness,
+    #[cfg(feature = "redis")]
+    pub(super) redis: Option<Arc<RedisFigures>>,
     feed: FeedThread,
 }
 
@@ -33,11 +41,25 @@ impl State {
             return Err(Error::new(ErrorKind::InvalidOption, problem));
         };
         let feed = FeedThread::start(&bus, &store, runtime)?;
-        Ok(Arc::new(Self { bus, store, options, feed }))
+        Ok(Arc::new(Self {
+            bus,
+            store,
+            counters: Arc::default(),
+            readiness: Readiness::default(),
+            #[cfg(feature = "redis")]
+            redis: options.redis.clone().map(RedisFigures::new),
+            options,
+            feed,
+        }))
     }
 
     pub(super) fn feed(&self) -> &Arc<Feed> {
         self.feed.feed()
+    }
+
+    /// Whether clients that follow get what comes.
+    pub(super) fn is_following(&self) -> bool {
+        self.feed.is_well()
     }
 
     /// Reads the store where it may block.

@@ -26,6 +26,7 @@ use tokio::{
 
 use super::{
     access::Caller,
+    counters::{CutReason, OpenStream, Transport},
     frame::Frame,
     state::Shared,
     subscriber::{A2AEventSubscriber, Gap, Given},
@@ -41,6 +42,9 @@ const CHUNK_BYTES: usize = 32 << 10;
 
 /// How a protocol says what happens.
 pub(super) trait Encoder: Send + Unpin + 'static {
+    /// As what its clients are counted.
+    const TRANSPORT: Transport = Transport::Sse;
+
     /// Says what comes before the first event.
     fn open(&mut self, out: &mut BytesMut);
     /// Says an event; with `is_last`, the plan that the stream follows ends with it.
@@ -65,13 +69,14 @@ pub(super) struct Following {
 }
 
 /// An answer that follows the log.
-pub(super) fn respond(
+pub(super) fn respond<E: Encoder>(
     state: &Shared,
     caller: Caller,
     following: Following,
-    encoder: impl Encoder,
+    encoder: E,
 ) -> Response {
     let body = StreamBody {
+        _open: state.counters.stream_opened(E::TRANSPORT),
         state: Arc::clone(state),
         ended: Box::pin(async move { caller.ended().await }),
         subscriber: following.subscriber,
@@ -96,6 +101,7 @@ pub(super) fn respond(
 
 struct StreamBody<E> {
     state: Shared,
+    _open: OpenStream,
     ended: Pin<Box<dyn Future<Output = ()> + Send>>,
     subscriber: A2AEventSubscriber,
     wanted: CompiledFilter,
@@ -125,20 +131,30 @@ impl<E: Encoder> StreamBody<E> {
             match self.subscriber.poll_given(context) {
                 Poll::Pending => return,
                 Poll::Ready(Some(Ok(Given::Frame(frame)))) => self.say(frame, out),
-                Poll::Ready(Some(Ok(Given::Gap(gap)))) => self.encoder.gap(gap, out),
+                Poll::Ready(Some(Ok(Given::Gap(gap)))) => {
+                    self.state.counters.gap();
+                    self.encoder.gap(gap, out);
+                }
                 Poll::Ready(Some(Err(error))) => {
                     // The client comes again with the last id that it saw.
                     tracing::warn!(target: "planbus.serve", %error, "a stream was cut");
-                    self.is_over = true;
+                    self.cut(CutReason::Failed);
                 }
+                Poll::Ready(None) if self.state.feed().is_stopping() => self.cut(CutReason::Stopped),
                 Poll::Ready(None) => self.is_over = true,
             }
         }
     }
 
+    fn cut(&mut self, reason: CutReason) {
+        self.state.counters.cut(reason);
+        self.is_over = true;
+    }
+
     fn say_wanted(&mut self, frame: &Frame, is_last: bool, out: &mut BytesMut) {
         if self.wanted.matches(frame.event()) {
             self.encoder.event(frame, is_last, out);
+            self.state.counters.delivered(E::TRANSPORT, 1);
         }
     }
 
@@ -171,7 +187,7 @@ impl<E: Encoder> StreamBody<E> {
                         self.encoder.heartbeat(frame.seq(), out);
                     }
                 }
-                _ => self.is_over = true,
+                _ => self.cut(CutReason::Failed),
             }
         }
         Poll::Ready(())
@@ -194,8 +210,11 @@ impl<E: Encoder> http_body::Body for StreamBody<E> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<BodyFrame<Bytes>, Infallible>>> {
         let body = &mut *self;
-        if body.is_over || body.ended.as_mut().poll(context).is_ready() {
-            body.is_over = true;
+        if body.is_over {
+            return Poll::Ready(None);
+        }
+        if body.ended.as_mut().poll(context).is_ready() {
+            body.cut(CutReason::Revoked);
             return Poll::Ready(None);
         }
         let mut out = BytesMut::new();

@@ -35,6 +35,8 @@ use self::{
     sending::Sent,
     walk::{Walk, queue_of},
 };
+#[cfg(feature = "server")]
+use super::streams::Streams;
 use super::{endpoint::RedisEndpoint, entry::EntryId, profile::Profile, reply, session::Session};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -102,6 +104,12 @@ impl DeadLetters {
     #[must_use]
     pub fn new(endpoint: RedisEndpoint, profile: Profile) -> Self {
         Self { endpoint, profile }
+    }
+
+    /// Those of the same profile on the same server.
+    #[cfg(feature = "server")]
+    pub(crate) fn of(streams: &Streams) -> Self {
+        Self::new(streams.endpoint().clone(), streams.profile().clone())
     }
 
     /// The profile.

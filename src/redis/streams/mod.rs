@@ -245,6 +245,11 @@ impl Streams {
         })
     }
 
+    #[cfg(feature = "server")]
+    pub(in crate::redis) fn endpoint(&self) -> &RedisEndpoint {
+        &self.endpoint
+    }
+
     pub(in crate::redis) fn session(&self, doing: &str) -> Result<Session> {
         Session::open(&self.endpoint, doing)
     }
