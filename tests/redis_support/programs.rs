@@ -3,12 +3,10 @@
 //! Installs nothing: `./test` does. Without a Redis 7 the tests fail and say so, unless
 //! `PLANBUS_SKIP_REDIS=1`; without one of the other kinds those tests are left out, and that is told.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-    process::Command,
-    sync::LazyLock,
-};
+use std::{path::PathBuf, process::Command, sync::LazyLock};
+
+#[path = "../installed_support/mod.rs"]
+mod installed;
 
 /// The variable that leaves the tests of Redis out.
 const SKIP: &str = "PLANBUS_SKIP_REDIS";
@@ -33,8 +31,8 @@ impl ServerKind {
 
     /// The server's program; `None` where the test is to return, which has been told then.
     pub(crate) fn program(self) -> Option<PathBuf> {
-        if is_skipped() {
-            tell_skipped(&format!("{SKIP} is set"));
+        if installed::is_set(SKIP) {
+            installed::tell_skipped(&format!("{SKIP} is set"));
             return None;
         }
         let name = match self {
@@ -49,9 +47,12 @@ impl ServerKind {
             Self::Redis62 => "redis-server-6.2",
             Self::Valkey => "valkey-server",
         };
-        let program = environment().join("bin").join(name);
+        let program = installed::folder("python").join("bin").join(name);
         if !program.exists() {
-            tell_skipped(&format!("no {}; ./test installs it where it can be had", program.display()));
+            installed::tell_skipped(&format!(
+                "no {}; ./test installs it where it can be had",
+                program.display()
+            ));
             return None;
         }
         Some(program)
@@ -60,32 +61,13 @@ impl ServerKind {
 
 /// The Python that has redis-py; `None` where the test is to return, which has been told then.
 pub(crate) fn python() -> Option<PathBuf> {
-    if is_skipped() {
-        tell_skipped(&format!("{SKIP} is set"));
+    if installed::is_set(SKIP) {
+        installed::tell_skipped(&format!("{SKIP} is set"));
         return None;
     }
-    let python = environment().join("bin/python3");
+    let python = installed::folder("python").join("bin/python3");
     assert!(python.exists(), "no {}: run ./test, which makes it; {SKIP}=1 leaves it out", python.display());
     Some(python)
-}
-
-/// The folder into which `./test` installs: beside what cargo builds, this test too.
-fn environment() -> PathBuf {
-    let test = std::env::current_exe().expect("this test has a path");
-    // target/PROFILE/deps/TEST, or with the name of a platform below target.
-    let beside: Vec<PathBuf> = test.ancestors().skip(3).take(2).map(|folder| folder.join("python")).collect();
-    beside.iter().find(|folder| folder.exists()).unwrap_or(&beside[0]).clone()
-}
-
-fn is_skipped() -> bool {
-    std::env::var_os(SKIP).is_some_and(|value| !value.is_empty() && value != "0")
-}
-
-/// Past what the harness captures: a test that was left out must not look like one that passed.
-fn tell_skipped(why: &str) {
-    let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    // Where stderr is closed there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
 }
 
 static HAS_REDIS_7: LazyLock<bool> = LazyLock::new(|| {
