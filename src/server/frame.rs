@@ -58,9 +58,17 @@ fn plain(event: &Event) -> String {
 
 /// JSON as it was given may be spread over lines, which would end a line of the stream. Inside a
 /// string a line break is escaped, so those that are there stand between tokens.
+///
+/// Three more characters end a line for some clients, among them all of Python's httpx: they stand in
+/// strings only, and are escaped.
 pub(super) fn one_line(mut json: String) -> String {
     if json.contains(['\n', '\r']) {
         json = json.replace(['\n', '\r'], " ");
+    }
+    for (character, escaped) in [('\u{85}', "\\u0085"), ('\u{2028}', "\\u2028"), ('\u{2029}', "\\u2029")] {
+        if json.contains(character) {
+            json = json.replace(character, escaped);
+        }
     }
     json
 }
@@ -77,6 +85,17 @@ mod tests {
         let text = std::str::from_utf8(&texts[0]).expect("UTF-8");
         assert!(!text.contains(['\n', '\r']), "{text}");
         assert!(text.contains(r#""a": 1.50,"#) && text.contains(r#""x\ny""#), "{text}");
+    }
+
+    #[test]
+    fn no_character_that_ends_a_line_for_somebody_stands_in_a_text() {
+        let note = "a\u{2028}b\u{2029}c\u{85}d\n";
+        let event = Event::untyped("plan", "note", serde_json::json!({"note": note}));
+        let texts = Frame::new(event).messages(Rendering::Plain);
+        let text = std::str::from_utf8(&texts[0]).expect("UTF-8");
+        assert!(!text.contains(['\u{2028}', '\u{2029}', '\u{85}']), "{text}");
+        let read: serde_json::Value = serde_json::from_str(text).expect("JSON");
+        assert_eq!(read["payload"]["note"], note, "it reads as it was");
     }
 
     #[test]
