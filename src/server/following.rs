@@ -5,10 +5,10 @@ use serde_json::json;
 
 use super::{
     access::Caller,
+    followed::Following,
     params::{Params, cursor},
     problem::Problem,
     state::Shared,
-    stream::Following,
     subscriber::Gap,
 };
 use crate::{

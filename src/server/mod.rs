@@ -25,6 +25,7 @@ mod builder;
 mod cloud_event;
 mod counters;
 mod feed;
+mod followed;
 mod following;
 mod frame;
 mod listener;

@@ -15,6 +15,7 @@ use bytes::BytesMut;
 
 use super::{
     access::Caller,
+    counters::Transport,
     following::{self, Asked},
     frame::Frame,
     params::Params,
@@ -72,6 +73,8 @@ struct Sse {
 }
 
 impl Encoder for Sse {
+    const TRANSPORT: Transport = Transport::Sse;
+
     fn open(&mut self, out: &mut BytesMut) {
         use std::fmt::Write;
         let jitter = RandomState::new().hash_one(()) % RETRY_MS;
