@@ -5,7 +5,7 @@
 
 use std::{
     fmt,
-    future::{Future, poll_fn},
+    future::Future,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -105,11 +105,7 @@ impl Followed {
         }
     }
 
-    /// What comes next. May be dropped before it is done: nothing is lost.
-    pub(super) async fn next(&mut self) -> Said {
-        poll_fn(|context| self.poll_said(context)).await
-    }
-
+    /// What comes next.
     pub(super) fn poll_said(&mut self, context: &mut Context<'_>) -> Poll<Said> {
         if self.ending.is_none() && self.caller_ended.as_mut().poll(context).is_ready() {
             self.end(Ending::Caller);

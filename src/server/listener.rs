@@ -6,7 +6,12 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
-use hyper::{body::Incoming, server::conn::http1};
+use hyper::{
+    Request,
+    body::Incoming,
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -15,7 +20,7 @@ use hyper_util::{
 use socket2::SockRef;
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
-    sync::{Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
     time,
 };
@@ -36,6 +41,13 @@ const BUFFER_BYTES: usize = 64 << 10;
 const HEADERS_MAX: usize = 100;
 /// How long no connection is accepted after one could not be, for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A connection's place among those that there may be. Requests carry it: whoever takes a connection
+/// over keeps its place, and a stop waits for it.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    _permit: Arc<OwnedSemaphorePermit>,
+}
 
 /// Listens at an address. To be called inside the runtime.
 pub(super) fn listen(addr: SocketAddr, options: &Options) -> io::Result<TcpListener> {
@@ -73,29 +85,33 @@ pub(super) async fn serve(
             }
         };
         // One too many is closed unanswered: an answer would have to be waited for.
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+        let Ok(permit) = Arc::clone(&places).try_acquire_owned() else {
             tracing::warn!(target: "planbus.serve", max = options.connections_max, "too many connections");
             continue;
         };
         let (router, slow_client, stop) = (router.clone(), options.slow_client, stop.clone());
         let counters = Arc::clone(counters);
+        let place = Place { _permit: Arc::new(permit) };
         connections.spawn(async move {
-            if let Err(error) = connection(stream, router, slow_client, stop).await {
+            if let Err(error) = connection(stream, router, place, slow_client, stop).await {
                 tracing::debug!(target: "planbus.serve", %error, "a connection ended");
                 if is_slow(&*error) {
                     counters.cut(CutReason::Slow);
                 }
             }
-            drop(place);
         });
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
+    // Connections that were taken over.
+    let all = u32::try_from(options.connections_max).unwrap_or(u32::MAX);
+    let _ = places.acquire_many(all).await;
 }
 
 async fn connection(
     stream: TcpStream,
     router: Router,
+    place: Place,
     slow_client: Duration,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
@@ -110,7 +126,11 @@ async fn connection(
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(BUFFER_BYTES)
         .max_headers(HEADERS_MAX);
-    let service = TowerToHyperService::new(router.into_service::<Incoming>());
+    let routes = TowerToHyperService::new(router.into_service::<Incoming>());
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(place.clone());
+        routes.call(request)
+    });
     let connection = http.serve_connection(TokioIo::new(Box::pin(stream)), service).with_upgrades();
     tokio::pin!(connection);
     tokio::select! {

@@ -43,6 +43,7 @@ mod sse;
 mod state;
 mod stream;
 mod subscriber;
+mod websocket;
 
 use std::{net::SocketAddr, time::Duration};
 

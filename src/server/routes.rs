@@ -8,16 +8,18 @@ use axum::{
     routing::get,
 };
 
-use super::{access::Caller, monitoring, problem::Problem, sse, state::Shared};
+use super::{access::Caller, monitoring, problem::Problem, sse, state::Shared, websocket};
 
 /// All routes of a server.
 pub(super) fn router(state: Shared) -> Router {
     Router::new()
         .route("/events/stream", get(sse::all))
+        .route("/events/ws", get(websocket::all))
         .route("/plans/{plan_id}/events/stream", get(sse::plan))
         .route("/metrics", get(monitoring::metrics))
         .route("/healthz", get(monitoring::healthz))
         .route("/readyz", get(monitoring::readyz))
+        .route("/plans/{plan_id}/events/ws", get(websocket::plan))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(Extension(Caller::default()))

@@ -5,6 +5,8 @@
 
 #![allow(dead_code)]
 
+pub(crate) mod socket;
+
 use std::{
     io::{BufRead, BufReader},
     time::Duration,
