@@ -49,15 +49,8 @@ impl Asked {
         let waits = params.flag("wait")?;
         let (after, last_event_id) = (params.take("after")?, params.take("last_event_id")?);
         params.finish()?;
-        let header = match headers.get("last-event-id").map(|value| value.to_str()) {
-            None => None,
-            Some(Ok(text)) => Some(text.to_owned()).filter(|text| !text.is_empty()),
-            Some(Err(_)) => {
-                return Err(Problem::invalid("Last-Event-ID", "must be a seq or the id of an event"));
-            }
-        };
-        let start = match (header, last_event_id, after) {
-            (Some(id), ..) => cursor("Last-Event-ID", &id)?,
+        let start = match (self::last_event_id(headers)?, last_event_id, after) {
+            (Some(start), ..) => start,
             (None, Some(id), _) => cursor("last_event_id", &id)?,
             (None, None, Some(id)) => cursor("after", &id)?,
             // A plan is shown whole, the log from now on.
@@ -65,6 +58,16 @@ impl Asked {
             (None, None, None) => Start::Now,
         };
         Ok(Self { scope, wanted, plan, start, waits })
+    }
+}
+
+/// The place after which a client goes on, as the header `Last-Event-ID` says.
+pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<Start>, Problem> {
+    const NAME: &str = "Last-Event-ID";
+    match headers.get(NAME).map(|value| value.to_str()) {
+        None | Some(Ok("")) => Ok(None),
+        Some(Ok(text)) => cursor(NAME, text).map(Some),
+        Some(Err(_)) => Err(Problem::invalid(NAME, "must be a seq or the id of an event")),
     }
 }
 

@@ -21,6 +21,8 @@
 //! synchronous and knows nothing of it. The server reads the log and never holds up whoever writes it.
 
 mod access;
+mod agui;
+mod body;
 mod builder;
 mod cloud_event;
 mod counters;

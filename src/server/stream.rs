@@ -20,7 +20,7 @@ use http_body::Frame as BodyFrame;
 use super::{
     access::Caller,
     counters::Transport,
-    followed::{Followed, Following, Said},
+    followed::{Ending, Followed, Following, Said},
     frame::Frame,
     state::Shared,
     subscriber::Gap,
@@ -40,6 +40,8 @@ pub(super) trait Encoder: Send + Unpin + 'static {
     fn event(&mut self, frame: &Frame, is_last: bool, out: &mut BytesMut);
     /// Says that events are missing here.
     fn gap(&mut self, gap: Gap, out: &mut BytesMut);
+    /// Says that the stream ends here, though what it follows goes on.
+    fn cut(&mut self, _out: &mut BytesMut) {}
     /// Says that the stream is alive, and has looked at all events up to a seq: in a comment, since
     /// proxies and clients give up a stream on which nothing happens.
     fn heartbeat(&mut self, _cursor: u64, out: &mut BytesMut) {
@@ -85,7 +87,12 @@ impl<E: Encoder> StreamBody<E> {
                 Said::Event { frame, is_last } => self.encoder.event(&frame, is_last, out),
                 Said::Gap(gap) => self.encoder.gap(gap, out),
                 Said::Alive { cursor } => self.encoder.heartbeat(cursor, out),
-                Said::End(_) => self.is_over = true,
+                Said::End(ending) => {
+                    self.is_over = true;
+                    if ending != Ending::Plan {
+                        self.encoder.cut(out);
+                    }
+                }
             }
         }
     }

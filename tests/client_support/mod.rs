@@ -112,10 +112,7 @@ impl Client {
                     .unwrap_or_else(|error| panic!("{} printed {line:?}: {error}", self.script)),
             ),
             Err(RecvTimeoutError::Disconnected) => None,
-            Err(RecvTimeoutError::Timeout) => {
-                let _ = self.child.kill();
-                panic!("{} printed nothing for {LIMIT:?}; it complained: {}", self.script, self.complaints());
-            }
+            Err(RecvTimeoutError::Timeout) => self.give_up(&format!("printed nothing for {LIMIT:?}")),
         }
     }
 
@@ -123,10 +120,7 @@ impl Client {
     pub(crate) fn expect_next(&mut self) -> Value {
         match self.next() {
             Some(line) => line,
-            None => {
-                let status = self.wait();
-                panic!("{} ended ({status}) before its next line: {}", self.script, self.complaints())
-            }
+            None => self.give_up("ended before its next line"),
         }
     }
 
@@ -151,11 +145,17 @@ impl Client {
                 return status;
             }
             if start.elapsed() >= LIMIT {
-                let _ = self.child.kill();
-                panic!("{} does not end; it complained: {}", self.script, self.complaints());
+                self.give_up("does not end");
             }
             std::thread::yield_now();
         }
+    }
+
+    fn give_up(&mut self, why: &str) -> ! {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let complaints = self.complaints();
+        panic!("{} {why}; it complained: {complaints}", self.script)
     }
 
     /// What the client wrote to stderr, once it has ended.

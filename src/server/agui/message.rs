@@ -8,10 +8,8 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::{
-    error::{Error, ErrorKind, Result},
-    event::{AgentId, Event, EventId, EventType},
-};
+use super::super::frame::one_line;
+use crate::event::{AgentId, Event, EventId, EventType};
 
 /// The version of the protocol, as the first message declares it.
 const PROTOCOL_VERSION: &str = "1.0";
@@ -39,6 +37,8 @@ pub(super) enum Message<'a> {
     },
     RunError {
         message: Cow<'a, str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        code: Option<&'static str>,
     },
     ToolCallStart {
         tool_call_id: &'a str,
@@ -86,15 +86,14 @@ impl<'a> Message<'a> {
     }
 
     /// The message's JSON, without a line break; `of` is the event that it tells of.
-    pub(super) fn to_bytes(&self, of: Option<(&Event, Place)>) -> Result<Bytes> {
+    pub(super) fn to_bytes(&self, of: Option<(&Event, Place)>) -> Bytes {
         let stamped = Stamped {
             message: self,
             timestamp: of.map(|(event, _)| event.timestamp().as_unix_millis()),
             metadata: of.map(|(event, place)| Metadata { planbus: self.origin(event, place) }),
         };
-        serde_json::to_vec(&stamped)
-            .map(Bytes::from)
-            .map_err(|cause| Error::with_source(ErrorKind::InvalidInput, "write an event as AG-UI", cause))
+        // Texts and what the log holds as JSON: nothing that could not be written.
+        Bytes::from(one_line(serde_json::to_string(&stamped).unwrap_or_default()))
     }
 
     fn origin<'e>(&self, event: &'e Event, place: Place) -> Origin<'e> {

@@ -20,10 +20,7 @@ use super::{
         Place::{self, Last, More},
     },
 };
-use crate::{
-    error::{Error, ErrorKind, Result},
-    event::{Event, EventId, EventType},
-};
+use crate::event::{Event, EventId, EventType};
 
 /// How many calls a run remembers; an older call id that comes again counts as new.
 pub(super) const CALLS_MAX: usize = 10_000;
@@ -33,6 +30,9 @@ pub(super) const SUBPLANS_MAX: usize = 10_000;
 
 /// What is said of a subplan that had not come back when its plan completed.
 const NOT_BACK: &str = "the plan completed before this subplan came back";
+
+/// What a client is told that is left while the plan goes on.
+const CUT: &str = "the server ended the connection and the plan goes on: run again, with the last sequence as Last-Event-ID";
 
 /// What a run of a plan has told so far, and what that lets it tell next.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Run {
 
     /// How every connection begins. Subplans that were open in what [`pass`](Self::pass) saw are
     /// begun again, so that their ends have a beginning.
-    pub(super) fn opening(&self) -> Result<Vec<Bytes>> {
+    pub(super) fn opening(&self) -> Vec<Bytes> {
         let started = Message::run_started(&self.input.thread_id, &self.input.run_id);
         let subplans = self.subplans.open.iter().flat_map(|(name, runs)| {
             runs.iter().map(|&subagent_run_id| Message::SubagentStarted {
@@ -62,49 +62,60 @@ impl Run {
     }
 
     /// Takes note of an event that the client has already.
-    pub(super) fn pass(&mut self, event: &Event) -> Result<()> {
-        self.tell(event, false, |_, _| Ok(()))
+    pub(super) fn pass(&mut self, event: &Event) {
+        self.tell(event, false, |_, _| ());
     }
 
     /// What an event becomes: at least one message. `is_end` says that it ends the run; a completion
     /// or failure that does not, since the plan was started again, is one event among others.
-    pub(super) fn messages(&mut self, event: &Event, is_end: bool) -> Result<Vec<Bytes>> {
+    pub(super) fn messages(&mut self, event: &Event, is_end: bool) -> Vec<Bytes> {
         let mut messages = Vec::with_capacity(1);
-        self.tell(event, is_end, |message, place| {
-            messages.push(message.to_bytes(Some((event, place)))?);
-            Ok(())
-        })?;
-        Ok(messages)
+        self.tell(event, is_end, |message, place| messages.push(message.to_bytes(Some((event, place)))));
+        messages
     }
 
-    fn tell(
-        &mut self,
-        event: &Event,
-        is_end: bool,
-        mut out: impl FnMut(Message<'_>, Place) -> Result<()>,
-    ) -> Result<()> {
-        let payload: &RawValue = serde_json::from_str(event.payload_json()?).map_err(unreadable)?;
-        let said: Said<'_> = serde_json::from_str(payload.get()).map_err(unreadable)?;
+    /// Says that events are missing here.
+    pub(super) fn gap(gap: &RawValue) -> Bytes {
+        Message::Custom { name: "Gap", value: gap }.to_bytes(None)
+    }
+
+    /// Says that the client is left here, though the plan goes on. Where the connection just ended, the
+    /// client would take the run for one that went well.
+    pub(super) fn cut() -> Bytes {
+        Message::RunError { message: CUT.into(), code: Some("disconnected") }.to_bytes(None)
+    }
+
+    fn tell(&mut self, event: &Event, is_end: bool, mut out: impl FnMut(Message<'_>, Place)) {
+        // Events of the log hold their payload as text.
+        let payload = event.payload_json().ok().and_then(|text| serde_json::from_str(text).ok());
+        let payload: &RawValue = payload.unwrap_or(RawValue::NULL);
+        let said: Said<'_> = serde_json::from_str(payload.get()).unwrap_or_default();
         let custom = Message::Custom { name: event.event_type().as_str(), value: payload };
         match event.event_type() {
             EventType::PlanCompleted if is_end => {
                 for subagent_run_id in self.subplans.take_all() {
-                    out(Message::SubagentError { subagent_run_id, message: NOT_BACK.into() }, More)?;
+                    out(Message::SubagentError { subagent_run_id, message: NOT_BACK.into() }, More);
                 }
                 let RunInput { thread_id, run_id } = &self.input;
                 out(Message::RunFinished { thread_id, run_id, result: payload }, Last)
             }
             EventType::PlanFailed if is_end => {
                 let message = shown(said.error).or_else(|| shown(said.reason));
-                out(Message::RunError { message: message.unwrap_or_else(|| "the plan failed".into()) }, Last)
+                out(
+                    Message::RunError {
+                        message: message.unwrap_or_else(|| "the plan failed".into()),
+                        code: None,
+                    },
+                    Last,
+                )
             }
             EventType::ToolCalled => {
                 let Some((call, tool)) = text(said.call_id).zip(text(said.tool)) else {
                     return out(custom, Last);
                 };
                 let tool_call_id: &str = &self.calls.add(&call, event.event_id());
-                out(Message::ToolCallStart { tool_call_id, tool_call_name: tool }, More)?;
-                out(Message::ToolCallArgs { tool_call_id, delta: said.arguments() }, More)?;
+                out(Message::ToolCallStart { tool_call_id, tool_call_name: tool }, More);
+                out(Message::ToolCallArgs { tool_call_id, delta: said.arguments() }, More);
                 out(Message::ToolCallEnd { tool_call_id }, Last)
             }
             EventType::ToolCompleted => {
@@ -145,12 +156,8 @@ impl Run {
     }
 }
 
-fn unreadable(cause: serde_json::Error) -> Error {
-    Error::with_source(ErrorKind::Corrupt, "read the payload of an event", cause)
-}
-
 /// What the payloads of plan events may say. Any field may be missing or of any kind.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Said<'a> {
     #[serde(borrow)]
     call_id: Option<&'a RawValue>,
