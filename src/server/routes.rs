@@ -2,19 +2,17 @@
 
 use axum::{
     Extension, Router,
-    extract::DefaultBodyLimit,
     http::StatusCode,
     middleware,
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::get,
 };
 
-use super::{access::Caller, agui, body, monitoring, problem::Problem, sse, state::Shared, websocket};
+use super::{access::Caller, agui, monitoring, problem::Problem, sse, state::Shared, websocket};
 
 /// All routes of a server.
 pub(super) fn router(state: Shared) -> Router {
     Router::new()
-        .route("/agui/{plan_id}", post(agui::attach))
         .route("/events/stream", get(sse::all))
         .route("/events/ws", get(websocket::all))
         .route("/plans/{plan_id}/events/stream", get(sse::plan))
@@ -22,9 +20,9 @@ pub(super) fn router(state: Shared) -> Router {
         .route("/healthz", get(monitoring::healthz))
         .route("/readyz", get(monitoring::readyz))
         .route("/plans/{plan_id}/events/ws", get(websocket::plan))
+        .merge(agui::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
-        .layer(DefaultBodyLimit::max(body::BODY_MAX_BYTES))
         .layer(Extension(Caller::default()))
         .layer(middleware::from_fn_with_state(state.clone(), monitoring::count))
         .with_state(state)

@@ -10,9 +10,10 @@ mod run;
 mod tests;
 
 use axum::{
-    Extension,
-    extract::{Path, RawQuery, Request, State as Extract},
+    Extension, Router,
+    extract::{DefaultBodyLimit, Path, RawQuery, Request, State as Extract},
     response::Response,
+    routing::post,
 };
 use bytes::BytesMut;
 use serde_json::value::RawValue;
@@ -41,8 +42,12 @@ use crate::{
 /// How many events of the part that a client has already are read at once.
 const PAGE_EVENTS: usize = 1_000;
 
+pub(super) fn routes() -> Router<Shared> {
+    Router::new().route("/agui/{plan_id}", post(attach)).layer(DefaultBodyLimit::max(body::BODY_MAX_BYTES))
+}
+
 /// `POST /agui/{plan_id}`.
-pub(super) async fn attach(
+async fn attach(
     Extract(state): Extract<Shared>,
     Extension(caller): Extension<Caller>,
     Path(plan_id): Path<String>,
