@@ -191,3 +191,42 @@ fn a_plan_took_what_its_end_says_else_what_lies_between_start_and_end() {
     assert_eq!(duration("untold"), Some(Duration::from_secs(2)));
     assert_eq!(duration("open"), None);
 }
+
+#[test]
+fn plans_are_listed_by_their_last_change_and_counted_whatever_the_page() {
+    let dir = Dir::new();
+    let store = opened(&dir);
+    let started = |plan: &str, group: &str, at: &str| {
+        Event::new(plan, PlanStarted::new("a goal")).with_correlation_id(group).with_timestamp(at)
+    };
+    save(
+        &store,
+        [
+            started("one", "group", "2026-01-01T00:00:01Z"),
+            started("two", "group", "2026-01-01T00:00:02Z"),
+            started("three", "other", "2026-01-01T00:00:03Z"),
+            Event::new("one", PlanFailed::new("no"))
+                .with_correlation_id("group")
+                .with_timestamp("2026-01-01T00:00:04Z"),
+            Event::new("two", DecisionMade::new("go on")).with_correlation_id("group"),
+            started("three", "other", "2026-01-01T00:00:06Z"),
+        ],
+    );
+    let by_change = || PlanQuery::new().newest_change_first();
+    assert_eq!(names(&store, by_change()), ["three", "one", "two"]);
+    assert_eq!(names(&store, PlanQuery::new()), ["three", "two", "one"]);
+    let one = store.plan("one").expect("reads").expect("is there");
+    assert_eq!((one.status_seq, one.first_seq), (4, 1));
+    assert_eq!(one.status_since.to_string(), "2026-01-01T00:00:04.000000Z");
+    assert_eq!(one.correlation_id.as_ref().map(CorrelationId::as_str), Some("group"));
+    assert_eq!(names(&store, by_change().limit(1).before(one.status_seq)), ["two"]);
+    let group = || by_change().correlation_id("group");
+    assert_eq!(names(&store, group()), ["one", "two"]);
+    assert_eq!(names(&store, by_change().changed_since("2026-01-01T00:00:04Z")), ["three", "one"]);
+    assert_eq!(names(&store, PlanQuery::new().changed_since("2026-01-01T00:00:04Z")), ["three", "one"]);
+    assert_eq!(names(&store, group().status(PlanStatus::Running)), ["two"]);
+    let count = |query: PlanQuery| store.count_plans(query).expect("counts");
+    assert_eq!((count(by_change().limit(1).before(3)), count(group())), (3, 2));
+    let error = store.plans(by_change().correlation_id("")).expect_err("empty");
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+}

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    event::{PlanId, Tenant},
+    event::{CorrelationId, PlanId, Tenant, Timestamp},
 };
 
 /// How many plans a query returns unless it says otherwise.
@@ -27,6 +27,9 @@ const LIMIT_MAX: usize = 10_000;
 pub struct PlanQuery {
     status: Option<PlanStatus>,
     roots_only: bool,
+    correlation_id: Option<CorrelationId>,
+    changed_since: Option<Timestamp>,
+    by_change: bool,
     before: Option<u64>,
     limit: usize,
     fault: Option<Error>,
@@ -41,7 +44,16 @@ impl Default for PlanQuery {
 impl PlanQuery {
     /// Every plan of the tenant.
     pub fn new() -> Self {
-        Self { status: None, roots_only: false, before: None, limit: LIMIT_DEFAULT, fault: None }
+        Self {
+            status: None,
+            roots_only: false,
+            correlation_id: None,
+            changed_since: None,
+            by_change: false,
+            before: None,
+            limit: LIMIT_DEFAULT,
+            fault: None,
+        }
     }
 
     /// Only plans that stand so.
@@ -53,6 +65,36 @@ impl PlanQuery {
     /// Only plans without a parent, or whose parent the log holds no event of.
     pub fn roots_only(mut self) -> Self {
         self.roots_only = true;
+        self
+    }
+
+    /// Only plans that have this in common: their [`correlation_id`](PlanSummary::correlation_id).
+    pub fn correlation_id(mut self, id: impl TryInto<CorrelationId, Error: Into<Error>>) -> Self {
+        match id.try_into() {
+            Ok(id) => self.correlation_id = Some(id),
+            Err(fault) => {
+                self.fault.get_or_insert(fault.into());
+            }
+        }
+        self
+    }
+
+    /// Only plans that started, completed or failed last at this time or later, by the event's own
+    /// time: their [`status_since`](PlanSummary::status_since).
+    pub fn changed_since(mut self, time: impl TryInto<Timestamp, Error: Into<Error>>) -> Self {
+        match time.try_into() {
+            Ok(time) => self.changed_since = Some(time),
+            Err(fault) => {
+                self.fault.get_or_insert(fault.into());
+            }
+        }
+        self
+    }
+
+    /// The plan that started, completed or failed last comes first, in place of the one that began
+    /// last; [`before`](Self::before) then is about [`status_seq`](PlanSummary::status_seq).
+    pub fn newest_change_first(mut self) -> Self {
+        self.by_change = true;
         self
     }
 
@@ -97,18 +139,41 @@ impl PlanQuery {
         }
     }
 
+    /// How many plans the query is about, whatever its limit and place.
+    pub(super) fn count(self, store: &Inner, tenant: &Tenant) -> Result<u64> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        store.read(read::bounds)?;
+        let (mut count, mut before) = (0, i64::MAX);
+        loop {
+            let page = store.read(|connection| self.page(connection, tenant, before))?;
+            count += page.wanted.len() as u64;
+            match page.last {
+                Some(last) => before = last,
+                None => return Ok(count),
+            }
+        }
+    }
+
     /// Looks at the starts and ends before a seq, the newest first. A plan is listed where its
-    /// first one is, not again where it ended.
+    /// first one is, or its last, not again where its others are.
     fn page(&self, connection: &Connection, tenant: &Tenant, before: i64) -> Result<Page> {
-        const SQL: &str = "
-            SELECT entry.id, CASE WHEN
+        let other = if self.by_change { ">" } else { "<" };
+        let sql = format!(
+            "SELECT entry.id, CASE WHEN
                 (?4 IS NULL OR ?4 = (SELECT state.event_type FROM plan_events AS state
                     WHERE state.event_type IN ('PlanStarted', 'PlanCompleted', 'PlanFailed')
                         AND state.tenant = ?1 AND state.plan_id = entry.plan_id
                     ORDER BY state.id DESC LIMIT 1))
-                AND NOT EXISTS (SELECT 1 FROM plan_events AS earlier
-                    WHERE earlier.event_type IN ('PlanStarted', 'PlanCompleted', 'PlanFailed')
-                        AND earlier.tenant = ?1 AND earlier.plan_id = entry.plan_id AND earlier.id < entry.id)
+                AND NOT EXISTS (SELECT 1 FROM plan_events AS other
+                    WHERE other.event_type IN ('PlanStarted', 'PlanCompleted', 'PlanFailed')
+                        AND other.tenant = ?1 AND other.plan_id = entry.plan_id AND other.id {other} entry.id)
+                AND (?6 IS NULL OR ?6 = entry.correlation_id)
+                AND (?7 IS NULL OR ?7 <= (SELECT state.timestamp FROM plan_events AS state
+                    WHERE state.event_type IN ('PlanStarted', 'PlanCompleted', 'PlanFailed')
+                        AND state.tenant = ?1 AND state.plan_id = entry.plan_id
+                    ORDER BY state.id DESC LIMIT 1))
                 AND (NOT ?5 OR NOT EXISTS (SELECT 1 FROM plan_events AS parent
                     WHERE parent.tenant = ?1 AND parent.plan_id <> entry.plan_id AND parent.plan_id = coalesce(
                         CASE WHEN entry.event_type = 'PlanStarted' AND json_valid(entry.payload) THEN
@@ -119,12 +184,16 @@ impl PlanQuery {
             FROM plan_events AS entry
             WHERE entry.event_type IN ('PlanStarted', 'PlanCompleted', 'PlanFailed')
                 AND entry.tenant = ?1 AND entry.id < ?2
-            ORDER BY entry.id DESC LIMIT ?3";
+            ORDER BY entry.id DESC LIMIT ?3"
+        );
         let failed = |cause| fault::sqlite("list the plans", cause);
         let status = self.status.map(PlanStatus::event_type);
-        let mut statement = connection.prepare_cached(SQL).map_err(failed)?;
+        let correlation = self.correlation_id.as_ref().map(CorrelationId::as_str);
+        let since = self.changed_since.map(|time| time.to_string());
+        let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
+        let limit = PAGE_ROWS as i64;
         let mut rows = statement
-            .query((tenant.as_str(), before, PAGE_ROWS as i64, status, self.roots_only))
+            .query((tenant.as_str(), before, limit, status, self.roots_only, correlation, since))
             .map_err(failed)?;
         let mut page = Page::default();
         while let Some(row) = rows.next().map_err(failed)? {

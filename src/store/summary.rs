@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    event::{AgentId, PlanId, Tenant, Timestamp},
+    event::{AgentId, CorrelationId, PlanId, Tenant, Timestamp},
 };
 
 /// How a plan stands: its last start, completion or failure says.
@@ -92,6 +92,13 @@ pub struct PlanSummary {
     pub ended_at: Option<Timestamp>,
     /// How long it took, as its end says, else from its start to its end; `None` until it has ended.
     pub duration: Option<Duration>,
+    /// What its events have in common with those of other plans: by default the root plan's id.
+    pub correlation_id: Option<CorrelationId>,
+    /// The time of the start, completion or failure that says how it stands, or of its oldest
+    /// event when it has none of these.
+    pub status_since: Timestamp,
+    /// The seq of that event.
+    pub status_seq: u64,
     /// How many events the log holds of it.
     pub events: u64,
     /// How many tools it called.
@@ -119,8 +126,6 @@ pub(super) struct Found {
     pub(super) children: Vec<PlanId>,
     /// The seq of its first start, completion or failure.
     anchor: Option<i64>,
-    /// The correlation id of that event, or of its oldest.
-    correlation: Option<String>,
 }
 
 /// What the payloads of the plan events may say. Any field may be missing or of any kind.
@@ -182,9 +187,10 @@ pub(super) fn read(store: &Inner, tenant: &Tenant, plan: &PlanId) -> Result<Opti
     }
     if let Some(found) = &mut found
         && found.summary.parent.is_none()
-        && let Some(correlation) = found.correlation.take()
+        && let Some(correlation) = &found.summary.correlation_id
     {
-        found.summary.parent = store.read(|connection| other_plan(connection, tenant, plan, &correlation))?;
+        let correlation = correlation.as_str();
+        found.summary.parent = store.read(|connection| other_plan(connection, tenant, plan, correlation))?;
     }
     Ok(found)
 }
@@ -255,6 +261,7 @@ fn add(found: &mut Option<Found>, plan: &PlanId, row: &rusqlite::Row<'_>) -> Res
     let source = row.get_ref(3).map_err(failed)?.as_str_or_null().map_err(not_text("source"))?;
     let source = source.map(AgentId::try_from).transpose().map_err(wrong("source"))?;
     let correlation = row.get_ref(4).map_err(failed)?.as_str_or_null().map_err(not_text("correlation_id"))?;
+    let correlation = || CorrelationId::try_from(correlation?).ok();
     let said = match row.get_ref(5).map_err(failed)?.as_str_or_null().map_err(not_text("payload"))? {
         Some(payload) => serde_json::from_str(payload)
             .map_err(|cause| fault::corrupt_row(seq, "payload", &cause.to_string()))?,
@@ -271,6 +278,9 @@ fn add(found: &mut Option<Found>, plan: &PlanId, row: &rusqlite::Row<'_>) -> Res
             started_at: timestamp,
             ended_at: None,
             duration: None,
+            correlation_id: correlation(),
+            status_since: timestamp,
+            status_seq: at,
             events: 0,
             tool_calls: 0,
             failed_tool_calls: 0,
@@ -282,14 +292,17 @@ fn add(found: &mut Option<Found>, plan: &PlanId, row: &rusqlite::Row<'_>) -> Res
         },
         children: Vec::new(),
         anchor: None,
-        correlation: correlation.map(str::to_owned),
     });
-    if matches!(event_type, "PlanStarted" | "PlanCompleted" | "PlanFailed") && found.anchor.is_none() {
+    let is_change = matches!(event_type, "PlanStarted" | "PlanCompleted" | "PlanFailed");
+    if is_change && found.anchor.is_none() {
         found.anchor = Some(seq);
-        found.correlation = correlation.map(str::to_owned);
+        found.summary.correlation_id = correlation();
         found.summary.first_seq = at;
     }
     let summary = &mut found.summary;
+    if is_change {
+        (summary.status_since, summary.status_seq) = (timestamp, at);
+    }
     summary.events += 1;
     summary.last_seq = at;
     let told = said.duration_us.and_then(|micros| micros.get().parse().ok()).map(Duration::from_micros);
