@@ -222,3 +222,15 @@ fn a_wrong_field_of_a_plan_is_named() {
     assert!(problem(bus.plan("p"), json!({"goal": 7})).starts_with("goal: "));
     assert!(recorder.events().is_empty());
 }
+
+#[test]
+fn a_run_and_its_subplans_have_in_common_what_they_were_given() {
+    let (bus, recorder) = recorded();
+    let run = bus.plan("answer").correlation_id("talk-1").start(json!({})).expect("starts");
+    run.subplan("look_up", json!({})).expect("spawns").complete(json!({})).expect("completes");
+    run.complete(json!({})).expect("completes");
+    let ids = recorder.events().into_iter().map(|event| event.correlation_id().cloned());
+    assert!(ids.into_iter().all(|id| id.is_some_and(|id| id == "talk-1")));
+    let error = bus.plan("answer").correlation_id("").start(json!({})).expect_err("empty");
+    assert!(error.to_string().starts_with("correlation_id: "), "{error}");
+}

@@ -24,7 +24,9 @@ use serde_json::value::RawValue;
 #[cfg(feature = "sqlite")]
 pub(crate) use self::envelope::Rare;
 #[cfg(feature = "redis")]
-pub(crate) use self::outline::{Key, Members};
+pub(crate) use self::outline::Key;
+#[cfg(any(feature = "redis", feature = "server"))]
+pub(crate) use self::outline::Members;
 use self::payload::PayloadCell;
 pub use self::{
     draft::Draft,

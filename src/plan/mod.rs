@@ -39,6 +39,7 @@ impl EventBus {
             plan_id: plan_id.try_into().map_err(Into::into),
             source: None,
             tenant: None,
+            correlation_id: None,
             fault: None,
         }
     }
@@ -52,6 +53,7 @@ pub struct PlanBuilder {
     plan_id: Result<PlanId>,
     source: Option<AgentId>,
     tenant: Option<Tenant>,
+    correlation_id: Option<CorrelationId>,
     fault: Option<Error>,
 }
 
@@ -74,6 +76,16 @@ impl PlanBuilder {
         self
     }
 
+    /// Sets what its events and those of its subplans have in common with other plans, as a
+    /// conversation; by default the plan's own id.
+    pub fn correlation_id(mut self, id: impl TryInto<CorrelationId, Error: Into<Error>>) -> Self {
+        match id.try_into() {
+            Ok(id) => self.correlation_id = Some(id),
+            Err(fault) => self.fault = self.fault.or(Some(fault.into())),
+        }
+        self
+    }
+
     /// Publishes `PlanStarted` with these fields (`goal` is the one that planbus knows) and gives
     /// the run.
     ///
@@ -89,7 +101,7 @@ impl PlanBuilder {
         let scope = Scope {
             bus: self.bus,
             tenant: self.tenant.unwrap_or_default(),
-            correlation_id: plan_id.clone().into(),
+            correlation_id: self.correlation_id.unwrap_or_else(|| plan_id.clone().into()),
             call_chain: self.source.iter().cloned().collect(),
             source: self.source,
         };
@@ -104,7 +116,7 @@ struct Scope {
     tenant: Tenant,
     source: Option<AgentId>,
     call_chain: Vec<AgentId>,
-    /// The root plan's id.
+    /// The root plan's id, unless it was given.
     correlation_id: CorrelationId,
 }
 

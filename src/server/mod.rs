@@ -20,6 +20,7 @@
 //! Everything asynchronous stays in this module, on threads of the server's own: the rest of planbus is
 //! synchronous and knows nothing of it. The server reads the log and never holds up whoever writes it.
 
+mod a2a;
 mod access;
 mod agui;
 mod body;
