@@ -90,7 +90,8 @@ impl Error {
         self.0.transient
     }
 
-    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+    /// An error without a cause, for programs that implement a trait of planbus.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self::build(kind, message.into(), None)
     }
 

@@ -2,10 +2,18 @@
 
 use std::{
     net::{SocketAddr, ToSocketAddrs},
+    sync::Arc,
     time::Duration,
 };
 
-use super::{Server, options::Options, routes, running::Running, state::State};
+use super::{
+    Server,
+    executor::PlanExecutor,
+    options::{Executor, Options},
+    routes,
+    running::Running,
+    state::State,
+};
 #[cfg(feature = "redis")]
 use crate::redis::Streams;
 use crate::{
@@ -71,6 +79,13 @@ impl ServerBuilder {
     #[cfg(feature = "redis")]
     pub fn redis(mut self, streams: Streams) -> Self {
         self.options.redis = Some(streams);
+        self
+    }
+
+    /// What runs a plan when a client sends a message; by default nothing does, and messages are
+    /// refused.
+    pub fn executor(mut self, executor: impl PlanExecutor + 'static) -> Self {
+        self.options.executor = Some(Executor(Arc::new(executor)));
         self
     }
 

@@ -6,7 +6,11 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use super::{cloud_event, rendering::Rendering};
+use super::{
+    a2a::{self, Dialect},
+    cloud_event,
+    rendering::Rendering,
+};
 use crate::event::Event;
 
 /// An event and its texts, shared by all who are sent it.
@@ -36,6 +40,8 @@ impl Frame {
         let made = self.texts[rendering as usize].get_or_init(|| match rendering {
             Rendering::Plain => one(plain(&self.event)),
             Rendering::CloudEvents => one(cloud_event::render(&self.event)),
+            Rendering::A2a => all(a2a::updates(Dialect::V1, &self.event)),
+            Rendering::A2a03 => all(a2a::updates(Dialect::V03, &self.event)),
         });
         Arc::clone(made)
     }
@@ -48,6 +54,10 @@ impl Frame {
 
 fn one(json: String) -> Arc<[Bytes]> {
     Arc::new([Bytes::from(one_line(json))])
+}
+
+fn all(texts: Vec<String>) -> Arc<[Bytes]> {
+    texts.into_iter().map(|text| Bytes::from(one_line(text))).collect()
 }
 
 /// The JSON of EVENTS.md.

@@ -27,6 +27,7 @@ mod body;
 mod builder;
 mod cloud_event;
 mod counters;
+mod executor;
 mod feed;
 mod followed;
 mod following;
@@ -56,6 +57,7 @@ pub use axum;
 use self::running::Running;
 pub use self::{
     builder::ServerBuilder,
+    executor::{PlanExecutor, PlanRequest},
     subscriber::{A2AEventSubscriber, Gap, Update},
 };
 use crate::{

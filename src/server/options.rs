@@ -1,7 +1,8 @@
 //! [`Options`]: what a server was told, valid.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 
+use super::executor::PlanExecutor;
 use crate::error::{Error, ErrorKind, Result};
 #[cfg(feature = "redis")]
 use crate::redis::Streams;
@@ -25,6 +26,17 @@ pub(super) struct Options {
     pub(super) slow_client: Duration,
     #[cfg(feature = "redis")]
     pub(super) redis: Option<Streams>,
+    pub(super) executor: Option<Executor>,
+}
+
+/// What runs plans for clients.
+#[derive(Clone)]
+pub(super) struct Executor(pub(super) Arc<dyn PlanExecutor>);
+
+impl fmt::Debug for Executor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Executor")
+    }
 }
 
 impl Default for Options {
@@ -38,6 +50,7 @@ impl Default for Options {
             slow_client: Duration::from_secs(10),
             #[cfg(feature = "redis")]
             redis: None,
+            executor: None,
         }
     }
 }

@@ -11,11 +11,15 @@ pub(super) enum Rendering {
     Plain,
     /// CloudEvents 1.0.
     CloudEvents,
+    /// What A2A 1.0 says of an event.
+    A2a,
+    /// What A2A 0.3 says of it.
+    A2a03,
 }
 
 impl Rendering {
     /// How many there are.
-    pub(super) const COUNT: usize = 2;
+    pub(super) const COUNT: usize = 4;
 }
 
 impl FromStr for Rendering {

@@ -8,7 +8,7 @@ use axum::{
     routing::get,
 };
 
-use super::{access::Caller, agui, monitoring, problem::Problem, sse, state::Shared, websocket};
+use super::{a2a, access::Caller, agui, monitoring, problem::Problem, sse, state::Shared, websocket};
 
 /// All routes of a server.
 pub(super) fn router(state: Shared) -> Router {
@@ -21,6 +21,7 @@ pub(super) fn router(state: Shared) -> Router {
         .route("/readyz", get(monitoring::readyz))
         .route("/plans/{plan_id}/events/ws", get(websocket::plan))
         .merge(agui::routes())
+        .merge(a2a::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(Extension(Caller::default()))

@@ -278,22 +278,6 @@ impl EventStore {
         query.run(&self.inner, &self.tenant)
     }
 
-    /// The tenant's plans that were started, the newest first.
-    ///
-    /// # Errors
-    /// `InvalidInput` names a field of the query that was given wrong; else as [`get`](Self::get).
-    pub fn plans(&self, query: PlanQuery) -> Result<Vec<PlanSummary>> {
-        query.run(&self.inner, &self.tenant)
-    }
-
-    /// How many plans a query is about, whatever its limit and [`before`](PlanQuery::before).
-    ///
-    /// # Errors
-    /// As [`plans`](Self::plans).
-    pub fn count_plans(&self, query: PlanQuery) -> Result<u64> {
-        query.count(&self.inner, &self.tenant)
-    }
-
     /// What the log says of one plan, if it has any of its events.
     ///
     /// # Errors

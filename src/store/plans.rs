@@ -6,7 +6,7 @@
 use rusqlite::Connection;
 
 use super::{
-    fault,
+    EventStore, fault,
     inner::Inner,
     read::{self, PAGE_ROWS},
     summary::{self, PlanStatus, PlanSummary},
@@ -20,6 +20,24 @@ use crate::{
 const LIMIT_DEFAULT: usize = 100;
 /// The most plans that one query returns.
 const LIMIT_MAX: usize = 10_000;
+
+impl EventStore {
+    /// The tenant's plans that were started, the newest first.
+    ///
+    /// # Errors
+    /// `InvalidInput` names a field of the query that was given wrong; else as [`get`](Self::get).
+    pub fn plans(&self, query: PlanQuery) -> Result<Vec<PlanSummary>> {
+        query.run(&self.inner, &self.tenant)
+    }
+
+    /// How many plans a query is about, whatever its limit and [`before`](PlanQuery::before).
+    ///
+    /// # Errors
+    /// As [`plans`](Self::plans).
+    pub fn count_plans(&self, query: PlanQuery) -> Result<u64> {
+        query.count(&self.inner, &self.tenant)
+    }
+}
 
 /// Which plans of a tenant to return; all that were started, 100 at most, the newest first.
 #[derive(Clone, Debug)]
@@ -115,7 +133,7 @@ impl PlanQuery {
         self
     }
 
-    pub(super) fn run(self, store: &Inner, tenant: &Tenant) -> Result<Vec<PlanSummary>> {
+    fn run(self, store: &Inner, tenant: &Tenant) -> Result<Vec<PlanSummary>> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
@@ -140,7 +158,7 @@ impl PlanQuery {
     }
 
     /// How many plans the query is about, whatever its limit and place.
-    pub(super) fn count(self, store: &Inner, tenant: &Tenant) -> Result<u64> {
+    fn count(self, store: &Inner, tenant: &Tenant) -> Result<u64> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }

@@ -6,7 +6,10 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    server::problem::Problem,
+};
 
 /// The errors of A2A and JSON-RPC that this server gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +68,7 @@ pub(super) struct Fault {
     message: String,
 }
 
-pub(super) type Result<T> = std::result::Result<T, Fault>;
+pub(super) type Result<T, E = Fault> = std::result::Result<T, E>;
 
 impl Fault {
     pub(super) fn new(kind: FaultKind, message: impl Into<String>) -> Self {
@@ -165,6 +168,20 @@ impl From<Error> for Fault {
             return Self::new(kind, "the server could not do this; its log says why");
         }
         Self::new(kind, error.to_string())
+    }
+}
+
+impl From<Problem> for Fault {
+    /// What the rest of the server says of a request.
+    fn from(problem: Problem) -> Self {
+        let kind = match problem.status.as_u16() {
+            401 | 403 => FaultKind::Unauthorized,
+            404 => FaultKind::TaskNotFound,
+            400..500 => FaultKind::InvalidParams,
+            503 => FaultKind::Unavailable,
+            _ => FaultKind::Internal,
+        };
+        Self::new(kind, problem.message)
     }
 }
 

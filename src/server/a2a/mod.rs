@@ -1,8 +1,53 @@
-//! A2A: plans as tasks of an agent, in versions 1.0 and 0.3.
+//! A2A: plans as tasks that agents of other makers follow, in versions 1.0 and 0.3.
+//!
+//! `POST /a2a` speaks JSON-RPC in both versions, `/a2a/v1/..` HTTP+JSON in 1.0, and
+//! `/.well-known/agent-card.json` tells clients so. A task is a plan, its context the plan's correlation
+//! id. What the protocol has no words for is in `metadata`: the events, with their seq.
 
+mod call;
 mod card;
 mod doubles;
 mod fault;
+mod follow;
 mod request;
+mod rest;
+mod rpc;
 mod shapes;
 mod task;
+mod tasks;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, State as Extract},
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
+    routing::{any, get, post},
+};
+
+pub(super) use self::{shapes::Dialect, task::updates};
+use super::state::Shared;
+
+/// The largest body of a request: a message with data as large as a payload may be, and some more.
+const BODY_MAX_BYTES: usize = 5 << 20;
+
+/// The routes of A2A.
+pub(super) fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/.well-known/agent-card.json", get(agent_card))
+        .route("/a2a", post(rpc::answer))
+        .route("/a2a/", post(rpc::answer))
+        .route("/a2a/v1/{*path}", any(rest::answer))
+        .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
+}
+
+/// `GET /.well-known/agent-card.json`
+async fn agent_card(Extract(state): Extract<Shared>, headers: HeaderMap) -> Response {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    // The address under which the client knows this server, also behind a proxy.
+    let scheme = if text("x-forwarded-proto") == Some("https") { "https" } else { "http" };
+    let base = format!("{scheme}://{}", text("host").unwrap_or(&state.options.bind));
+    let has_executor = state.options.executor.is_some();
+    let card = card::card(card::CardFacts { base: &base, has_executor, needs_token: false });
+    let kind = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    (kind, card).into_response()
+}

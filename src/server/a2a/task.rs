@@ -14,21 +14,20 @@ use super::{
     },
 };
 use crate::{
-    error::{Error, ErrorKind, Result},
     event::{Event, EventType, Members, Timestamp},
     store::{PlanStatus, PlanSummary},
 };
 
 /// A plan as a task. `end` is the event that ended it, where its words or its result are wanted.
-pub(super) fn task<'a>(dialect: Dialect, plan: &'a PlanSummary, end: Option<&Event>) -> Result<Task<'a>> {
+pub(super) fn task<'a>(dialect: Dialect, plan: &'a PlanSummary, end: Option<&Event>) -> Task<'a> {
     let id = plan.plan_id.as_str();
     let context = plan.correlation_id.as_ref().map_or(id, |context| context.as_str());
     let mut status = TaskStatus::new(dialect, state(plan.status), plan.status_since);
     let mut artifacts = Vec::new();
     if let Some(end) = end {
         if *end.event_type() == EventType::PlanCompleted {
-            artifacts.push(result(dialect, end)?);
-        } else if let Some(text) = why(end)? {
+            artifacts.push(result(dialect, end));
+        } else if let Some(text) = why(end) {
             let message = Message::from_agent(dialect, (id, context), end.event_id(), text);
             status = status.with_message(message);
         }
@@ -41,16 +40,16 @@ pub(super) fn task<'a>(dialect: Dialect, plan: &'a PlanSummary, end: Option<&Eve
     };
     let mut task = Task::new(dialect, id, context, status, metadata);
     task.artifacts = artifacts;
-    Ok(task)
+    task
 }
 
 /// A task as the first message of its stream, or as the answer to a message.
-pub(super) fn snapshot(dialect: Dialect, task: Task<'_>) -> Result<String> {
+pub(super) fn snapshot(dialect: Dialect, task: Task<'_>) -> String {
     written(&StreamResponse::<()>::Task(task), dialect)
 }
 
 /// What a stream brings of an event, in order: at least one message.
-pub(in crate::server) fn updates(dialect: Dialect, event: &Event) -> Result<Vec<String>> {
+pub(in crate::server) fn updates(dialect: Dialect, event: &Event) -> Vec<String> {
     let plan = event.plan_id().as_str();
     let task = (plan, event.correlation_id().map_or(plan, |context| context.as_str()));
     let state = match event.event_type() {
@@ -62,26 +61,26 @@ pub(in crate::server) fn updates(dialect: Dialect, event: &Event) -> Result<Vec<
     let mut messages = Vec::with_capacity(2);
     match state {
         TaskState::Completed => {
-            let artifact = result(dialect, event)?;
+            let artifact = result(dialect, event);
             let update = StreamResponse::<()>::ArtifactUpdate(ArtifactUpdate::new(dialect, task, artifact));
-            messages.push(written(&update, dialect)?);
+            messages.push(written(&update, dialect));
         }
         TaskState::Failed => {
-            if let Some(text) = why(event)? {
+            if let Some(text) = why(event) {
                 status = status.with_message(Message::from_agent(dialect, task, event.event_id(), text));
             }
         }
         TaskState::Working => {}
     }
     let is_end = state != TaskState::Working;
-    let envelope = Envelope::new(event)?;
+    let envelope = Envelope::new(event);
     let update = StreamResponse::StatusUpdate(StatusUpdate::new(dialect, task, status, is_end, envelope));
-    messages.push(written(&update, dialect)?);
-    Ok(messages)
+    messages.push(written(&update, dialect));
+    messages
 }
 
 /// What a stream says in place of events that the log no longer holds: it goes on behind them.
-pub(super) fn gap(dialect: Dialect, task: (&str, &str), gap: GapMetadata) -> Result<String> {
+pub(super) fn gap(dialect: Dialect, task: (&str, &str), gap: GapMetadata) -> String {
     let status = TaskStatus::new(dialect, TaskState::Working, Timestamp::now());
     let update = StatusUpdate::new(dialect, task, status, false, gap);
     written(&StreamResponse::StatusUpdate(update), dialect)
@@ -96,10 +95,11 @@ pub(super) struct GapMetadata {
 /// The seqs between which events are missing. Text, since numbers become doubles.
 #[derive(Debug, Serialize)]
 pub(super) struct GapBounds {
-    /// The last seq that the stream had reached.
-    pub(super) after: String,
-    /// The seq from which it goes on.
-    pub(super) next: String,
+    /// The last seq that the stream had reached, where it was one of this log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) after: Option<String>,
+    /// The oldest seq that the log holds; what is before it is lost.
+    pub(super) oldest: String,
 }
 
 fn state(status: PlanStatus) -> TaskState {
@@ -111,9 +111,11 @@ fn state(status: PlanStatus) -> TaskState {
 }
 
 /// What a completed plan brought: the payload of its end but for the duration.
-fn result(dialect: Dialect, end: &Event) -> Result<Artifact> {
-    let payload = end.payload_json()?;
-    let Members(members) = serde_json::from_str(payload).map_err(unreadable)?;
+fn result(dialect: Dialect, end: &Event) -> Artifact {
+    let payload = payload(end);
+    let Ok(Members(members)) = serde_json::from_str(payload) else {
+        return Artifact::result(dialect, for_doubles(payload));
+    };
     let mut json = String::with_capacity(payload.len());
     for (key, value) in members {
         if key.get() == r#""duration_us""# {
@@ -123,11 +125,11 @@ fn result(dialect: Dialect, end: &Event) -> Result<Artifact> {
         json.extend([key.get(), ":", value.get()]);
     }
     json.push_str(if json.is_empty() { "{}" } else { "}" });
-    Ok(Artifact::result(dialect, for_doubles(&json)))
+    Artifact::result(dialect, for_doubles(&json))
 }
 
 /// Why a plan failed, in the words of its end.
-fn why(end: &Event) -> Result<Option<String>> {
+fn why(end: &Event) -> Option<String> {
     #[derive(Deserialize)]
     struct Said<'a> {
         #[serde(borrow)]
@@ -135,19 +137,19 @@ fn why(end: &Event) -> Result<Option<String>> {
         #[serde(borrow)]
         reason: Option<&'a RawValue>,
     }
-    let said: Said = serde_json::from_str(end.payload_json()?).map_err(unreadable)?;
-    let json = said.error.or(said.reason).map(RawValue::get);
-    Ok(json.map(|json| serde_json::from_str(json).unwrap_or_else(|_| json.to_owned())))
+    let said: Said = serde_json::from_str(payload(end)).ok()?;
+    let json = said.error.or(said.reason)?.get();
+    Some(serde_json::from_str(json).unwrap_or_else(|_| json.to_owned()))
 }
 
-fn unreadable(cause: serde_json::Error) -> Error {
-    Error::with_source(ErrorKind::Corrupt, "payload: is no JSON object", cause)
+/// The payload's text. An event of the log has one.
+fn payload(event: &Event) -> &str {
+    event.payload_json().unwrap_or("{}")
 }
 
-fn written<M: Serialize>(response: &StreamResponse<'_, M>, dialect: Dialect) -> Result<String> {
-    response
-        .write(dialect)
-        .map_err(|cause| Error::with_source(ErrorKind::InvalidInput, "write an event for A2A", cause))
+fn written<M: Serialize>(response: &StreamResponse<'_, M>, dialect: Dialect) -> String {
+    // Texts and JSON that is JSON already: writing them cannot fail.
+    response.write(dialect).unwrap_or_default()
 }
 
 /// An event's envelope and payload, as a status update carries them.
@@ -178,8 +180,8 @@ struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    fn new(event: &'a Event) -> Result<Self> {
-        Ok(Self {
+    fn new(event: &'a Event) -> Self {
+        Self {
             event_id: event.event_id().to_string(),
             event_type: event.event_type().as_str(),
             sequence: event.seq().map(|seq| seq.to_string()),
@@ -192,8 +194,8 @@ impl<'a> Envelope<'a> {
             priority: event.priority().as_str(),
             context_refs: event.context_refs(),
             schema_version: event.schema_version(),
-            payload: for_doubles(event.payload_json()?),
-        })
+            payload: for_doubles(payload(event)),
+        }
     }
 }
 
