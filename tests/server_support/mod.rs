@@ -35,10 +35,15 @@ impl Live {
     }
 
     pub(crate) fn with(options: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Self {
+        Self::with_bus(|_, builder| options(builder))
+    }
+
+    /// With options that need the bus.
+    pub(crate) fn with_bus(options: impl FnOnce(&EventBus, ServerBuilder) -> ServerBuilder) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let store = EventStore::open(dir.path().join("planbus.db")).expect("opens");
         let bus = EventBus::builder().store(store).build().expect("a bus");
-        let server = options(Server::builder(&bus).bind("127.0.0.1:0")).start().expect("starts");
+        let server = options(&bus, Server::builder(&bus).bind("127.0.0.1:0")).start().expect("starts");
         Self { server, bus, dir }
     }
 
