@@ -241,3 +241,25 @@ fn the_card_tells_where_the_server_is_under_the_name_that_the_client_uses() {
         assert_eq!(card["capabilities"]["streaming"], true);
     }
 }
+
+#[test]
+fn p11_numbers_beyond_a_double_end_no_stream_and_lose_no_digit() {
+    let live = Live::start();
+    let run = live.bus.plan("p").start(json!({})).expect("starts");
+    let mut clients = BINDINGS.map(|binding| A2aClient::start(&live.server.url(), binding));
+    for client in &mut clients {
+        client.tell(&json!({"do": "follow", "params": {"id": "p"}}));
+        client.next().expect("a stream").expect("a task");
+    }
+    let huge = format!(r#"{{"far":1e400,"long":1{},"id":9007199254740993,"half":0.5}}"#, "0".repeat(400));
+    live.bus.publish(Event::raw("p", "measured", huge)).expect("publishes");
+    run.complete(json!({})).expect("completes");
+    for client in &mut clients {
+        let items = client.rest().expect("ends by itself");
+        let payload = &items[0]["statusUpdate"]["metadata"]["payload"];
+        assert_eq!((&payload["far"], &payload["half"]), (&json!("1e400"), &json!(0.5)));
+        assert_eq!(payload["id"], "9007199254740993");
+        assert_eq!(payload["long"].as_str().map(str::len), Some(401));
+        assert_eq!(items.len(), 3);
+    }
+}
