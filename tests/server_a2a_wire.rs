@@ -4,6 +4,11 @@
 
 mod server_support;
 
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::TcpStream,
+};
+
 use planbus::*;
 use serde_json::{Value, json};
 use server_support::*;
@@ -152,8 +157,19 @@ fn p11_what_is_no_request_is_refused_with_its_code_and_its_id() {
     assert_eq!(fault(&ask(r#"{"jsonrpc":"2.0","id":[1],"method":"GetTask"}"#)).0, -32600);
     let silent = post(&live, "/a2a", &[V1], r#"{"jsonrpc":"2.0","method":"GetTask","params":{"id":"p"}}"#);
     assert_eq!((silent.status().as_u16(), silent.body().as_str()), (204, ""));
-    let large = format!(r#"{{"jsonrpc":"2.0","id":1,"params":"{}"}}"#, "x".repeat(6 << 20));
-    assert_eq!(fault(&ask(&large)).0, -32600);
+}
+
+#[test]
+fn p11_a_body_that_is_too_large_is_refused_before_it_is_read() {
+    let live = Live::start();
+    let mut socket = TcpStream::connect(live.server.addr()).expect("connects");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let head = "POST /a2a HTTP/1.1\r\nHost: 127.0.0.1\r\nA2A-Version: 1.0\r\n\
+                Connection: close\r\nContent-Length: 6000000\r\n\r\n";
+    socket.write_all(head.as_bytes()).expect("writes");
+    let answer = BufReader::new(socket).lines().map_while(Result::ok).find(|line| line.starts_with('{'));
+    let answer: Value = serde_json::from_str(&answer.expect("an answer")).expect("JSON");
+    assert_eq!(fault(&answer).0, -32600);
 }
 
 #[test]
