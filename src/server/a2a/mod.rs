@@ -16,19 +16,26 @@ mod shapes;
 mod task;
 mod tasks;
 
+use std::time::Duration;
+
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, State as Extract},
+    body::{Body, Bytes, HttpBody},
+    extract::State as Extract,
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
     routing::{any, get, post},
 };
 
+use self::fault::{Fault, FaultKind};
 pub(super) use self::{shapes::Dialect, task::updates};
 use super::state::Shared;
 
 /// The largest body of a request: a message with data as large as a payload may be, and some more.
 const BODY_MAX_BYTES: usize = 5 << 20;
+
+/// How long a request's body may take to come.
+const BODY_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// The routes of A2A.
 pub(super) fn routes() -> Router<Shared> {
@@ -37,7 +44,6 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/a2a", post(rpc::answer))
         .route("/a2a/", post(rpc::answer))
         .route("/a2a/v1/{*path}", any(rest::answer))
-        .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
 }
 
 /// `GET /.well-known/agent-card.json`
@@ -50,4 +56,16 @@ async fn agent_card(Extract(state): Extract<Shared>, headers: HeaderMap) -> Resp
     let card = card::card(card::CardFacts { base: &base, has_executor, needs_token: false });
     let kind = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     (kind, card).into_response()
+}
+
+/// The body of a request. One that says that it is too large is refused before it has come.
+async fn read_body(body: Body) -> fault::Result<Bytes> {
+    let refused = |problem: String| Fault::new(FaultKind::InvalidRequest, format!("body: {problem}"));
+    if body.size_hint().lower() > BODY_MAX_BYTES as u64 {
+        return Err(refused(format!("must be at most {BODY_MAX_BYTES} bytes")));
+    }
+    match tokio::time::timeout(BODY_WAIT_MAX, axum::body::to_bytes(body, BODY_MAX_BYTES)).await {
+        Ok(read) => read.map_err(|cause| refused(format!("cannot be read: {cause}"))),
+        Err(_) => Err(refused(format!("must have come within {BODY_WAIT_MAX:?}"))),
+    }
 }

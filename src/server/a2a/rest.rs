@@ -5,8 +5,8 @@
 
 use axum::{
     Extension,
-    body::Bytes,
-    extract::{State as Extract, rejection::BytesRejection},
+    body::Body,
+    extract::State as Extract,
     http::{self, HeaderMap, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
@@ -16,6 +16,7 @@ use super::{
     call::{self, Answer, Method},
     fault::{Fault, FaultKind, Result},
     follow::Wrapping,
+    read_body,
     request::Params,
     shapes::Dialect,
     tasks::Tasks,
@@ -32,12 +33,10 @@ pub(super) async fn answer(
     method: http::Method,
     uri: Uri,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Response {
     let run = async {
-        let body = body.map_err(|problem| {
-            Fault::new(FaultKind::InvalidRequest, format!("body: {}", problem.body_text()))
-        })?;
+        let body = read_body(body).await?;
         let (method, params) = read(&method, &uri, &headers, &body)?;
         let tasks = Tasks { state: &state, caller: &caller, dialect: Dialect::V1 };
         method.call(&tasks, &params, &headers).await

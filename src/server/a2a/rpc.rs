@@ -5,8 +5,8 @@
 
 use axum::{
     Extension,
-    body::Bytes,
-    extract::{State as Extract, rejection::BytesRejection},
+    body::Body,
+    extract::State as Extract,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -16,6 +16,7 @@ use super::{
     call::{self, Answer, Method},
     fault::{Fault, FaultKind, Result},
     follow::Wrapping,
+    read_body,
     request::Params,
     tasks::Tasks,
 };
@@ -26,9 +27,9 @@ pub(super) async fn answer(
     Extract(state): Extract<Shared>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Response {
-    let request = match body.map_err(|problem| unreadable(&problem)).and_then(|body| Request::parse(&body)) {
+    let request = match read_body(body).await.and_then(|body| Request::parse(&body)) {
         Ok(request) => request,
         Err(fault) => return json(fault.to_rpc(&call::no_id())),
     };
@@ -54,10 +55,6 @@ async fn run(state: &Shared, caller: &Caller, request: Request, headers: &Header
 fn json(text: String) -> Response {
     let kind = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     (kind, text).into_response()
-}
-
-fn unreadable(problem: &BytesRejection) -> Fault {
-    Fault::new(FaultKind::InvalidRequest, format!("body: {}", problem.body_text()))
 }
 
 /// A request that can be answered.
