@@ -13,11 +13,12 @@ use crate::{
     commands::{
         backup::BackupOptions, consume::ConsumeOptions, dlq::DlqOptions, export::ExportOptions,
         groups::GroupsOptions, health::HealthOptions, import::ImportOptions, mirror::MirrorOptions,
-        pending::PendingOptions, prune::PruneOptions, restore::RestoreOptions, stats::StatsOptions,
-        streams::StreamsOptions, verify::VerifyOptions,
+        pending::PendingOptions, prune::PruneOptions, restore::RestoreOptions, serve::ServeOptions,
+        stats::StatsOptions, streams::StreamsOptions, verify::VerifyOptions,
     },
     failure::{Exit, Failure},
     redis::RedisBeside,
+    serving::ServeBeside,
     text::escape,
     when,
 };
@@ -60,6 +61,7 @@ impl Cli {
     /// Refuses a tenant where it would be ignored.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         const LOG: &str = "works on the whole log, all tenants together";
+        const SERVER: &str = "serves all tenants; a client names one with ?tenant=NAME";
         const STREAMS: &str = "looks at all streams of the profile; name one instead";
         let (command, what) = match self.command {
             Command::Backup(_) => ("backup", LOG),
@@ -69,6 +71,7 @@ impl Cli {
             Command::Pending(_) => ("pending", STREAMS),
             Command::Prune(_) => ("prune", LOG),
             Command::Restore(_) => ("restore", LOG),
+            Command::Serve(_) => ("serve", SERVER),
             Command::Stats(_) => ("stats", LOG),
             Command::Verify(_) => ("verify", LOG),
             Command::Consume(_)
@@ -211,6 +214,12 @@ pub(crate) enum Command {
     /// Checks every event and page of it first. Never over a store: one that is there must be moved away
     /// before, and one that is in use is left alone. What is restored keeps the store's id and its chain.
     Restore(RestoreOptions),
+    /// Serve the log over HTTP, to browsers, agents and programs, until Ctrl-C
+    ///
+    /// Server-sent events, WebSocket, A2A, AG-UI, a JSON API and metrics, for reading: beside the process
+    /// that owns the store, or where nobody does. Clients miss nothing while owners come and go. A second
+    /// Ctrl-C ends it at once.
+    Serve(ServeOptions),
     /// Show one plan with its subplans, decisions and failures
     ///
     /// A tree with the status, duration, tool calls and decisions of each. `-o json` gives one object
@@ -239,6 +248,9 @@ pub(crate) struct DemoOptions {
 
     #[command(flatten)]
     pub(crate) redis: RedisBeside,
+
+    #[command(flatten)]
+    pub(crate) serve: ServeBeside,
 }
 
 /// The options of `events`.

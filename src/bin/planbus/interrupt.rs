@@ -1,6 +1,6 @@
 //! Ctrl-C: a flag that is set at the first, and the end of the process at the second.
 //!
-//! Nothing is cut off in the middle at the first Ctrl-C: whoever runs looks at the flag.
+//! Nothing is cut off in the middle at the first Ctrl-C: whoever runs looks at the flag, or waits for it.
 
 use std::{
     process,
@@ -8,9 +8,48 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
+use crossbeam_channel::{Receiver, bounded};
+
 use crate::failure::{Exit, Failure};
+
+/// Ctrl-C, for a command that works first and then has nothing to do but wait for it.
+pub(crate) struct CtrlC {
+    /// Set at the first Ctrl-C.
+    pub(crate) flag: Arc<AtomicBool>,
+    first: Receiver<()>,
+}
+
+impl CtrlC {
+    /// Listens for it from now on.
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        Self::listen_before(|| {})
+    }
+
+    fn listen_before(last: impl Fn() + Send + 'static) -> Result<Self, Failure> {
+        let flag = Arc::new(AtomicBool::new(false));
+        let set = Arc::clone(&flag);
+        let (told, first) = bounded(1);
+        ctrlc::set_handler(move || {
+            // Asked twice, we go at once: the log is whole at any moment.
+            if set.swap(true, Ordering::Relaxed) {
+                last();
+                process::exit(Exit::Interrupted as i32);
+            }
+            // There is room for the only one.
+            let _ = told.try_send(());
+        })
+        .map_err(|error| Failure::of(Exit::Failed, "listen for Ctrl-C", &error))?;
+        Ok(Self { flag, first })
+    }
+
+    /// Waits for the first Ctrl-C at most this long; says whether it has come.
+    pub(crate) fn wait(&self, time: Duration) -> bool {
+        self.flag.load(Ordering::Relaxed) || self.first.recv_timeout(time).is_ok()
+    }
+}
 
 /// A flag that Ctrl-C sets.
 pub(crate) fn flag() -> Result<Arc<AtomicBool>, Failure> {
@@ -19,15 +58,5 @@ pub(crate) fn flag() -> Result<Arc<AtomicBool>, Failure> {
 
 /// A flag that Ctrl-C sets, and what is done at the second one before the process ends.
 pub(crate) fn flag_before(last: impl Fn() + Send + 'static) -> Result<Arc<AtomicBool>, Failure> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let set = Arc::clone(&flag);
-    ctrlc::set_handler(move || {
-        // Asked twice, we go at once: the log is whole at any moment.
-        if set.swap(true, Ordering::Relaxed) {
-            last();
-            process::exit(Exit::Interrupted as i32);
-        }
-    })
-    .map_err(|error| Failure::of(Exit::Failed, "listen for Ctrl-C", &error))?;
-    Ok(flag)
+    Ok(CtrlC::listen_before(last)?.flag)
 }

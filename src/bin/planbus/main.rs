@@ -23,6 +23,7 @@ mod output;
 mod plan_view;
 mod progress;
 mod redis;
+mod serving;
 mod stream_view;
 mod style;
 mod table;
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
         Command::Plans(options) => commands::plans::run(options, &cli.global, &mut out),
         Command::Prune(options) => commands::prune::run(options, &cli.global, &mut out),
         Command::Restore(options) => commands::restore::run(options, &cli.global, &mut out),
+        Command::Serve(options) => commands::serve::run(options, &cli.global, &mut out),
         Command::Show(options) => commands::show::run(options, &cli.global, &mut out),
         Command::Stats(options) => commands::stats::run(options, &cli.global, &mut out),
         Command::Streams(options) => commands::streams::run(options, &cli.global, &mut out),

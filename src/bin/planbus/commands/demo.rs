@@ -7,6 +7,7 @@ use std::{
     env,
     io::{self, Write},
     path::Path,
+    sync::Arc,
 };
 
 use planbus::{EventBus, EventQuery, EventStore, EventType, PlanId, Tenant, Unfinished};
@@ -21,10 +22,11 @@ use crate::{
     },
     cli::{DemoOptions, Form, Global},
     failure::{Exit, Failure},
-    interrupt,
+    interrupt::CtrlC,
     live::Live,
     mirroring::Mirroring,
     output::Output,
+    serving::Serving,
     style::Style,
     terminal,
     text::{escape, shell_word},
@@ -36,7 +38,7 @@ pub(crate) fn run(options: &DemoOptions, global: &Global, out: &mut Output) -> R
     options.redis.check()?;
     let survey =
         Survey::of(&options.path, global.tenant()).map_err(|error| unusable(&options.path, &error))?;
-    let stop = interrupt::flag()?;
+    let ctrl_c = CtrlC::listen()?;
     // Nobody goes on with a survey that was killed.
     let store = open_as_owner(EventStore::options().unfinished(Unfinished::Fail), global)?;
     let unfinished = store.unfinished()?.count;
@@ -48,11 +50,12 @@ pub(crate) fn run(options: &DemoOptions, global: &Global, out: &mut Output) -> R
     let before = store.head()?;
     let bus = EventBus::builder().store(store.clone()).build()?;
     let mirroring = Mirroring::start(&options.redis, &store)?;
+    let serving = Serving::start(&options.serve, &bus, Some(survey.plan_id()), global)?;
     // Two writers on one terminal would spoil each other's lines.
     let is_watched =
         terminal::can_redraw() && !global.quiet && global.verbose == 0 && env::var_os("RUST_LOG").is_none();
     let live = is_watched.then(|| Live::start(&bus, survey.plan_id())).transpose()?;
-    let outcome = survey.run(&bus, stop);
+    let outcome = survey.run(&bus, Arc::clone(&ctrl_c.flag));
     drop(live);
     let look = Look::new(global, survey.plan_id());
     let report = outcome.map_err(|halt| {
@@ -78,6 +81,8 @@ pub(crate) fn run(options: &DemoOptions, global: &Global, out: &mut Output) -> R
             mirroring.finish(global)?;
         }
     }
+    out.flush()?;
+    serving.go_on(&ctrl_c, global);
     bus.close();
     store.close()?;
     Ok(())

@@ -24,11 +24,12 @@ use crate::{
     agent_runtime::units::{counted, duration, number},
     cli::{Form, Global},
     failure::{Exit, Failure},
-    interrupt,
+    interrupt::CtrlC,
     mirroring::Mirroring,
     output::Output,
     progress::{Progress, rate},
     redis::RedisBeside,
+    serving::{ServeBeside, Serving},
     style::Style,
     table::{Cell, Column, cell, write_below},
     text::escape,
@@ -65,6 +66,9 @@ pub(crate) struct ImportOptions {
 
     #[command(flatten)]
     redis: RedisBeside,
+
+    #[command(flatten)]
+    serve: ServeBeside,
 }
 
 /// Runs the command.
@@ -74,14 +78,16 @@ pub(crate) fn run(options: &ImportOptions, global: &Global, out: &mut Output) ->
     let inputs = options.files.iter().map(|file| Input::find(file)).collect::<Result<Vec<_>, _>>()?;
     options.redis.check()?;
     let total: Option<u64> = inputs.iter().map(|input| input.bytes).sum();
-    let stop = interrupt::flag()?;
+    let ctrl_c = CtrlC::listen()?;
     let store = open_as_owner(EventStore::options(), global)?;
     let mirroring = Mirroring::start(&options.redis, &store)?;
+    let bus = EventBus::builder().store(store.clone()).build()?;
+    let serving = Serving::start(&options.serve, &bus, None, global)?;
     let mut import = Import {
-        bus: EventBus::builder().store(store.clone()).build()?,
+        bus,
         files: inputs.iter().map(|input| FileCount::of(input.name.clone())).collect(),
         keep_going: options.keep_going,
-        stop,
+        stop: Arc::clone(&ctrl_c.flag),
         pace: Pace::new(options.speed),
         input: 0,
         batch: Vec::new(),
@@ -107,8 +113,13 @@ pub(crate) fn run(options: &ImportOptions, global: &Global, out: &mut Output) ->
             mirroring.finish(global)?;
         }
     }
+    // Where it ended early there is something to be done, and not to be looked at.
+    if done.is_ok() {
+        out.flush()?;
+        serving.go_on(&ctrl_c, global);
+    }
     import.bus.close();
-    done.and(store.close().map_err(Failure::from))
+    done.and(import.passed_over()).and(store.close().map_err(Failure::from))
 }
 
 /// An import that runs.
@@ -149,7 +160,11 @@ impl Import {
             }
             self.look_up()?;
         }
-        self.commit()?;
+        self.commit()
+    }
+
+    /// Fails where bad lines were left out.
+    fn passed_over(&self) -> Result<(), Failure> {
         match self.census.bad {
             0 => Ok(()),
             bad => {

@@ -14,6 +14,7 @@ pub(crate) mod pending;
 pub(crate) mod plans;
 pub(crate) mod prune;
 pub(crate) mod restore;
+pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod stats;
 mod stream_events;

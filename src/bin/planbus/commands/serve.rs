@@ -1,0 +1,102 @@
+//! `planbus serve`: the log over HTTP, beside the process that owns it or where nobody does.
+//!
+//! Opens the store for reading alone, and creates none. Ends at Ctrl-C, and where the store is no longer
+//! the one that it began with.
+
+use std::{fs, path::Path, time::Duration};
+
+use clap::Args;
+use planbus::{EventBus, EventStore, server::Server};
+use serde_json::json;
+
+use super::open;
+use crate::{
+    cli::{Form, Global, whole_number},
+    failure::{Exit, Failure, chain},
+    interrupt::CtrlC,
+    output::Output,
+    serving,
+};
+
+/// How often it is looked whether the store is still there.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The options of `serve`.
+#[derive(Args, Debug)]
+pub(crate) struct ServeOptions {
+    /// Where to listen, HOST:PORT; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7070", value_parser = serving::address)]
+    addr: String,
+
+    /// How many connections there may be at a time [default: 4096]
+    #[arg(long, value_name = "N", value_parser = whole_number::<1, 1_000_000>)]
+    connections_max: Option<u64>,
+}
+
+/// Runs the command.
+pub(crate) fn run(options: &ServeOptions, global: &Global, out: &mut Output) -> Result<(), Failure> {
+    let form = out.form_without_tree("serve")?;
+    let store = open(global)?;
+    let file = StoreFile::of(&global.db);
+    let ctrl_c = CtrlC::listen()?;
+    let bus = EventBus::builder().store(store.clone()).build()?;
+    let mut builder = Server::builder(&bus).bind(&options.addr);
+    if let Some(connections) = options.connections_max {
+        builder = builder.connections_max(usize::try_from(connections).unwrap_or(usize::MAX));
+    }
+    let server = serving::start(builder, "--addr")?;
+    serving::announce(&server, None, global);
+    if form == Form::Json {
+        let told = json!({"url": server.url(), "addr": server.addr(), "db": global.db.to_string_lossy()});
+        out.json(&told.to_string())?;
+        out.flush()?;
+    }
+    let ended = watch(&store, &file, &ctrl_c, global);
+    serving::stop(server, global);
+    ended
+}
+
+/// Waits for Ctrl-C, and looks meanwhile whether the log is there and can be read.
+fn watch(store: &EventStore, file: &StoreFile, ctrl_c: &CtrlC, global: &Global) -> Result<(), Failure> {
+    let mut trouble = None;
+    while !ctrl_c.wait(LOOK) {
+        if StoreFile::of(&global.db) != *file {
+            let told = format!("the store {} was moved, removed or replaced", global.db.display());
+            let failure = Failure::new(Exit::Unavailable, told);
+            return Err(failure.hint("start planbus serve again when it is there"));
+        }
+        let now = store.head().err().map(|error| chain(&error));
+        if now != trouble {
+            serving::tell(global, now.as_deref().unwrap_or("the log can be read again"));
+            trouble = now;
+        }
+    }
+    Ok(())
+}
+
+/// Which file a store is, by more than its name. It is never opened: that is the store's alone.
+#[derive(PartialEq)]
+enum StoreFile {
+    Missing,
+    There { id: Option<(u64, u64)> },
+}
+
+impl StoreFile {
+    fn of(path: &Path) -> Self {
+        match fs::metadata(path) {
+            Ok(metadata) => Self::There { id: file_id(&metadata) },
+            Err(_) => Self::Missing,
+        }
+    }
+}
+
+#[cfg(unix)]
+fn file_id(metadata: &fs::Metadata) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn file_id(_: &fs::Metadata) -> Option<(u64, u64)> {
+    None
+}
