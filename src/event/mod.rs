@@ -23,6 +23,8 @@ use serde_json::value::RawValue;
 
 #[cfg(feature = "sqlite")]
 pub(crate) use self::envelope::Rare;
+#[cfg(feature = "server")]
+pub(crate) use self::outline::strings;
 #[cfg(feature = "redis")]
 pub(crate) use self::outline::Key;
 #[cfg(any(feature = "redis", feature = "server"))]

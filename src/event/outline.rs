@@ -17,7 +17,7 @@ pub(super) fn too_nested() -> Error {
     Error::new(ErrorKind::TooLarge, format!("payload: must be nested at most {PAYLOAD_MAX_DEPTH} deep"))
 }
 
-/// An object's key, to compare with others.
+/// An object's key, to compare with others; or any string of JSON.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Key<'a> {
     /// What the key spells, with or without escapes.
@@ -133,6 +133,20 @@ impl<'a> OpenBrackets<'a> {
         }
         Err(Error::invalid("payload", format!("has the key {} twice", shown(&quoted[1..quoted.len() - 1]))))
     }
+}
+
+/// The strings of JSON text in their order, keys and values alike. Takes no more than linear time and
+/// never recurses, however deep the text is nested.
+#[cfg(feature = "server")]
+pub(crate) fn strings(text: &str) -> impl Iterator<Item = Key<'_>> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let start = rest.find('"')?;
+        let end = end_of_string(rest.as_bytes(), start);
+        let string = rest.get(start..=end)?;
+        rest = &rest[end + 1..];
+        Some(Key::new(string))
+    })
 }
 
 /// The place of the quote that ends the string which begins at `start`.

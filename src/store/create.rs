@@ -91,7 +91,8 @@ pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
 }
 
-fn remove(path: &Path) -> Result<()> {
+/// Removes a file, if it is there.
+pub(super) fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
             Err(fault::file("remove a leftover", path, cause))

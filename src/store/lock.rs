@@ -126,7 +126,7 @@ impl OwnerLock {
 }
 
 /// Opens a file, which is created where it is missing, and locks it; `None` when somebody else has.
-fn claim(path: &Path) -> Result<Option<File>> {
+pub(super) fn claim(path: &Path) -> Result<Option<File>> {
     for _ in 0..ATTEMPTS_MAX {
         let file = open(path)?;
         match file.try_lock() {
@@ -157,13 +157,17 @@ fn open(path: &Path) -> Result<File> {
     options.open(path).map_err(|cause| fault::file("open to lock", path, cause))
 }
 
-fn locked(files: &Files) -> Error {
-    let owner = match Note::read(files).pid {
+/// Who has the lock, as far as its file tells.
+pub(super) fn holder(files: &Files) -> String {
+    match Note::read(files).pid {
         0 => "another process has it open".to_owned(),
         pid if pid == std::process::id() => format!("this process ({pid}) has it open already"),
         pid => format!("process {pid} has it open"),
-    };
-    let shown = files.db.display();
+    }
+}
+
+fn locked(files: &Files) -> Error {
+    let (shown, owner) = (files.db.display(), holder(files));
     Error::new(ErrorKind::Locked, format!("open the store {shown}: {owner}; only one owner may write"))
 }
 

@@ -39,6 +39,9 @@ mod recover;
 mod retention;
 mod row;
 mod schema;
+#[cfg(feature = "server")]
+#[cfg_attr(not(test), expect(dead_code, reason = "the server is about to run it"))]
+mod search;
 mod signal;
 mod stats;
 mod structure;
@@ -62,6 +65,9 @@ pub use rusqlite;
 #[cfg(feature = "redis")]
 pub(crate) use self::inbox::{InboxBatch, InboxKey};
 use self::inner::Inner;
+#[cfg(feature = "server")]
+#[expect(unused_imports, reason = "the server is about to use them")]
+pub(crate) use self::search::{SearchIndex, SearchPage, SearchProgress, SearchQuery};
 #[cfg(feature = "server")]
 pub(crate) use self::summary::Turn;
 pub use self::{
