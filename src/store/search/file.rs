@@ -1,7 +1,11 @@
 //! The index as a file: an SQLite database of its own, made anew whenever it is not just what is
 //! expected. Never opens the store, and never waits for anything but the disk.
 
-use std::{fs, io::Read};
+use std::{
+    fs::File,
+    io::{Read, Write},
+    path::Path,
+};
 
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags, ffi, params};
@@ -9,13 +13,21 @@ use rusqlite::{Connection, OpenFlags, ffi, params};
 use super::{place::Place, words::Document};
 use crate::{
     error::{Error, ErrorKind, Result},
-    store::{StoreOptions, create, fault, files::Files, pool::Pool, read, schema},
+    store::{
+        StoreOptions, create, fault,
+        files::{Files, Found},
+        lock,
+        pool::Pool,
+        read, schema,
+    },
 };
 
 /// Says that a database is an index of planbus: "PLBX".
 const APPLICATION_ID: i64 = 0x504c_4258;
 /// Goes up whenever what is indexed, or how, changes: an index of another version is made anew.
 const VERSION: i64 = 1;
+/// Stands in the lock's file behind the process id.
+const LOCK_MARK: &str = " search";
 /// How long one who reads the file with a program of his own may hold us up.
 const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 /// What the write-ahead log keeps of the disk.
@@ -125,23 +137,50 @@ impl IndexFile {
     }
 }
 
-/// Whether what stands at the path may be replaced: nothing, an index, or what stands beside the lock
-/// of one, whatever became of it. Else it is somebody else's file.
-pub(super) fn is_ours(files: &Files) -> Result<bool> {
+/// Takes the lock of an index, and leaves a note of who has it and what for. What stands at the path
+/// may be replaced from now on: it is nothing, an index, or what became of one that had this lock. Any
+/// other file is somebody else's, and refused.
+pub(super) fn hold(files: &Files) -> Result<File> {
+    let shown = files.db.display();
+    if !is_ours(files)? {
+        let problem = format!("{shown} is no search index of planbus; remove it, or name another file");
+        return Err(Error::invalid("path", problem));
+    }
+    let lock = lock::claim(&files.lock)?.ok_or_else(|| {
+        let holder = lock::holder(files);
+        let problem = format!("open the search index {shown}: {holder}; name another file for this one");
+        Error::new(ErrorKind::Locked, problem)
+    })?;
+    let note = format!("{}{LOCK_MARK}\n", std::process::id());
+    let written = lock.set_len(0).and_then(|()| (&lock).write_all(note.as_bytes()));
+    written.map_err(|cause| fault::file("write to", &files.lock, cause))?;
+    Ok(lock)
+}
+
+fn is_ours(files: &Files) -> Result<bool> {
     /// The header of a database, as far as its application id.
     const HEADER_BYTES: usize = 72;
-    files.find()?;
-    if fs::symlink_metadata(&files.lock).is_ok() {
-        return Ok(true);
+    match files.find()? {
+        Found::Nothing | Found::File { bytes: 0 } => return Ok(true),
+        Found::File { .. } if has_mark(&files.lock) => return Ok(true),
+        Found::File { .. } => {}
     }
     let mut header = Vec::new();
-    match fs::File::open(&files.db) {
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(true),
-        opened => opened.and_then(|file| file.take(HEADER_BYTES as u64).read_to_end(&mut header)),
-    }
-    .map_err(|cause| fault::file("look at the search index", &files.db, cause))?;
-    let id = header.get(HEADER_BYTES - 4..).map(<[u8]>::to_vec);
-    Ok(header.is_empty() || id == Some((APPLICATION_ID as u32).to_be_bytes().to_vec()))
+    let read = File::open(&files.db).and_then(|file| file.take(HEADER_BYTES as u64).read_to_end(&mut header));
+    read.map_err(|cause| fault::file("look at the search index", &files.db, cause))?;
+    let id = header.get(HEADER_BYTES - 4..).and_then(|id| id.try_into().ok()).map(u32::from_be_bytes);
+    Ok(id.map(i64::from) == Some(APPLICATION_ID))
+}
+
+/// Whether a lock is that of an index. A store's is a file of the same name, without the mark.
+fn has_mark(lock: &Path) -> bool {
+    /// A process id and the mark.
+    const NOTE_MAX_BYTES: u64 = 64;
+    let mut note = String::new();
+    // What cannot be read says nothing.
+    File::open(lock)
+        .and_then(|file| file.take(NOTE_MAX_BYTES).read_to_string(&mut note))
+        .is_ok_and(|_| note.trim_end().ends_with(LOCK_MARK))
 }
 
 /// Opens the connection that writes. Power cuts may take the newest transactions, never a part of one.

@@ -30,9 +30,8 @@ use self::{
     words::Document,
 };
 use super::{
-    EventStore, fault,
+    EventStore,
     files::{Files, Found},
-    lock,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -52,7 +51,12 @@ const IDLE_MAX: Duration = Duration::from_secs(1);
 /// How long `follow` waits before it tries again what failed.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
-/// A full-text index of a store, open in one process at a time.
+/// A full-text index of a store, open in one process at a time. Its file may be removed at any time: it
+/// is made anew when the index is opened next.
+///
+/// Damage that SQLite can see is met with a new index too. It has no checksums: what a flipped bit made
+/// of a word is not found, or found by another word, until the file is removed. What was pruned from the
+/// log is never found again; its words leave the file when SQLite merges the index, some time later.
 #[derive(Debug)]
 pub(crate) struct SearchIndex {
     store: EventStore,
@@ -113,15 +117,11 @@ impl SearchIndex {
     pub(crate) fn open(store: &EventStore, path: &Path) -> Result<Self> {
         let files = Files::resolve(path)?;
         files.refuse_network()?;
-        let shown = files.db.display();
         if store.inner.files.hold(&files.db) {
+            let shown = files.db.display();
             return Err(Error::invalid("path", format!("must not be a file of the store, got {shown}")));
         }
-        if !file::is_ours(&files)? {
-            let problem = format!("{shown} is no search index of planbus; remove it, or name another file");
-            return Err(Error::invalid("path", problem));
-        }
-        let lock = hold(&files)?;
+        let lock = file::hold(&files)?;
         let opened = match files.find()? {
             Found::Nothing => None,
             Found::File { .. } => match IndexFile::open(&files, 1, store.store_id()) {
@@ -245,7 +245,8 @@ impl SearchIndex {
             (file.as_ref().map(|file| file.number), file.as_ref().map(&work))
         };
         match outcome {
-            Some(Err(error)) if error.kind() == ErrorKind::Corrupt => {
+            // Not found where somebody removed it.
+            Some(Err(error)) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => {
                 self.start_over(number, &error.to_string())?;
             }
             Some(outcome) => return outcome,
@@ -268,17 +269,4 @@ impl SearchIndex {
         *file = Some(IndexFile::create(&self.files, next, &Place::start(self.store.store_id()))?);
         Ok(())
     }
-}
-
-/// Takes the lock of an index, and leaves a note of who has it.
-fn hold(files: &Files) -> Result<File> {
-    let file = lock::claim(&files.lock)?.ok_or_else(|| {
-        let (shown, holder) = (files.db.display(), lock::holder(files));
-        let problem = format!("open the search index {shown}: {holder}; name another file for this one");
-        Error::new(ErrorKind::Locked, problem)
-    })?;
-    file.set_len(0)
-        .and_then(|()| std::io::Write::write_all(&mut &file, format!("{}\n", std::process::id()).as_bytes()))
-        .map_err(|cause| fault::file("write to", &files.lock, cause))?;
-    Ok(file)
 }

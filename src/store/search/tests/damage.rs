@@ -210,7 +210,11 @@ fn a_file_of_somebody_else_is_refused_and_stays() {
     let database = rusqlite::Connection::open(&theirs).expect("opens");
     database.execute_batch("CREATE TABLE dear (a)").expect("makes");
     drop(database);
-    for path in [&notes, &theirs] {
+    // A store that nobody has open, with a lock beside it that has the name of ours.
+    let other = fixture.dir.path().join("other.db");
+    open_store(&other).close().expect("closes");
+    assert!(fixture.dir.path().join("other.db.lock").exists());
+    for path in [&notes, &theirs, &other] {
         let before = fs::read(path).expect("reads");
         for _ in 0..2 {
             assert_eq!(open(path).kind(), ErrorKind::InvalidInput, "not the second time either");
@@ -222,6 +226,22 @@ fn a_file_of_somebody_else_is_refused_and_stays() {
     for path in [fixture.store.path(), Path::new(&wal), fixture.dir.path(), Path::new("/nowhere/x.search")] {
         assert!(matches!(open(path).kind(), ErrorKind::InvalidInput | ErrorKind::NotFound), "{path:?}");
     }
+}
+
+#[test]
+fn an_index_that_was_removed_is_made_anew() {
+    let fixture = Fixture::new();
+    fixture.fill(20);
+    let index = fixture.index();
+    fs::remove_file(fixture.path()).expect("removes");
+    // No connection has read it yet, so the first one meets nothing.
+    assert_eq!(search(&index, &SearchQuery::new("common")).indexed_seq, 0);
+    complete(&index);
+    check_exact(&fixture, &index);
+    fs::remove_file(fixture.path()).expect("removes");
+    assert_eq!(found(&index, "common").len(), 20, "whoever has it open reads on");
+    drop(index);
+    check_exact(&fixture, &fixture.index());
 }
 
 #[test]

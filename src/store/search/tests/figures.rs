@@ -23,7 +23,7 @@ fn text(seed: &mut u64) -> String {
 fn figures_of_an_index_that_has_all_its_events() {
     let count: usize =
         std::env::var("PLANBUS_SEARCH_FIGURES").ok().and_then(|count| count.parse().ok()).unwrap_or(500);
-    let fixture = Fixture::new();
+    let fixture = Fixture::within(tempfile::tempdir().expect("a directory"));
     let mut seed = 88_172_645_463_325_252;
     let mut payload_bytes = 0;
     for _ in 0..count.div_ceil(500) {
