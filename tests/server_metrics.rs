@@ -7,8 +7,11 @@ mod redis_support;
 mod server_support;
 mod store_support;
 
+use std::{io::Write, net::TcpStream, time::Duration};
+
 use metrics_support::{Page, keep_busy, text};
-use planbus::{EventBus, EventStore, server::Server};
+use planbus::{Event, EventBus, EventStore, server::Server};
+use serde_json::json;
 use server_support::Live;
 use store_support::wait_until;
 
@@ -105,6 +108,22 @@ fn a_client_that_follows_is_counted_for_as_long_as_it_does() {
         live.note("plan", 1);
         clients(&live) == 0
     });
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_cut_off_and_counted_as_slow() {
+    let live =
+        Live::with(|builder| builder.slow_client(Duration::from_millis(100)).send_buffer_bytes(4 << 10));
+    let mut client = TcpStream::connect(live.server.addr()).expect("connects");
+    client.write_all(b"GET /events/stream HTTP/1.1\r\nHost: planbus\r\n\r\n").expect("is read");
+    wait_until("it follows", || text(&live).contains("planbus_stream_clients{transport=\"sse\"} 1\n"));
+    let large = json!({"text": "x".repeat(100_000)});
+    wait_until("it is cut off", || {
+        live.bus.publish(Event::untyped("plan", "note", large.clone())).expect("publishes");
+        text(&live).contains("planbus_clients_cut_total{reason=\"slow\"} 1\n")
+    });
+    wait_until("it is gone", || text(&live).contains("planbus_stream_clients{transport=\"sse\"} 0\n"));
+    drop(client);
 }
 
 #[test]

@@ -13,11 +13,6 @@ use prometheus_client::{
 
 use crate::store::Histogram;
 
-/// The names and values of one label: `{name="value"}`.
-pub(super) type Label<'a> = [(&'static str, &'a str); 1];
-/// Those of two.
-pub(super) type Labels<'a> = [(&'static str, &'a str); 2];
-
 /// What is being written. The name of a counter stands without its `_total`, which is written behind it.
 pub(super) struct Page<'a>(DescriptorEncoder<'a>);
 

@@ -16,7 +16,7 @@ use std::{
 
 use tokio::{sync::watch, time::timeout};
 
-use super::page::{Label, Labels, Page};
+use super::page::Page;
 use crate::{
     error::Result,
     redis::{DeadLetterCount, DeadLetters, GroupStatus, Streams, spawn_thread},
@@ -32,6 +32,9 @@ const GROUPS_MAX: usize = 500;
 const QUEUES_MAX: usize = 500;
 /// The longest name of a stream or a group that becomes a label.
 const NAME_MAX_BYTES: usize = 512;
+
+/// The names and values of labels.
+type Labels<'a, const N: usize> = [(&'static str, &'a str); N];
 
 /// The figures of a profile's streams.
 #[derive(Debug)]
@@ -147,7 +150,7 @@ impl Look {
             found
                 .queues
                 .iter()
-                .map(|queue| -> (Label<'_>, u64) { ([("queue", &queue.queue)], queue.waiting) }),
+                .map(|queue| -> (Labels<'_, 1>, u64) { ([("queue", &queue.queue)], queue.waiting) }),
         )?;
         page.gauge(
             "planbus_redis_left_out",
@@ -157,6 +160,43 @@ impl Look {
     }
 }
 
-fn labels(group: &GroupStatus) -> Labels<'_> {
+fn labels(group: &GroupStatus) -> Labels<'_, 2> {
     [("stream", &group.stream), ("group", &group.info.name)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redis::{EntryId, GroupInfo};
+
+    fn group(name: &str, lag: Option<u64>, pending: u64) -> GroupStatus {
+        let info = GroupInfo {
+            name: name.to_owned(),
+            consumers: 1,
+            pending,
+            lag,
+            oldest_pending_id: None,
+            last_delivered_id: EntryId::default(),
+        };
+        let (stream, lease) = ("events".to_owned(), None);
+        GroupStatus { stream, info, waiting: 0, replays: 0, stream_dead_letters: 0, lease }
+    }
+
+    fn queue(name: &str, waiting: u64) -> DeadLetterCount {
+        DeadLetterCount { queue: name.to_owned(), waiting, ..DeadLetterCount::default() }
+    }
+
+    #[test]
+    fn of_too_many_the_worst_are_told_and_how_many_are_not() {
+        let mut groups: Vec<_> = (0..600).map(|at| group(&format!("group-{at}"), Some(at), 0)).collect();
+        groups.push(group("cannot tell", None, 0));
+        groups.push(group("holds much", Some(0), 1_000));
+        groups.push(group(&"x".repeat(NAME_MAX_BYTES + 1), Some(9_999), 0));
+        let queues = (0..600).map(|at| queue(&format!("queue-{at}"), at)).collect();
+        let found = Found::choose(groups, queues);
+        let names: Vec<_> = found.groups.iter().map(|group| group.info.name.as_str()).collect();
+        assert_eq!((names.len(), &names[..3]), (GROUPS_MAX, &["cannot tell", "holds much", "group-599"][..]));
+        assert_eq!(found.queues.iter().map(|queue| queue.waiting).min(), Some(100));
+        assert_eq!(found.left_out, 103 + 100);
+    }
 }
