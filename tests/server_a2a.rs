@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use server_support::*;
 
 /// A plan id with all that makes paths hard.
-const PLAN: &str = "notes/ü 1";
+const PLAN: &str = "notes/ü 1\u{2028}";
 
 /// A server of a bus, with an agent that answers messages.
 fn served() -> Live {
@@ -56,11 +56,12 @@ fn last_sequence(task: &Value) -> u64 {
 
 #[test]
 fn p6_every_binding_follows_a_running_plan_to_its_end_and_has_each_event_once_in_order() {
+    let Some(python) = python() else { return };
     for binding in BINDINGS {
         let live = Live::start();
         let run = live.bus.plan(PLAN).source("writer").start(json!({"goal": "notes"})).expect("starts");
         live.note("another", 1);
-        let mut client = A2aClient::start(&live.server.url(), binding);
+        let mut client = A2aClient::start(&python, &live.server.url(), binding);
         client.tell(&json!({"do": "follow", "params": {"id": PLAN}}));
         let task = client.next().expect("a stream").expect("a task")["task"].clone();
         assert_eq!((&task["id"], &task["contextId"]), (&json!(PLAN), &json!(PLAN)), "{binding}");
@@ -81,9 +82,10 @@ fn p6_every_binding_follows_a_running_plan_to_its_end_and_has_each_event_once_in
 
 #[test]
 fn a_failure_is_told_with_its_error() {
+    let Some(python) = python() else { return };
     let live = Live::start();
     let run = live.bus.plan("p").start(json!({})).expect("starts");
-    let mut client = A2aClient::start(&live.server.url(), "jsonrpc");
+    let mut client = A2aClient::start(&python, &live.server.url(), "jsonrpc");
     client.tell(&json!({"do": "follow", "params": {"id": "p"}}));
     client.next().expect("a stream").expect("a task");
     run.fail("no disk").expect("fails");
@@ -97,11 +99,12 @@ fn a_failure_is_told_with_its_error() {
 
 #[test]
 fn every_binding_goes_on_behind_a_place_and_replays_a_plan_that_has_ended() {
+    let Some(python) = python() else { return };
     let live = Live::start();
     run_plan(&live.bus, PLAN);
     let all = logged(&live, PLAN, 0);
     for binding in BINDINGS {
-        let mut client = A2aClient::start(&live.server.url(), binding);
+        let mut client = A2aClient::start(&python, &live.server.url(), binding);
         for (at, (seq, _)) in all.iter().enumerate().step_by(3) {
             let follow = json!({"do": "follow", "params": {"id": PLAN}, "last_event_id": seq});
             let items = client.ask(follow).expect("a replay");
@@ -130,13 +133,14 @@ fn every_binding_goes_on_behind_a_place_and_replays_a_plan_that_has_ended() {
 
 #[test]
 fn tasks_are_listed_in_pages_by_their_last_change() {
+    let Some(python) = python() else { return };
     let live = Live::start();
     for at in 1..=5 {
         run_plan(&live.bus, &format!("p{at}"));
     }
     let run = live.bus.plan("p1").start(json!({})).expect("starts again");
     for binding in ["jsonrpc", "rest"] {
-        let mut client = A2aClient::start(&live.server.url(), binding);
+        let mut client = A2aClient::start(&python, &live.server.url(), binding);
         let mut list =
             |params: Value| client.ask_one(json!({"do": "list", "params": params})).expect("a page");
         let mut ids = Vec::new();
@@ -172,9 +176,10 @@ fn tasks_are_listed_in_pages_by_their_last_change() {
 
 #[test]
 fn every_binding_starts_plans_with_messages_and_cancels_them() {
+    let Some(python) = python() else { return };
     for binding in BINDINGS {
         let live = served();
-        let mut client = A2aClient::start(&live.server.url(), binding);
+        let mut client = A2aClient::start(&python, &live.server.url(), binding);
         // A client that does not stream waits for the end.
         let mut hello = message("m-1", "hello");
         hello["message"]["contextId"] = json!("talk-1");
@@ -215,9 +220,10 @@ fn every_binding_starts_plans_with_messages_and_cancels_them() {
 
 #[test]
 fn the_default_client_survives_a_plan_that_is_silent_for_a_minute() {
+    let Some(python) = python() else { return };
     let live = Live::start();
     let run = live.bus.plan("p").start(json!({})).expect("starts");
-    let mut clients = BINDINGS.map(|binding| A2aClient::start(&live.server.url(), binding));
+    let mut clients = BINDINGS.map(|binding| A2aClient::start(&python, &live.server.url(), binding));
     for client in &mut clients {
         client.tell(&json!({"do": "follow", "params": {"id": "p"}}));
         client.next().expect("a stream").expect("a task");
@@ -232,10 +238,11 @@ fn the_default_client_survives_a_plan_that_is_silent_for_a_minute() {
 
 #[test]
 fn the_card_tells_where_the_server_is_under_the_name_that_the_client_uses() {
+    let Some(python) = python() else { return };
     let live = Live::start();
     let url = live.server.url().replace("127.0.0.1", "localhost");
     for binding in BINDINGS {
-        let card = A2aClient::start(&url, binding).ask_one(json!({"do": "card"})).expect("a card");
+        let card = A2aClient::start(&python, &url, binding).ask_one(json!({"do": "card"})).expect("a card");
         let interface = |at: usize| card["supportedInterfaces"][at]["url"].as_str().unwrap_or_default();
         assert_eq!(interface(0), format!("{url}/a2a"), "{binding}");
         assert_eq!(card["capabilities"]["streaming"], true);
@@ -244,9 +251,10 @@ fn the_card_tells_where_the_server_is_under_the_name_that_the_client_uses() {
 
 #[test]
 fn p11_numbers_beyond_a_double_end_no_stream_and_lose_no_digit() {
+    let Some(python) = python() else { return };
     let live = Live::start();
     let run = live.bus.plan("p").start(json!({})).expect("starts");
-    let mut clients = BINDINGS.map(|binding| A2aClient::start(&live.server.url(), binding));
+    let mut clients = BINDINGS.map(|binding| A2aClient::start(&python, &live.server.url(), binding));
     for client in &mut clients {
         client.tell(&json!({"do": "follow", "params": {"id": "p"}}));
         client.next().expect("a stream").expect("a task");

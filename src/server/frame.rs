@@ -7,9 +7,9 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use super::{
-    a2a::{self, Dialect},
     cloud_event,
     rendering::Rendering,
+    task::{self, Dialect},
 };
 use crate::event::Event;
 
@@ -40,8 +40,8 @@ impl Frame {
         let made = self.texts[rendering as usize].get_or_init(|| match rendering {
             Rendering::Plain => one(plain(&self.event)),
             Rendering::CloudEvents => one(cloud_event::render(&self.event)),
-            Rendering::A2a => all(a2a::updates(Dialect::V1, &self.event)),
-            Rendering::A2a03 => all(a2a::updates(Dialect::V03, &self.event)),
+            Rendering::A2a => all(task::updates(Dialect::V1, &self.event)),
+            Rendering::A2a03 => all(task::updates(Dialect::V03, &self.event)),
         });
         Arc::clone(made)
     }

@@ -47,6 +47,7 @@ mod sse;
 mod state;
 mod stream;
 mod subscriber;
+mod task;
 mod websocket;
 
 use std::{net::SocketAddr, time::Duration};

@@ -21,6 +21,12 @@ use planbus::{
 };
 use serde_json::{Value, json};
 
+#[path = "../installed_support/mod.rs"]
+mod installed;
+
+/// The variable that leaves the tests with clients out.
+const SKIP: &str = "PLANBUS_SKIP_CLIENTS";
+
 /// The ways in which the client can talk to a server.
 pub(crate) const BINDINGS: [&str; 3] = ["jsonrpc", "rest", "0.3"];
 
@@ -38,10 +44,12 @@ pub(crate) struct A2aClient {
 }
 
 impl A2aClient {
-    pub(crate) fn start(server: &str, binding: &str) -> Self {
-        let mut command = Command::new(python());
+    pub(crate) fn start(python: &Path, server: &str, binding: &str) -> Self {
+        let mut command = Command::new(python);
         // No compiled copies beside the source.
         command.arg("-B").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/a2a_client.py"));
+        // A proxy of the system's has no place between a client and this machine.
+        command.env("NO_PROXY", "*").env("no_proxy", "*");
         command.args([server, binding]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("python starts");
         let stdin = child.stdin.take();
@@ -113,14 +121,20 @@ impl Drop for A2aClient {
     }
 }
 
-/// The Python that `./test` installs, beside what cargo builds.
-fn python() -> PathBuf {
-    let test = std::env::current_exe().expect("this test has a path");
-    let folders = test.ancestors().skip(3).take(2).map(|folder| folder.join("python/bin/python3"));
-    folders
-        .into_iter()
-        .find(|python| python.exists())
-        .expect("no Python with a2a-sdk: run ./test, which installs it")
+/// The Python that has the client; `None` where tests with clients are to return, which has been told.
+pub(crate) fn python() -> Option<PathBuf> {
+    if installed::is_set(SKIP) {
+        installed::tell_skipped(&format!("{SKIP} is set"));
+        return None;
+    }
+    let folder = installed::folder("python");
+    let client = folder.join("installed/a2a-sdk==1.3.0");
+    assert!(
+        client.exists(),
+        "no {}: run ./test, which installs the clients; {SKIP}=1 leaves their tests out",
+        client.display()
+    );
+    Some(folder.join("bin/python3"))
 }
 
 /// Text as a message asks for a plan with it.

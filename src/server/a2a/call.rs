@@ -7,10 +7,12 @@ use super::{
     fault::{Fault, FaultKind, Result},
     follow::Stream,
     request::{Params, no_push},
-    shapes::Dialect,
     tasks::Tasks,
 };
-use crate::{filter::Start, server::params::cursor};
+use crate::{
+    filter::Start,
+    server::{params::cursor, task::Dialect},
+};
 
 /// The methods of A2A.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

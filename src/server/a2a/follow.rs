@@ -9,21 +9,18 @@ use axum::{
 use bytes::{Bytes, BytesMut};
 use serde_json::value::RawValue;
 
-use super::{
-    shapes::Dialect,
-    task::{self, GapBounds, GapMetadata},
-};
 use crate::{
     event::PlanId,
     server::{
         access::Caller,
         counters::Transport,
         followed::Following,
-        frame::Frame,
+        frame::{Frame, one_line},
         rendering::Rendering,
         state::Shared,
         stream::{self, Encoder},
         subscriber::Gap,
+        task::{self, Dialect, GapBounds, GapMetadata},
     },
 };
 
@@ -49,7 +46,8 @@ pub(super) struct Wrapping {
 impl Wrapping {
     /// The answer to a request of JSON-RPC.
     pub(super) fn rpc(id: &RawValue) -> Self {
-        Self { before: format!(r#"{{"jsonrpc":"2.0","id":{id},"result":"#).into(), after: b"}" }
+        let before = one_line(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":"#));
+        Self { before: before.into(), after: b"}" }
     }
 }
 
@@ -90,7 +88,7 @@ impl Encoder for Words {
     const TRANSPORT: Transport = Transport::A2a;
 
     fn open(&mut self, out: &mut BytesMut) {
-        let snapshot = std::mem::take(&mut self.snapshot);
+        let snapshot = one_line(std::mem::take(&mut self.snapshot));
         self.write(out, None, "Task", snapshot.as_bytes());
     }
 
@@ -111,6 +109,6 @@ impl Encoder for Words {
             GapBounds { after: gap.after_seq.map(|seq| seq.to_string()), oldest: gap.oldest_seq.to_string() };
         let task = (self.task_id.as_str(), self.context_id.as_str());
         let message = task::gap(self.dialect, task, GapMetadata { gap: bounds });
-        self.write(out, None, "Gap", message.as_bytes());
+        self.write(out, None, "Gap", one_line(message).as_bytes());
     }
 }

@@ -6,14 +6,11 @@
 
 mod call;
 mod card;
-mod doubles;
 mod fault;
 mod follow;
 mod request;
 mod rest;
 mod rpc;
-mod shapes;
-mod task;
 mod tasks;
 
 use std::time::Duration;
@@ -28,7 +25,6 @@ use axum::{
 };
 
 use self::fault::{Fault, FaultKind};
-pub(super) use self::{shapes::Dialect, task::updates};
 use super::state::Shared;
 
 /// The largest body of a request: a message with data as large as a payload may be, and some more.

@@ -5,12 +5,10 @@
 
 use serde_json::{Map, Value};
 
-use super::{
-    fault::{Fault, FaultKind, Result},
-    shapes::Dialect,
-};
+use super::fault::{Fault, FaultKind, Result};
 use crate::{
     event::{CorrelationId, Json, PlanId, Tenant, Timestamp},
+    server::task::Dialect,
     store::PlanStatus,
 };
 

@@ -18,10 +18,9 @@ use super::{
     follow::Wrapping,
     read_body,
     request::Params,
-    shapes::Dialect,
     tasks::Tasks,
 };
-use crate::server::{access::Caller, state::Shared};
+use crate::server::{access::Caller, state::Shared, task::Dialect};
 
 /// The parameter that stands for the header of the same name.
 const VERSION: &str = "A2A-Version";

@@ -8,8 +8,6 @@ use super::{
     fault::{Fault, FaultKind, Result},
     follow::Stream,
     request::{Params, Sending, TaskQuery},
-    shapes::{Dialect, TaskPage},
-    task,
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -21,6 +19,7 @@ use crate::{
         followed::Following,
         state::Shared,
         subscriber::{A2AEventSubscriber, Update},
+        task::{self, Dialect, TaskPage},
     },
     store::{EventQuery, EventStore, PlanQuery, PlanStatus, PlanSummary},
 };

@@ -3,14 +3,19 @@
 //! Pure: what the log says goes in, one line of JSON for each message comes out. A plan that
 //! completed has its result as the artifact `result`; every status carries its event's envelope.
 
+mod doubles;
+mod shapes;
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{
+pub(super) use self::shapes::{Dialect, Task, TaskPage};
+use self::{
     doubles::for_doubles,
     shapes::{
-        Artifact, ArtifactUpdate, Dialect, Message, StatusUpdate, StreamResponse, Task, TaskMetadata,
-        TaskState, TaskStatus,
+        Artifact, ArtifactUpdate, Message, StatusUpdate, StreamResponse, TaskMetadata, TaskState, TaskStatus,
     },
 };
 use crate::{
@@ -49,7 +54,7 @@ pub(super) fn snapshot(dialect: Dialect, task: Task<'_>) -> String {
 }
 
 /// What a stream brings of an event, in order: at least one message.
-pub(in crate::server) fn updates(dialect: Dialect, event: &Event) -> Vec<String> {
+pub(super) fn updates(dialect: Dialect, event: &Event) -> Vec<String> {
     let plan = event.plan_id().as_str();
     let task = (plan, event.correlation_id().map_or(plan, |context| context.as_str()));
     let state = match event.event_type() {
@@ -198,7 +203,3 @@ impl<'a> Envelope<'a> {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "task_tests.rs"]
-mod tests;

@@ -53,7 +53,7 @@ impl Dialect {
 /// A plan, as A2A calls it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Task<'a> {
+pub(in crate::server) struct Task<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
     pub(super) id: &'a str,
@@ -246,10 +246,10 @@ impl<M: Serialize> StreamResponse<'_, M> {
 /// A page of tasks. All fields are always there.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct TaskPage<'a> {
-    pub(super) tasks: Vec<Task<'a>>,
+pub(in crate::server) struct TaskPage<'a> {
+    pub(in crate::server) tasks: Vec<Task<'a>>,
     /// Empty on the last page.
-    pub(super) next_page_token: Cow<'a, str>,
-    pub(super) page_size: usize,
-    pub(super) total_size: u64,
+    pub(in crate::server) next_page_token: Cow<'a, str>,
+    pub(in crate::server) page_size: usize,
+    pub(in crate::server) total_size: u64,
 }
