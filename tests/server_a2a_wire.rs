@@ -9,7 +9,10 @@ use std::{
     net::TcpStream,
 };
 
-use planbus::*;
+use planbus::{
+    server::{PlanExecutor, PlanRequest},
+    *,
+};
 use serde_json::{Value, json};
 use server_support::*;
 use ureq::http::Response;
@@ -291,4 +294,61 @@ fn an_event_of_the_type_error_ends_no_stream() {
     let told = replay(&live, V1, "SubscribeToTask", "0");
     assert_eq!((told[1].event.as_deref(), told[1].id.as_deref()), (None, Some("1")));
     assert_eq!(told[1].json()["result"]["statusUpdate"]["metadata"]["eventType"], "error");
+}
+
+#[test]
+fn server_sent_events_of_our_own_can_speak_as_a2a_does() {
+    let live = Live::start();
+    ended(&live);
+    let told: Vec<Message> = live.follow("/plans/p/events/stream?format=a2a&after=3").collect();
+    let bare: Vec<Value> = told.iter().map(Message::json).collect();
+    let replayed = replay(&live, V1, "SubscribeToTask", "3");
+    assert_eq!(
+        bare,
+        replayed[1..].iter().map(|message| message.json()["result"].clone()).collect::<Vec<_>>()
+    );
+    assert_eq!((told[0].id.as_deref(), told[1].id.as_deref()), (None, Some("5")));
+}
+
+/// An executor that does what none should.
+struct Unruly;
+
+impl PlanExecutor for Unruly {
+    fn start(&self, request: PlanRequest) -> Result<PlanId> {
+        match request.text.as_str() {
+            "panic" => panic!("as it was asked to"),
+            "lie" => PlanId::try_from("a plan that was never started"),
+            _ => Err(Error::new(ErrorKind::Storage, "secret: /srv/agent.db")),
+        }
+    }
+
+    fn cancel(&self, _: &Tenant, _: &PlanId) -> Result<()> {
+        panic!("as it was asked to")
+    }
+}
+
+#[test]
+fn p11_an_executor_that_panics_or_lies_takes_no_server_with_it() {
+    let live = Live::with(|builder| builder.executor(Unruly));
+    let send = |text: &str| {
+        let message = json!({"messageId": "m", "role": "ROLE_USER", "parts": [{"text": text}]});
+        rpc(
+            &live,
+            V1,
+            "SendMessage",
+            json!({"message": message, "configuration": {"returnImmediately": true}}),
+        )
+    };
+    assert_eq!(fault(&send("panic")).0, -32603);
+    assert_eq!(fault(&send("lie")).0, -32001);
+    let told = send("fail");
+    assert_eq!(fault(&told).0, -32603);
+    assert!(!told.to_string().contains("secret"), "{told}");
+    let run = live.bus.plan("p").start(json!({})).expect("starts");
+    assert_eq!(fault(&rpc(&live, V1, "CancelTask", json!({"id": "p"}))).0, -32603);
+    run.complete(json!({})).expect("completes");
+    assert_eq!(
+        rpc(&live, V1, "GetTask", json!({"id": "p"}))["result"]["status"]["state"],
+        "TASK_STATE_COMPLETED"
+    );
 }

@@ -7,6 +7,7 @@ use axum::{
     http::StatusCode,
 };
 use bytes::Bytes;
+use http_body::Body;
 
 use super::problem::Problem;
 
@@ -17,12 +18,17 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Reads a request's body.
 pub(super) async fn read(request: Request) -> Result<Bytes, Problem> {
+    let too_large = || {
+        let message = format!("body: must be at most {BODY_MAX_BYTES} bytes");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "TooLarge", message)
+    };
+    if request.body().size_hint().lower() > BODY_MAX_BYTES as u64 {
+        // It says so itself: nothing of it is waited for.
+        return Err(too_large());
+    }
     match tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, &())).await {
         Ok(Ok(body)) => Ok(body),
-        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            let message = format!("body: must be at most {BODY_MAX_BYTES} bytes");
-            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "TooLarge", message))
-        }
+        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large()),
         Ok(Err(_)) => Err(Problem::invalid("body", "was not sent whole")),
         Err(_) => {
             let message = format!("body: was not sent within {} s", BODY_TIMEOUT.as_secs());

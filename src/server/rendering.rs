@@ -30,6 +30,7 @@ impl FromStr for Rendering {
         match text {
             "plain" => Ok(Self::Plain),
             "cloudevents" => Ok(Self::CloudEvents),
+            "a2a" => Ok(Self::A2a),
             _ => Err(Error::invalid("format", "must be plain, cloudevents or a2a")),
         }
     }

@@ -9,10 +9,7 @@ use super::{
     request::{Params, no_push},
     tasks::Tasks,
 };
-use crate::{
-    filter::Start,
-    server::{params::cursor, task::Dialect},
-};
+use crate::server::{following::last_event_id, task::Dialect};
 
 /// The methods of A2A.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,14 +134,6 @@ pub(super) fn dialect(headers: &HeaderMap, parameter: Option<&str>) -> Result<Di
             format!("A2A-Version: must be 1.0 or 0.3, got {version:.20}"),
         )),
     }
-}
-
-/// The place behind which a client goes on.
-fn last_event_id(headers: &HeaderMap) -> Result<Option<Start>> {
-    let Some(value) = headers.get("last-event-id").filter(|value| !value.is_empty()) else { return Ok(None) };
-    let text =
-        value.to_str().map_err(|_| Fault::params("Last-Event-ID", "must be a seq or the id of an event"))?;
-    Ok(Some(cursor("Last-Event-ID", text)?))
 }
 
 /// The id of a request of which none could be read.

@@ -13,25 +13,17 @@ mod rest;
 mod rpc;
 mod tasks;
 
-use std::time::Duration;
-
 use axum::{
     Router,
-    body::{Body, Bytes, HttpBody},
-    extract::State as Extract,
+    extract::{DefaultBodyLimit, Request, State as Extract},
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
     routing::{any, get, post},
 };
+use bytes::Bytes;
 
 use self::fault::{Fault, FaultKind};
-use super::state::Shared;
-
-/// The largest body of a request: a message with data as large as a payload may be, and some more.
-const BODY_MAX_BYTES: usize = 5 << 20;
-
-/// How long a request's body may take to come.
-const BODY_WAIT_MAX: Duration = Duration::from_secs(10);
+use super::{body, problem::Problem, state::Shared};
 
 /// The routes of A2A.
 pub(super) fn routes() -> Router<Shared> {
@@ -40,6 +32,7 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/a2a", post(rpc::answer))
         .route("/a2a/", post(rpc::answer))
         .route("/a2a/v1/{*path}", any(rest::answer))
+        .layer(DefaultBodyLimit::max(body::BODY_MAX_BYTES))
 }
 
 /// `GET /.well-known/agent-card.json`
@@ -54,14 +47,8 @@ async fn agent_card(Extract(state): Extract<Shared>, headers: HeaderMap) -> Resp
     (kind, card).into_response()
 }
 
-/// The body of a request. One that says that it is too large is refused before it has come.
-async fn read_body(body: Body) -> fault::Result<Bytes> {
-    let refused = |problem: String| Fault::new(FaultKind::InvalidRequest, format!("body: {problem}"));
-    if body.size_hint().lower() > BODY_MAX_BYTES as u64 {
-        return Err(refused(format!("must be at most {BODY_MAX_BYTES} bytes")));
-    }
-    match tokio::time::timeout(BODY_WAIT_MAX, axum::body::to_bytes(body, BODY_MAX_BYTES)).await {
-        Ok(read) => read.map_err(|cause| refused(format!("cannot be read: {cause}"))),
-        Err(_) => Err(refused(format!("must have come within {BODY_WAIT_MAX:?}"))),
-    }
+/// The body of a request.
+async fn read_body(request: Request) -> Result<Bytes, Fault> {
+    let refused = |problem: Problem| Fault::new(FaultKind::InvalidRequest, problem.message);
+    body::read(request).await.map_err(refused)
 }

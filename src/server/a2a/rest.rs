@@ -5,8 +5,7 @@
 
 use axum::{
     Extension,
-    body::Body,
-    extract::State as Extract,
+    extract::{Request, State as Extract},
     http::{self, HeaderMap, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
@@ -29,13 +28,11 @@ const VERSION: &str = "A2A-Version";
 pub(super) async fn answer(
     Extract(state): Extract<Shared>,
     Extension(caller): Extension<Caller>,
-    method: http::Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Response {
+    let (method, uri, headers) = (request.method().clone(), request.uri().clone(), request.headers().clone());
     let run = async {
-        let body = read_body(body).await?;
+        let body = read_body(request).await?;
         let (method, params) = read(&method, &uri, &headers, &body)?;
         let tasks = Tasks { state: &state, caller: &caller, dialect: Dialect::V1 };
         method.call(&tasks, &params, &headers).await

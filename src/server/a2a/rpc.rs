@@ -5,8 +5,7 @@
 
 use axum::{
     Extension,
-    body::Body,
-    extract::State as Extract,
+    extract::{self, State as Extract},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -26,10 +25,10 @@ use crate::server::{access::Caller, state::Shared};
 pub(super) async fn answer(
     Extract(state): Extract<Shared>,
     Extension(caller): Extension<Caller>,
-    headers: HeaderMap,
-    body: Body,
+    request: extract::Request,
 ) -> Response {
-    let request = match read_body(body).await.and_then(|body| Request::parse(&body)) {
+    let headers = request.headers().clone();
+    let request = match read_body(request).await.and_then(|body| Request::parse(&body)) {
         Ok(request) => request,
         Err(fault) => return json(fault.to_rpc(&call::no_id())),
     };
