@@ -226,6 +226,40 @@ fn p9_a_client_whose_place_is_gone_is_told_of_the_gap() {
 }
 
 #[test]
+fn p10_a_plan_of_another_tenant_with_the_same_id_is_another_run() {
+    let live = Live::start();
+    for tenant in ["default", "acme"] {
+        let run = live.bus.plan("plan-7").tenant(tenant).start(json!({"goal": tenant})).expect("starts");
+        run.complete(json!({"of": tenant})).expect("completes");
+    }
+    for (path, tenant) in [("/agui/plan-7?tenant=acme", "acme"), ("/agui/plan-7", "default")] {
+        let Some(client) = attach(&live, path, &json!({})) else { return };
+        let told = Told::new(client.finish());
+        assert_eq!(told.types(), ["RUN_STARTED", "CUSTOM", "RUN_FINISHED"]);
+        assert_eq!(
+            (&told.events[1]["value"]["goal"], &told.end["result"]["of"]),
+            (&json!(tenant), &json!(tenant))
+        );
+    }
+}
+
+#[test]
+fn the_largest_payload_reaches_the_client_which_takes_ten_megabytes_at_a_time() {
+    let live = Live::start();
+    let run = live.bus.plan("plan-7").start(json!({})).expect("starts");
+    // Two bytes each in the payload, and four as text in a message.
+    let quotes = "\"".repeat(PAYLOAD_MAX_BYTES / 2 - 100);
+    let call = ToolCalled::new("call-1", "grep", json!({"q": quotes}));
+    live.bus.publish(Event::new("plan-7", call)).expect("publishes");
+    run.complete(json!({})).expect("completes");
+    let Some(client) = attach(&live, "/agui/plan-7", &json!({})) else { return };
+    let told = Told::new(client.finish());
+    let arguments =
+        told.end["messages"][0]["toolCalls"][0]["function"]["arguments"].as_str().expect("arguments");
+    assert_eq!(serde_json::from_str::<Value>(arguments).expect("JSON")["q"], quotes);
+}
+
+#[test]
 fn a_client_that_is_left_by_the_server_is_not_told_that_the_run_went_well() {
     let live = Live::start();
     let _run = live.bus.plan("plan-7").start(json!({})).expect("starts");
