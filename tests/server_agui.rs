@@ -274,7 +274,7 @@ fn a_client_that_is_left_by_the_server_is_not_told_that_the_run_went_well() {
 
 #[test]
 fn p11_what_cannot_be_attached_to_is_refused_by_name() {
-    let live = Live::start();
+    let live = Live::with(|builder| builder.body_bytes_max(4 << 20));
     live.note("plan-7", 1);
     let post = |path: &str, body: &[u8], cursor: &str| {
         let request = server_support::agent().post(live.url(path)).header("Last-Event-ID", cursor);

@@ -23,12 +23,12 @@ use serde_json::value::RawValue;
 
 #[cfg(feature = "sqlite")]
 pub(crate) use self::envelope::Rare;
-#[cfg(feature = "server")]
-pub(crate) use self::outline::strings;
 #[cfg(feature = "redis")]
 pub(crate) use self::outline::Key;
 #[cfg(any(feature = "redis", feature = "server"))]
 pub(crate) use self::outline::Members;
+#[cfg(feature = "server")]
+pub(crate) use self::outline::strings;
 use self::payload::PayloadCell;
 pub use self::{
     draft::Draft,

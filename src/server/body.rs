@@ -1,38 +1,60 @@
-//! The body of a request: as large as it may be, and no slower than it may come.
+//! The body of a request: read whole, as large as it may be and no slower than it may come.
 
-use std::time::Duration;
+use std::{future::poll_fn, pin::Pin, time::Duration};
 
 use axum::{
-    extract::{FromRequest, Request},
-    http::StatusCode,
+    body::Body,
+    http::{HeaderMap, StatusCode, header},
 };
-use bytes::Bytes;
-use http_body::Body;
+use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
+use tokio::time::{Instant, timeout};
 
-use super::problem::Problem;
+use super::{options::Options, problem::Problem};
 
-/// The most bytes of a request's body.
-pub(super) const BODY_MAX_BYTES: usize = 4 << 20;
-/// How long a client may take to send it.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How much of a body that is too large is read and thrown away, so that a client that sends all before
+/// it listens hears why it was refused.
+const DISCARDED_BYTES_MAX: usize = 4 << 20;
+/// How long such a client is waited for, once it sends nothing more.
+const DISCARD_WAIT_MAX: Duration = Duration::from_millis(500);
 
 /// Reads a request's body.
-pub(super) async fn read(request: Request) -> Result<Bytes, Problem> {
-    let too_large = || {
-        let message = format!("body: must be at most {BODY_MAX_BYTES} bytes");
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "TooLarge", message)
-    };
-    if request.body().size_hint().lower() > BODY_MAX_BYTES as u64 {
-        // It says so itself: nothing of it is waited for.
-        return Err(too_large());
+pub(super) async fn read(options: &Options, headers: &HeaderMap, mut body: Body) -> Result<Bytes, Problem> {
+    let bytes_max = options.body_bytes_max;
+    let deadline = Instant::now() + options.request_time;
+    let mut is_too_large = body.size_hint().lower() > bytes_max as u64;
+    // Who waits to be asked for its body is answered before it sends it.
+    if is_too_large && headers.contains_key(header::EXPECT) {
+        return Err(too_large(bytes_max));
     }
-    match tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, &())).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large()),
-        Ok(Err(_)) => Err(Problem::invalid("body", "was not sent whole")),
-        Err(_) => {
-            let message = format!("body: was not sent within {} s", BODY_TIMEOUT.as_secs());
-            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "Timeout", message))
+    let (mut kept, mut read) = (BytesMut::new(), 0_usize);
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let wait = if is_too_large { left.min(DISCARD_WAIT_MAX) } else { left };
+        let frame = timeout(wait, poll_fn(|context| Pin::new(&mut body).poll_frame(context))).await;
+        let data = match frame {
+            Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+            Ok(None) if !is_too_large => return Ok(kept.freeze()),
+            _ if is_too_large => return Err(too_large(bytes_max)),
+            Ok(_) => return Err(Problem::invalid("body", "was not sent whole")),
+            Err(_) => {
+                let message = format!("body: must be sent within {:?}", options.request_time);
+                return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "Timeout", message));
+            }
+        };
+        read = read.saturating_add(data.len());
+        is_too_large |= read > bytes_max;
+        if !is_too_large {
+            kept.extend_from_slice(&data);
+        } else if read > bytes_max.saturating_add(DISCARDED_BYTES_MAX) {
+            return Err(too_large(bytes_max));
+        } else {
+            kept = BytesMut::new();
         }
     }
+}
+
+fn too_large(bytes_max: usize) -> Problem {
+    let message = format!("body: must be at most {bytes_max} bytes");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "TooLarge", message)
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Server,
+    AccessToken, Server,
     executor::PlanExecutor,
     options::{Executor, Options},
     routes,
@@ -89,20 +89,65 @@ impl ServerBuilder {
         self
     }
 
+    /// How long a client may take to send the head of a request, and then its body, 100 ms to 10 min; by
+    /// default 10 s. A connection on which no request begins for so long is closed too.
+    pub fn request_time(mut self, time: Duration) -> Self {
+        self.options.request_time = time;
+        self
+    }
+
+    /// How many bytes the body of a request may have, 1 KiB to 64 MiB; by default 5 MiB.
+    pub fn body_bytes_max(mut self, bytes: usize) -> Self {
+        self.options.body_bytes_max = bytes;
+        self
+    }
+
+    /// Lets the holder of a token in, and nobody any more without one. A server without a token serves
+    /// everything to everybody who reaches it, and therefore binds loopback addresses only.
+    pub fn token(mut self, token: AccessToken) -> Self {
+        self.options.access.tokens.push(token);
+        self
+    }
+
+    /// A name or an address by which the server may be asked, without a port. By default these are
+    /// `localhost`, loopback addresses and the host of the [public URL](Self::public_url); where the
+    /// server binds other than loopback addresses, and in a router for another application, every
+    /// address. Any other is refused: under a name of its own a foreign page could read the answer.
+    pub fn allow_host(mut self, host: impl Into<String>) -> Self {
+        self.options.access.hosts.push(host.into());
+        self
+    }
+
+    /// An origin whose pages may ask the server, `https://ui.example.org`, exactly as browsers send it.
+    /// Pages of other origins than the server's own are refused.
+    pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
+        self.options.access.origins.push(origin.into());
+        self
+    }
+
+    /// Under which URL clients know the server, where a proxy stands before it:
+    /// `https://bus.example.org`. With `https` the cookie of a session travels encrypted only.
+    pub fn public_url(mut self, url: impl Into<String>) -> Self {
+        self.options.access.public_url = Some(url.into());
+        self
+    }
+
     /// Starts the server, on threads of its own.
     ///
     /// # Errors
     /// `InvalidOption` names an option, or the bus where it has no store; `Unavailable` where the
     /// address cannot be listened at.
-    pub fn start(self) -> Result<Server> {
+    pub fn start(mut self) -> Result<Server> {
         self.options.check()?;
         let addr = self.resolve()?;
+        self.options.access.bind(addr.ip())?;
         Running::start(self.bus, self.options, addr).map(Server::new)
     }
 
     /// The routes alone, for a program that has an axum application of its own and serves them there:
     /// an escape hatch to the types of [`planbus::server::axum`](super::axum). What concerns
-    /// connections, such as their number, is then that program's to limit.
+    /// connections, such as their number, is then that program's to limit; without a token everybody who
+    /// reaches that program sees everything.
     ///
     /// # Errors
     /// As [`start`](Self::start); `Unavailable` outside a tokio runtime.

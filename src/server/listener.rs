@@ -33,9 +33,9 @@ use super::{
 
 /// How many connections wait to be accepted.
 const BACKLOG: u32 = 1_024;
-/// How long a client may take to send the head of a request, the first and those that follow.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// The most bytes of the head of a request, and of what is kept of an answer before it is sent.
+/// The most bytes of the head of a request.
+const HEAD_BYTES_MAX: usize = 32 << 10;
+/// The most bytes that are read before they are looked at, and kept of an answer before it is sent.
 const BUFFER_BYTES: usize = 64 << 10;
 /// The most headers of a request.
 const HEADERS_MAX: usize = 100;
@@ -89,11 +89,12 @@ pub(super) async fn serve(
             tracing::warn!(target: "planbus.serve", max = options.connections_max, "too many connections");
             continue;
         };
-        let (router, slow_client, stop) = (router.clone(), options.slow_client, stop.clone());
+        let times = (options.request_time, options.slow_client);
+        let (router, stop) = (router.clone(), stop.clone());
         let counters = Arc::clone(counters);
         let place = Place { _permit: Arc::new(permit) };
         connections.spawn(async move {
-            if let Err(error) = connection(stream, router, place, slow_client, stop).await {
+            if let Err(error) = connection(stream, router, place, times, stop).await {
                 tracing::debug!(target: "planbus.serve", %error, "a connection ended");
                 if is_slow(&*error) {
                     counters.cut(CutReason::Slow);
@@ -112,7 +113,7 @@ async fn connection(
     stream: TcpStream,
     router: Router,
     place: Place,
-    slow_client: Duration,
+    (request_time, slow_client): (Duration, Duration),
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     stream.set_nodelay(true)?;
@@ -123,8 +124,9 @@ async fn connection(
     stream.set_write_timeout(Some(slow_client));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
+        .header_read_timeout(request_time)
         .max_buf_size(BUFFER_BYTES)
+        .max_header_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX);
     let routes = TowerToHyperService::new(router.into_service::<Incoming>());
     let service = service_fn(move |mut request: Request<Incoming>| {

@@ -27,6 +27,7 @@ mod body;
 mod builder;
 mod cloud_event;
 mod counters;
+mod credentials;
 mod executor;
 mod feed;
 mod followed;
@@ -57,6 +58,7 @@ pub use axum;
 
 use self::running::Running;
 pub use self::{
+    access::AccessToken,
     builder::ServerBuilder,
     executor::{PlanExecutor, PlanRequest},
     subscriber::{A2AEventSubscriber, Gap, Update},
@@ -95,6 +97,22 @@ impl Server {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.running.addr)
+    }
+
+    /// Lets the holder of one more token in. With the first one nobody is let in without a token any
+    /// more, and streams of those who came without end.
+    ///
+    /// # Errors
+    /// `InvalidOption` where a field of the token is wrong; `Conflict` where another has its name or its
+    /// secret.
+    pub fn add_token(&self, token: AccessToken) -> Result<()> {
+        self.running.state.access.add_token(token)
+    }
+
+    /// Takes a token back, by its name: what it opened ends at once, streams, sessions and tickets; says
+    /// whether there was one. Without its last token a server lets nobody in.
+    pub fn revoke(&self, name: &str) -> bool {
+        self.running.state.access.revoke(name)
     }
 
     /// A cursor over the events that the filter matches, for a transport of one's own: it replays from

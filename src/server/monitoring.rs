@@ -73,13 +73,16 @@ pub(super) async fn healthz() -> Response {
 
 /// `GET /readyz`: clients can be served now, or 503. Only who may see events is told which part is not
 /// ready.
-pub(super) async fn readyz(Extract(state): Extract<Shared>, caller: Option<Extension<Caller>>) -> Response {
+pub(super) async fn readyz(
+    Extract(state): Extract<Shared>,
+    Extension(caller): Extension<Caller>,
+) -> Response {
     let log = state.readiness.is_readable(state.read(|store| store.floor().map(drop))).await;
     let feed = state.is_following();
     let server = !state.feed().is_stopping();
     let is_ready = log && feed && server;
     let mut told = json!({"ready": is_ready});
-    if caller.is_some() {
+    if caller.is_known() {
         told["checks"] = json!({"log": log, "feed": feed, "server": server});
     }
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

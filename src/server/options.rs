@@ -2,16 +2,22 @@
 
 use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 
-use super::executor::PlanExecutor;
-use crate::error::{Error, ErrorKind, Result};
+use super::{access::AccessOptions, executor::PlanExecutor};
 #[cfg(feature = "redis")]
 use crate::redis::Streams;
+use crate::{
+    error::{Error, ErrorKind, Result},
+    event::PAYLOAD_MAX_BYTES,
+};
 
 pub(super) const CONNECTIONS: RangeInclusive<usize> = 1..=1_000_000;
 pub(super) const THREADS: RangeInclusive<usize> = 1..=64;
 pub(super) const SEND_BUFFER_BYTES: RangeInclusive<u32> = (4 << 10)..=(16 << 20);
 /// Clients of A2A give a stream up that is silent for five seconds.
 pub(super) const HEARTBEAT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3);
+pub(super) const REQUEST_TIME: RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(600);
+pub(super) const BODY_BYTES: RangeInclusive<usize> = (1 << 10)..=(64 << 20);
 pub(super) const SLOW_CLIENT: RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(600);
 
@@ -24,9 +30,12 @@ pub(super) struct Options {
     pub(super) send_buffer_bytes: u32,
     pub(super) heartbeat: Duration,
     pub(super) slow_client: Duration,
+    pub(super) request_time: Duration,
+    pub(super) body_bytes_max: usize,
     #[cfg(feature = "redis")]
     pub(super) redis: Option<Streams>,
     pub(super) executor: Option<Executor>,
+    pub(super) access: AccessOptions,
 }
 
 /// What runs plans for clients.
@@ -48,9 +57,13 @@ impl Default for Options {
             send_buffer_bytes: 128 << 10,
             heartbeat: Duration::from_secs(2),
             slow_client: Duration::from_secs(10),
+            request_time: Duration::from_secs(10),
+            // A payload as large as it may be, and what stands round it.
+            body_bytes_max: PAYLOAD_MAX_BYTES + (1 << 20),
             #[cfg(feature = "redis")]
             redis: None,
             executor: None,
+            access: AccessOptions::default(),
         }
     }
 }
@@ -61,7 +74,9 @@ impl Options {
         check("connections_max", &self.connections_max, CONNECTIONS)?;
         check("send_buffer_bytes", &self.send_buffer_bytes, SEND_BUFFER_BYTES)?;
         check_time("heartbeat", self.heartbeat, HEARTBEAT)?;
-        check_time("slow_client", self.slow_client, SLOW_CLIENT)
+        check_time("slow_client", self.slow_client, SLOW_CLIENT)?;
+        check("body_bytes_max", &self.body_bytes_max, BODY_BYTES)?;
+        check_time("request_time", self.request_time, REQUEST_TIME)
     }
 }
 

@@ -1,14 +1,16 @@
 //! The table of routes.
 
 use axum::{
-    Extension, Router,
+    Router,
     http::StatusCode,
     middleware,
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 
-use super::{a2a, access::Caller, agui, monitoring, problem::Problem, sse, state::Shared, websocket};
+use std::sync::Arc;
+
+use super::{a2a, access, agui, credentials, monitoring, problem::Problem, sse, state::Shared, websocket};
 
 /// All routes of a server.
 pub(super) fn router(state: Shared) -> Router {
@@ -22,9 +24,11 @@ pub(super) fn router(state: Shared) -> Router {
         .route("/plans/{plan_id}/events/ws", get(websocket::plan))
         .merge(agui::routes())
         .merge(a2a::routes())
+        .route("/session", post(credentials::open_session).delete(credentials::close_session))
+        .route("/tickets", post(credentials::ticket))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
-        .layer(Extension(Caller::default()))
+        .layer(middleware::from_fn_with_state(Arc::clone(&state.access), access::guard))
         .layer(middleware::from_fn_with_state(state.clone(), monitoring::count))
         .with_state(state)
 }

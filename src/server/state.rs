@@ -5,6 +5,7 @@ use std::sync::Arc;
 #[cfg(feature = "redis")]
 use super::metrics::RedisFigures;
 use super::{
+    access::Access,
     counters::Counters,
     feed::{Feed, FeedThread},
     options::Options,
@@ -28,6 +29,7 @@ pub(super) struct State {
     pub(super) readiness: Readiness,
     #[cfg(feature = "redis")]
     pub(super) redis: Option<Arc<RedisFigures>>,
+    pub(super) access: Arc<Access>,
     feed: FeedThread,
 }
 
@@ -40,6 +42,7 @@ impl State {
             let problem = "bus: must have a store; a server replays from it";
             return Err(Error::new(ErrorKind::InvalidOption, problem));
         };
+        let access = Arc::new(Access::new(&options.access)?);
         let feed = FeedThread::start(&bus, &store, runtime)?;
         Ok(Arc::new(Self {
             bus,
@@ -49,6 +52,7 @@ impl State {
             #[cfg(feature = "redis")]
             redis: options.redis.clone().map(RedisFigures::new),
             options,
+            access,
             feed,
         }))
     }

@@ -6,6 +6,7 @@
 #![allow(dead_code)]
 
 pub(crate) mod socket;
+pub(crate) mod wire;
 
 use std::{
     io::{BufRead, BufReader},

@@ -15,15 +15,18 @@ mod tasks;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request, State as Extract},
+    body::{Body, Bytes},
+    extract::State as Extract,
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
     routing::{any, get, post},
 };
-use bytes::Bytes;
 
 use self::fault::{Fault, FaultKind};
-use super::{body, problem::Problem, state::Shared};
+use super::{
+    body,
+    state::{Shared, State},
+};
 
 /// The routes of A2A.
 pub(super) fn routes() -> Router<Shared> {
@@ -32,7 +35,6 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/a2a", post(rpc::answer))
         .route("/a2a/", post(rpc::answer))
         .route("/a2a/v1/{*path}", any(rest::answer))
-        .layer(DefaultBodyLimit::max(body::BODY_MAX_BYTES))
 }
 
 /// `GET /.well-known/agent-card.json`
@@ -40,15 +42,22 @@ async fn agent_card(Extract(state): Extract<Shared>, headers: HeaderMap) -> Resp
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     // The address under which the client knows this server, also behind a proxy.
     let scheme = if text("x-forwarded-proto") == Some("https") { "https" } else { "http" };
-    let base = format!("{scheme}://{}", text("host").unwrap_or(&state.options.bind));
+    let seen = || format!("{scheme}://{}", text("host").unwrap_or(&state.options.bind));
+    let base = state
+        .options
+        .access
+        .public_url
+        .as_deref()
+        .map_or_else(seen, |url| url.trim_end_matches('/').to_owned());
     let has_executor = state.options.executor.is_some();
-    let card = card::card(card::CardFacts { base: &base, has_executor, needs_token: false });
+    let card =
+        card::card(card::CardFacts { base: &base, has_executor, needs_token: !state.access.is_open() });
     let kind = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     (kind, card).into_response()
 }
 
 /// The body of a request.
-async fn read_body(request: Request) -> Result<Bytes, Fault> {
-    let refused = |problem: Problem| Fault::new(FaultKind::InvalidRequest, problem.message);
-    body::read(request).await.map_err(refused)
+async fn read_body(state: &State, headers: &HeaderMap, body: Body) -> fault::Result<Bytes> {
+    let read = body::read(&state.options, headers, body).await;
+    read.map_err(|problem| Fault::new(FaultKind::InvalidRequest, problem.message))
 }

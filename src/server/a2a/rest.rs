@@ -32,7 +32,7 @@ pub(super) async fn answer(
 ) -> Response {
     let (method, uri, headers) = (request.method().clone(), request.uri().clone(), request.headers().clone());
     let run = async {
-        let body = read_body(request).await?;
+        let body = read_body(&state, &headers, request.into_body()).await?;
         let (method, params) = read(&method, &uri, &headers, &body)?;
         let tasks = Tasks { state: &state, caller: &caller, dialect: Dialect::V1 };
         method.call(&tasks, &params, &headers).await

@@ -28,10 +28,11 @@ pub(super) async fn answer(
     request: extract::Request,
 ) -> Response {
     let headers = request.headers().clone();
-    let request = match read_body(request).await.and_then(|body| Request::parse(&body)) {
-        Ok(request) => request,
-        Err(fault) => return json(fault.to_rpc(&call::no_id())),
-    };
+    let request =
+        match read_body(&state, &headers, request.into_body()).await.and_then(|body| Request::parse(&body)) {
+            Ok(request) => request,
+            Err(fault) => return json(fault.to_rpc(&call::no_id())),
+        };
     let id = request.id.clone();
     let answered = run(&state, &caller, request, &headers).await;
     // Who sends no id wants no answer.

@@ -11,7 +11,7 @@ mod tests;
 
 use axum::{
     Extension, Router,
-    extract::{DefaultBodyLimit, Path, RawQuery, Request, State as Extract},
+    extract::{Path, RawQuery, Request, State as Extract},
     response::Response,
     routing::post,
 };
@@ -43,7 +43,7 @@ use crate::{
 const PAGE_EVENTS: usize = 1_000;
 
 pub(super) fn routes() -> Router<Shared> {
-    Router::new().route("/agui/{plan_id}", post(attach)).layer(DefaultBodyLimit::max(body::BODY_MAX_BYTES))
+    Router::new().route("/agui/{plan_id}", post(attach))
 }
 
 /// `POST /agui/{plan_id}`.
@@ -58,8 +58,9 @@ async fn attach(
     let tenant = caller.tenant(params.tenant()?)?;
     params.finish()?;
     let plan = PlanId::try_from(plan_id)?;
-    let start = last_event_id(request.headers())?.unwrap_or(Start::Beginning);
-    let input = RunInput::parse(&body::read(request).await?, &plan)?;
+    let (parts, body) = request.into_parts();
+    let start = last_event_id(&parts.headers)?.unwrap_or(Start::Beginning);
+    let input = RunInput::parse(&body::read(&state.options, &parts.headers, body).await?, &plan)?;
 
     let scope = Filter::all().tenant(tenant.clone()).plan(plan.clone());
     let mut subscriber = state.subscribe(scope.clone(), start).await?;
