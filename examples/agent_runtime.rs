@@ -3,10 +3,11 @@
 //!
 //! ```sh
 //! cargo run --release --example agent_runtime -- [DIRECTORY] [DATABASE]
+//! cargo run --release --example agent_runtime --features server -- DIRECTORY DATABASE 127.0.0.1:7070
 //! ```
 //!
 //! The directory is the current one, the database a new one among the temporary files, unless said
-//! otherwise. The runtime itself is in `agent_runtime/executor.rs`: take that as a start.
+//! otherwise. With an address other programs look on there, and agents ask for surveys of their own. The runtime itself is in `agent_runtime/executor.rs`: take that as a start.
 
 #[path = "agent_runtime/mod.rs"]
 mod agent_runtime;
@@ -57,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // 3. The agent runs: on this thread and its own, with no async runtime. A runtime with a signal
     //    handler sets `stop` there; every open plan then ends as failed, none stays open.
     let stop = Arc::new(AtomicBool::new(false));
-    let report = survey.run(&bus, stop)?;
+    let report = survey.run(&bus, Arc::clone(&stop))?;
     drop(printer);
 
     // 4. The log answers questions, here and, read-only, in any other process.
@@ -66,5 +67,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut out = io::stdout().lock();
     writeln!(out, "\n{}", report.to_text())?;
     writeln!(out, "The root plan completed {failed} tool calls; the log is {}.", database.display())?;
+
+    // 5. With the feature `server`, programs elsewhere read it over HTTP, and agents send messages that
+    //    become plans: `survey src` by A2A is one.
+    #[cfg(feature = "server")]
+    if let Some(addr) = arguments.next() {
+        let on_demand = agent_runtime::on_demand::OnDemand::below(&survey, &bus, stop);
+        let server = planbus::server::Server::builder(&bus)
+            .executor(on_demand.executor())
+            .bind(addr.to_string_lossy())
+            .start()?;
+        writeln!(out, "Serving it at {} until Enter is pressed.", server.url())?;
+        io::stdin().read_line(&mut String::new())?;
+    }
     Ok(())
 }

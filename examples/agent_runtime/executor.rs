@@ -17,7 +17,7 @@ use planbus::{PlanBuilder, PlanRun, ToolError};
 use serde_json::{Value, json};
 
 /// Room for plans that run inside each other on one thread.
-const STACK_BYTES: usize = 4 << 20;
+pub(crate) const STACK_BYTES: usize = 4 << 20;
 
 /// A piece of work that an agent does as one plan.
 pub(crate) trait Plan: Send {
@@ -47,6 +47,8 @@ pub(crate) trait Plan: Send {
 pub(crate) enum Halt {
     /// Somebody asked the executor to stop.
     Interrupted,
+    /// Somebody asked this plan to stop.
+    Cancelled,
     /// The log refused an event. Going on would be work that nobody can audit.
     Log(planbus::Error),
     /// The system gave no thread.
@@ -57,6 +59,7 @@ impl fmt::Display for Halt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Interrupted => f.write_str("interrupted"),
+            Self::Cancelled => f.write_str("cancelled by whoever asked for it"),
             Self::Log(error) => error.fmt(f),
             Self::Thread(error) => write!(f, "no thread for a subplan: {error}"),
         }
@@ -67,7 +70,7 @@ impl std::error::Error for Halt {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Log(error) => error.source(),
-            Self::Interrupted | Self::Thread(_) => None,
+            Self::Interrupted | Self::Cancelled | Self::Thread(_) => None,
         }
     }
 }
@@ -78,28 +81,37 @@ impl From<planbus::Error> for Halt {
     }
 }
 
+/// What ends plans before their time: each looks at it before each step.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stop {
+    /// The whole program is to end: plans fail with "interrupted".
+    pub(crate) interrupted: Arc<AtomicBool>,
+    /// These plans alone are to end: they fail with "cancelled".
+    pub(crate) cancelled: Arc<AtomicBool>,
+}
+
 /// Runs plans on its caller's thread and a bounded number of others.
 #[derive(Debug)]
 pub(crate) struct Executor {
     /// How many more threads may run now.
     permits: AtomicUsize,
-    stop: Arc<AtomicBool>,
+    stop: Stop,
 }
 
 impl Executor {
-    /// An executor with at most `threads` threads beside its caller's. Every plan ends as failed
-    /// with "interrupted" at its next step once `stop` is set.
-    pub(crate) fn new(threads: usize, stop: Arc<AtomicBool>) -> Self {
+    /// An executor with at most `threads` threads beside its caller's. Every plan ends as failed at its
+    /// next step once `stop` says so.
+    pub(crate) fn new(threads: usize, stop: Stop) -> Self {
         Self { permits: AtomicUsize::new(threads), stop }
     }
 
-    /// Runs a root plan to its end.
-    pub(crate) fn start<P: Plan>(&self, builder: PlanBuilder, plan: P) -> Result<P::Output, Halt> {
-        let run = builder.start(json!({"goal": plan.goal()}))?;
-        self.run(run, plan)
+    /// Begins a root plan: from here on it is in the log.
+    pub(crate) fn begin<P: Plan>(builder: PlanBuilder, plan: &P) -> Result<PlanRun, Halt> {
+        Ok(builder.start(json!({"goal": plan.goal()}))?)
     }
 
-    fn run<P: Plan>(&self, run: PlanRun, plan: P) -> Result<P::Output, Halt> {
+    /// Runs a plan that has begun to its end.
+    pub(crate) fn run<P: Plan>(&self, run: PlanRun, plan: P) -> Result<P::Output, Halt> {
         let agent = Agent { executor: self, run: &run };
         match agent.go_on().and_then(|()| plan.run(&agent)) {
             Ok(output) => {
@@ -267,6 +279,11 @@ impl Agent<'_> {
 
     /// Whether to take one more step.
     fn go_on(&self) -> Result<(), Halt> {
-        if self.executor.stop.load(Ordering::Relaxed) { Err(Halt::Interrupted) } else { Ok(()) }
+        let is_set = |sign: &AtomicBool| sign.load(Ordering::Relaxed);
+        match &self.executor.stop {
+            stop if is_set(&stop.interrupted) => Err(Halt::Interrupted),
+            stop if is_set(&stop.cancelled) => Err(Halt::Cancelled),
+            _ => Ok(()),
+        }
     }
 }

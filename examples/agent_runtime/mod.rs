@@ -6,6 +6,8 @@
 
 pub(crate) mod executor;
 mod names;
+#[cfg(feature = "server")]
+pub(crate) mod on_demand;
 mod own_files;
 mod report;
 mod rules;

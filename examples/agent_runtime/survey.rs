@@ -12,11 +12,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use planbus::{EventBus, EventId, PlanId, Tenant};
+use planbus::{CorrelationId, EventBus, EventId, PlanId, PlanRun, Tenant};
 use serde_json::{Value, json};
 
 use super::{
-    executor::{Agent, Executor, Halt, Plan},
+    executor::{Agent, Executor, Halt, Plan, Stop},
     names,
     own_files::OwnFiles,
     rules::{self, Place, Reason, Verdict},
@@ -42,9 +42,11 @@ const SURVEYOR: &str = "surveyor";
 #[derive(Debug)]
 pub(crate) struct Survey {
     root: PathBuf,
-    device: u64,
+    /// The file system that it keeps to.
+    pub(super) device: u64,
     plan_id: PlanId,
     tenant: Tenant,
+    correlation_id: Option<CorrelationId>,
 }
 
 /// What a survey found.
@@ -65,7 +67,14 @@ impl Survey {
         }
         let plan_id =
             PlanId::try_from(format!("survey-{}", EventId::generate())).map_err(io::Error::other)?;
-        Ok(Self { root, device: rules::device(&metadata), plan_id, tenant })
+        Ok(Self { root, device: rules::device(&metadata), plan_id, tenant, correlation_id: None })
+    }
+
+    /// Gives its events another correlation id than the root plan's id, which they share with other
+    /// plans.
+    #[cfg(feature = "server")]
+    pub(crate) fn correlated(self, id: Option<CorrelationId>) -> Self {
+        Self { correlation_id: id, ..self }
     }
 
     /// The root plan's id.
@@ -81,12 +90,29 @@ impl Survey {
     /// Runs the survey and reports it on `bus`; once `stop` is set, every plan that is open ends as
     /// failed with "interrupted".
     pub(crate) fn run(&self, bus: &EventBus, stop: Arc<AtomicBool>) -> Result<Report, Halt> {
+        let run = self.begin(bus)?;
+        self.go_on(run, bus, Stop { interrupted: stop, ..Stop::default() })
+    }
+
+    /// Begins the root plan: when this returns, it is in the log.
+    pub(crate) fn begin(&self, bus: &EventBus) -> Result<PlanRun, Halt> {
+        let mut plan = bus.plan(&self.plan_id).tenant(&self.tenant).source(LEAD);
+        if let Some(id) = &self.correlation_id {
+            plan = plan.correlation_id(id.clone());
+        }
+        Executor::begin(plan, &self.whole(&OwnFiles::default()))
+    }
+
+    /// Runs the survey that has begun as `run` to its end.
+    pub(crate) fn go_on(&self, run: PlanRun, bus: &EventBus, stop: Stop) -> Result<Report, Halt> {
         let begun = Instant::now();
         let own_files = bus.store().map(|store| OwnFiles::of(store.path())).unwrap_or_default();
-        let plan = bus.plan(&self.plan_id).tenant(&self.tenant).source(LEAD);
-        let root = Folder { survey: self, own_files: &own_files, path: PathBuf::new(), depth: 0 };
-        let totals = Executor::new(THREADS_MAX, stop).start(plan, root)?;
+        let totals = Executor::new(THREADS_MAX, stop).run(run, self.whole(&own_files))?;
         Ok(Report { totals, duration: begun.elapsed() })
+    }
+
+    fn whole<'a>(&'a self, own_files: &'a OwnFiles) -> Folder<'a> {
+        Folder { survey: self, own_files, path: PathBuf::new(), depth: 0 }
     }
 }
 

@@ -93,7 +93,7 @@ impl From<Halt> for Failure {
                 Self::new(Exit::Interrupted, "interrupted: every open plan was ended as failed")
             }
             Halt::Log(error) => error.into(),
-            Halt::Thread(_) => Self::new(Exit::Failed, chain(&halt)),
+            Halt::Cancelled | Halt::Thread(_) => Self::new(Exit::Failed, chain(&halt)),
         }
     }
 }

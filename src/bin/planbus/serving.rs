@@ -6,18 +6,19 @@
 use std::{
     error::Error as _,
     io::{self, Write},
+    net::ToSocketAddrs,
     time::Duration,
 };
 
 use clap::Args;
 use planbus::{
-    Error, EventBus, PlanId,
+    Error, PlanId,
     server::{Server, ServerBuilder},
 };
 
 use crate::{
     cli::Global,
-    failure::Failure,
+    failure::{Exit, Failure},
     interrupt::CtrlC,
     text::{escape, shell_word},
 };
@@ -36,6 +37,13 @@ pub(crate) struct ServeBeside {
     addr: Option<String>,
 }
 
+impl ServeBeside {
+    /// Where a server is to listen, if there is to be one; to be looked at before anything is done.
+    pub(crate) fn door(&self) -> Result<Option<Door<'_>>, Failure> {
+        self.addr.as_deref().map(|addr| Door::new(addr, "--serve")).transpose()
+    }
+}
+
 /// Reads an address to listen at.
 pub(crate) fn address(text: &str) -> Result<String, &'static str> {
     match text.rsplit_once(':') {
@@ -44,17 +52,37 @@ pub(crate) fn address(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// Starts a server; where it cannot listen, says what to do with the option that named the address.
-pub(crate) fn start(builder: ServerBuilder, option: &str) -> Result<Server, Failure> {
-    builder.start().map_err(|error| {
-        let is_taken = is_taken(&error);
-        let failure = Failure::from(error);
-        if is_taken {
-            failure.hint(&format!("choose another port with {option}, or port 0 for a free one"))
-        } else {
-            failure
+/// Where a server listens.
+pub(crate) struct Door<'a> {
+    addr: &'a str,
+    /// The option that named the address.
+    option: &'static str,
+}
+
+impl<'a> Door<'a> {
+    /// Refuses an address that others reach.
+    pub(crate) fn new(addr: &'a str, option: &'static str) -> Result<Self, Failure> {
+        // Whether it is an address at all is looked at when it is listened at.
+        let mut found = addr.to_socket_addrs().into_iter().flatten();
+        if found.any(|addr| !addr.ip().is_loopback()) {
+            let told = format!("{option} {addr}: whoever reaches it would read the log");
+            return Err(Failure::new(Exit::Usage, told).hint("listen at 127.0.0.1"));
         }
-    })
+        Ok(Self { addr, option })
+    }
+
+    /// Starts a server there; where it cannot listen, says what to do.
+    pub(crate) fn open(self, builder: ServerBuilder) -> Result<Server, Failure> {
+        builder.bind(self.addr).start().map_err(|error| {
+            let is_taken = is_taken(&error);
+            let failure = Failure::from(error);
+            if is_taken {
+                failure.hint(&format!("choose another port with {}, or port 0 for a free one", self.option))
+            } else {
+                failure
+            }
+        })
+    }
 }
 
 fn is_taken(error: &Error) -> bool {
@@ -62,17 +90,30 @@ fn is_taken(error: &Error) -> bool {
     cause.is_some_and(|cause| cause.kind() == io::ErrorKind::AddrInUse)
 }
 
-/// Says where a server listens, and what to try there; with the plan that runs, where there is one.
-pub(crate) fn announce(server: &Server, plan: Option<&PlanId>, global: &Global) {
+/// What there is to see at a server.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct About<'a> {
+    /// The plan that runs now, of many that there may be.
+    pub(crate) plan: Option<&'a PlanId>,
+    /// What messages of A2A bring about.
+    pub(crate) messages: Option<&'a str>,
+}
+
+/// Says where a server listens, and what to try there.
+pub(crate) fn announce(server: &Server, about: About<'_>, global: &Global) {
     let url = server.url();
-    let plan = plan.map_or_else(|| "PLAN".to_owned(), |plan| path_part(plan.as_str()));
-    let get = |path: &str| format!("{url}{path}");
+    let (which, plan) = match about.plan {
+        Some(plan) => ("this plan", path_part(plan.as_str())),
+        None => ("one plan", "PLAN".to_owned()),
+    };
+    let at = |path: &str| shell_word(&format!("{url}{path}")).into_owned();
+    let messages = about.messages.map(|messages| format!("; the message {messages}")).unwrap_or_default();
     tell(global, &format!("serving {} at {url}; Ctrl-C ends", global.db.display()));
     for (what, command) in [
-        ("all events", format!("curl -N {}", shell_word(&get("/events/stream?after=0")))),
-        ("one plan", format!("curl -N {}", shell_word(&get(&format!("/plans/{plan}/events/stream"))))),
-        ("plans", format!("curl {}", shell_word(&get("/plans")))),
-        ("A2A", get("/.well-known/agent-card.json")),
+        ("all events", format!("curl -N {}", at("/events/stream?after=0"))),
+        (which, format!("curl -N {}", at(&format!("/plans/{plan}/events/stream")))),
+        ("plans", format!("curl {}", at("/plans"))),
+        ("A2A", format!("{url}/.well-known/agent-card.json{messages}")),
     ] {
         note(global, &format!("  {what:<10}  {command}"));
     }
@@ -89,16 +130,16 @@ pub(crate) fn stop(server: Server, global: &Global) {
 pub(crate) struct Serving(Option<Server>);
 
 impl Serving {
-    /// Starts a server of the bus's log where one was asked for, and says where.
+    /// Starts a server where one was asked for, and says where.
     pub(crate) fn start(
-        options: &ServeBeside,
-        bus: &EventBus,
-        plan: Option<&PlanId>,
+        door: Option<Door<'_>>,
+        builder: ServerBuilder,
+        about: About<'_>,
         global: &Global,
     ) -> Result<Self, Failure> {
-        let Some(addr) = &options.addr else { return Ok(Self(None)) };
-        let server = start(Server::builder(bus).bind(addr), "--serve")?;
-        announce(&server, plan, global);
+        let Some(door) = door else { return Ok(Self(None)) };
+        let server = door.open(builder)?;
+        announce(&server, about, global);
         Ok(Self(Some(server)))
     }
 

@@ -10,13 +10,14 @@ use std::{
     sync::Arc,
 };
 
-use planbus::{EventBus, EventQuery, EventStore, EventType, PlanId, Tenant, Unfinished};
+use planbus::{EventBus, EventQuery, EventStore, EventType, PlanId, Tenant, Unfinished, server::Server};
 use serde_json::{Value, json};
 
 use super::{open_as_owner, show};
 use crate::{
     agent_runtime::{
         executor::Halt,
+        on_demand::OnDemand,
         survey::{Report, Survey},
         units,
     },
@@ -26,7 +27,7 @@ use crate::{
     live::Live,
     mirroring::Mirroring,
     output::Output,
-    serving::Serving,
+    serving::{About, Serving},
     style::Style,
     terminal,
     text::{escape, shell_word},
@@ -36,6 +37,7 @@ use crate::{
 pub(crate) fn run(options: &DemoOptions, global: &Global, out: &mut Output) -> Result<(), Failure> {
     // The directory first: where it is wrong, no store is made.
     options.redis.check()?;
+    let door = options.serve.door()?;
     let survey =
         Survey::of(&options.path, global.tenant()).map_err(|error| unusable(&options.path, &error))?;
     let ctrl_c = CtrlC::listen()?;
@@ -50,7 +52,13 @@ pub(crate) fn run(options: &DemoOptions, global: &Global, out: &mut Output) -> R
     let before = store.head()?;
     let bus = EventBus::builder().store(store.clone()).build()?;
     let mirroring = Mirroring::start(&options.redis, &store)?;
-    let serving = Serving::start(&options.serve, &bus, Some(survey.plan_id()), global)?;
+    let on_demand = OnDemand::below(&survey, &bus, Arc::clone(&ctrl_c.flag));
+    let serving = Serving::start(
+        door,
+        Server::builder(&bus).executor(on_demand.executor()),
+        About { plan: Some(survey.plan_id()), messages: Some("`survey FOLDER` starts a survey") },
+        global,
+    )?;
     // Two writers on one terminal would spoil each other's lines.
     let is_watched =
         terminal::can_redraw() && !global.quiet && global.verbose == 0 && env::var_os("RUST_LOG").is_none();
@@ -83,6 +91,7 @@ pub(crate) fn run(options: &DemoOptions, global: &Global, out: &mut Output) -> R
     }
     out.flush()?;
     serving.go_on(&ctrl_c, global);
+    drop(on_demand);
     bus.close();
     store.close()?;
     Ok(())

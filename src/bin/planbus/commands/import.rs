@@ -16,7 +16,7 @@ use std::{
 
 use clap::{Args, ValueHint};
 use crossbeam_channel::RecvTimeoutError;
-use planbus::{Error, ErrorKind, EventBus, EventStore};
+use planbus::{Error, ErrorKind, EventBus, EventStore, server::Server};
 use serde_json::json;
 
 use super::open_as_owner;
@@ -29,7 +29,7 @@ use crate::{
     output::Output,
     progress::{Progress, rate},
     redis::RedisBeside,
-    serving::{ServeBeside, Serving},
+    serving::{About, ServeBeside, Serving},
     style::Style,
     table::{Cell, Column, cell, write_below},
     text::escape,
@@ -77,12 +77,13 @@ pub(crate) fn run(options: &ImportOptions, global: &Global, out: &mut Output) ->
     // The files first: where one is missing, nothing is imported and no store is made.
     let inputs = options.files.iter().map(|file| Input::find(file)).collect::<Result<Vec<_>, _>>()?;
     options.redis.check()?;
+    let door = options.serve.door()?;
     let total: Option<u64> = inputs.iter().map(|input| input.bytes).sum();
     let ctrl_c = CtrlC::listen()?;
     let store = open_as_owner(EventStore::options(), global)?;
     let mirroring = Mirroring::start(&options.redis, &store)?;
     let bus = EventBus::builder().store(store.clone()).build()?;
-    let serving = Serving::start(&options.serve, &bus, None, global)?;
+    let serving = Serving::start(door, Server::builder(&bus), About::default(), global)?;
     let mut import = Import {
         bus,
         files: inputs.iter().map(|input| FileCount::of(input.name.clone())).collect(),

@@ -6,7 +6,11 @@
 use std::{fs, path::Path, time::Duration};
 
 use clap::Args;
-use planbus::{EventBus, EventStore, server::Server};
+use planbus::{
+    EventBus, EventStore,
+    redis::Streams,
+    server::{Server, ServerBuilder},
+};
 use serde_json::json;
 
 use super::open;
@@ -15,7 +19,8 @@ use crate::{
     failure::{Exit, Failure, chain},
     interrupt::CtrlC,
     output::Output,
-    serving,
+    redis::RedisBeside,
+    serving::{self, About, Door},
 };
 
 /// How often it is looked whether the store is still there.
@@ -31,21 +36,34 @@ pub(crate) struct ServeOptions {
     /// How many connections there may be at a time [default: 4096]
     #[arg(long, value_name = "N", value_parser = whole_number::<1, 1_000_000>)]
     connections_max: Option<u64>,
+
+    #[command(flatten)]
+    redis: RedisBeside,
+}
+
+impl ServeOptions {
+    fn apply(&self, mut builder: ServerBuilder) -> Result<ServerBuilder, Failure> {
+        if let Some(connections) = self.connections_max {
+            builder = builder.connections_max(usize::try_from(connections).unwrap_or(usize::MAX));
+        }
+        if let Some(endpoint) = self.redis.endpoint()? {
+            builder = builder.redis(Streams::new(endpoint, self.redis.profile()?));
+        }
+        Ok(builder)
+    }
 }
 
 /// Runs the command.
 pub(crate) fn run(options: &ServeOptions, global: &Global, out: &mut Output) -> Result<(), Failure> {
     let form = out.form_without_tree("serve")?;
+    options.redis.check()?;
+    let door = Door::new(&options.addr, "--addr")?;
     let store = open(global)?;
     let file = StoreFile::of(&global.db);
     let ctrl_c = CtrlC::listen()?;
     let bus = EventBus::builder().store(store.clone()).build()?;
-    let mut builder = Server::builder(&bus).bind(&options.addr);
-    if let Some(connections) = options.connections_max {
-        builder = builder.connections_max(usize::try_from(connections).unwrap_or(usize::MAX));
-    }
-    let server = serving::start(builder, "--addr")?;
-    serving::announce(&server, None, global);
+    let server = door.open(options.apply(Server::builder(&bus))?)?;
+    serving::announce(&server, About::default(), global);
     if form == Form::Json {
         let told = json!({"url": server.url(), "addr": server.addr(), "db": global.db.to_string_lossy()});
         out.json(&told.to_string())?;
