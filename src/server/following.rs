@@ -1,6 +1,6 @@
 //! What a client asks to follow, and from where: the same for server-sent events and WebSockets.
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use serde_json::json;
 
 use super::{
@@ -85,11 +85,7 @@ pub(super) async fn open(state: &Shared, asked: Asked) -> Result<Option<Followin
             })
             .await?;
         if !is_known {
-            return Err(Problem::new(
-                StatusCode::NOT_FOUND,
-                "NotFound",
-                "plan_id: the log has no event of this plan",
-            ));
+            return Err(Problem::unknown_plan());
         }
         let is_over = turn.is_some_and(|turn| turn.status != PlanStatus::Running && turn.seq <= cursor);
         if is_over && !subscriber.has_gap() {

@@ -23,6 +23,7 @@
 mod a2a;
 mod access;
 mod agui;
+mod api;
 mod body;
 mod builder;
 mod cloud_event;

@@ -50,7 +50,11 @@ impl Params {
         name: &str,
     ) -> Result<Option<T>, Problem> {
         let Some(text) = self.take(name)? else { return Ok(None) };
-        text.parse().map(Some).map_err(|error: E| error.into().within(name).into())
+        text.parse().map(Some).map_err(|error: E| {
+            let error = error.into();
+            let is_named = error.to_string().starts_with(&format!("{name}: "));
+            if is_named { error.into() } else { error.within(name).into() }
+        })
     }
 
     /// Takes a whole number.

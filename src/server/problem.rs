@@ -19,11 +19,13 @@ pub(super) struct Problem {
     /// The name of the [`ErrorKind`].
     pub(super) kind: &'static str,
     pub(super) message: String,
+    /// With `Pruned`: the oldest seq that the log still holds.
+    pub(super) oldest_seq: Option<u64>,
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
-        Self { status, kind, message: message.into() }
+        Self { status, kind, message: message.into(), oldest_seq: None }
     }
 
     /// A field of the request is wrong.
@@ -33,6 +35,11 @@ impl Problem {
 
     pub(super) fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "NotFound", message)
+    }
+
+    /// The tenant has no such plan, whoever else may.
+    pub(super) fn unknown_plan() -> Self {
+        Self::not_found("plan_id: the log has no event of this plan")
     }
 }
 
@@ -65,9 +72,12 @@ impl From<Error> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = json!({
+        let mut body = json!({
             "error": {"status": self.status.as_u16(), "kind": self.kind, "message": self.message}
         });
+        if let Some(oldest_seq) = self.oldest_seq {
+            body["error"]["oldest_seq"] = oldest_seq.into();
+        }
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

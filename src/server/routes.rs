@@ -10,18 +10,26 @@ use axum::{
 
 use std::sync::Arc;
 
-use super::{a2a, access, agui, credentials, monitoring, problem::Problem, sse, state::Shared, websocket};
+use super::{
+    a2a, access, agui, api, credentials, monitoring, problem::Problem, sse, state::Shared, websocket,
+};
 
 /// All routes of a server.
 pub(super) fn router(state: Shared) -> Router {
     Router::new()
+        .route("/", get(api::index))
+        .route("/events", get(api::events::list))
+        .route("/events/{event_id}", get(api::events::one))
         .route("/events/stream", get(sse::all))
         .route("/events/ws", get(websocket::all))
+        .route("/plans", get(api::plans::list))
+        .route("/plans/{plan_id}", get(api::plans::one))
+        .route("/plans/{plan_id}/events", get(api::events::of_plan))
         .route("/plans/{plan_id}/events/stream", get(sse::plan))
+        .route("/plans/{plan_id}/events/ws", get(websocket::plan))
         .route("/metrics", get(monitoring::metrics))
         .route("/healthz", get(monitoring::healthz))
         .route("/readyz", get(monitoring::readyz))
-        .route("/plans/{plan_id}/events/ws", get(websocket::plan))
         .merge(agui::routes())
         .merge(a2a::routes())
         .route("/session", post(credentials::open_session).delete(credentials::close_session))

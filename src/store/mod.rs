@@ -54,6 +54,7 @@ mod views;
 mod wal;
 mod wal_check;
 mod walk;
+mod window;
 mod writer;
 
 use std::{path::Path, sync::Arc};

@@ -7,10 +7,13 @@ use std::ops::Range;
 
 use rusqlite::types::Value;
 
+#[cfg(feature = "server")]
+use super::EventStore;
 use super::{
     inner::Inner,
-    read::{self, Bounds, PAGE_ROWS},
+    read::{self, PAGE_ROWS},
     row,
+    window::{Budget, Remaining},
 };
 use crate::{
     error::{Error, Result},
@@ -26,8 +29,6 @@ const LIMIT_MAX: usize = 1_000_000;
 const TEXT_MAX_BYTES: usize = 1_024;
 /// The most types that one query names.
 const TYPES_MAX: usize = 100;
-/// How many seqs one read transaction searches where no plan narrows it down.
-const WINDOW_SEQS: u64 = 20_000;
 
 /// Which events of a tenant to return; all, until narrowed, 100 at most, the oldest first.
 ///
@@ -187,6 +188,17 @@ impl EventQuery {
     }
 
     pub(super) fn run(self, store: &Inner, tenant: &Tenant) -> Result<Vec<Event>> {
+        Ok(self.run_within(store, tenant, Budget::UNLIMITED)?.0)
+    }
+
+    /// What a budget allows of the answer, and the place at which the next part goes on, unless there
+    /// is nothing behind it.
+    fn run_within(
+        self,
+        store: &Inner,
+        tenant: &Tenant,
+        mut budget: Budget,
+    ) -> Result<(Vec<Event>, Option<u64>)> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
@@ -199,6 +211,7 @@ impl EventQuery {
         let mut remaining = Remaining::of(bounds, self.after, self.before);
         let mut events = Vec::new();
         while events.len() < self.limit
+            && budget.is_left()
             && let Some(window) = remaining.next_window(self.plan.is_some(), self.newest_first)
         {
             let limit = (self.limit - events.len()).min(PAGE_ROWS);
@@ -209,8 +222,10 @@ impl EventQuery {
                 None if self.newest_first || events.is_empty() => u64::MAX,
                 _ => window.start.saturating_sub(1),
             };
-            let (page, is_cut) = store.read(|connection| statement.page(connection, window, reach, limit))?;
-            if (is_cut || page.len() == limit)
+            let (mut page, is_cut) =
+                store.read(|connection| statement.page(connection, window, reach, limit))?;
+            let is_dear = budget.spend(&mut page, self.plan.is_none());
+            if (is_cut || is_dear || page.len() == limit)
                 && let Some(seq) = page.last().and_then(Event::seq)
             {
                 // The window may hold more behind the page.
@@ -220,7 +235,7 @@ impl EventQuery {
             }
             events.extend(page);
         }
-        Ok(events)
+        Ok((events, remaining.place(self.newest_first)))
     }
 
     fn statement(&self, tenant: &Tenant) -> Statement {
@@ -259,52 +274,18 @@ impl EventQuery {
     }
 }
 
-/// The seqs that are still to be searched, without the end.
-struct Remaining {
-    from: u64,
-    end: u64,
-}
-
-impl Remaining {
-    fn of(bounds: Bounds, after: Option<u64>, before: Option<u64>) -> Self {
-        let from = after.map_or(0, |seq| seq.saturating_add(1)).max(bounds.floor);
-        let end = bounds.last + 1;
-        Self { from, end: before.map_or(end, |before| before.min(end)) }
-    }
-
-    /// Takes the next window; where a plan's index narrows the search, all of it at once.
-    fn next_window(&mut self, is_plan: bool, newest_first: bool) -> Option<Range<u64>> {
-        if self.from >= self.end {
-            return None;
-        }
-        let width = if is_plan { u64::MAX } else { WINDOW_SEQS };
-        if newest_first {
-            let from = self.from.max(self.end.saturating_sub(width));
-            let window = from..self.end;
-            self.end = from;
-            Some(window)
-        } else {
-            let end = self.end.min(self.from.saturating_add(width));
-            let window = self.from..end;
-            self.from = end;
-            Some(window)
-        }
-    }
-
-    /// The search goes on behind this seq.
-    fn resume_behind(&mut self, seq: u64, newest_first: bool) {
-        if newest_first { self.end = seq } else { self.from = seq + 1 }
-    }
-
-    /// Goes on with the next seq that is held: where somebody put in a row far from the others, a
-    /// search would not come to the end of the windows between them.
-    fn skip_hole(&mut self, connection: &rusqlite::Connection, newest_first: bool) -> Result<()> {
-        match (read::first_held(connection, self.from..self.end, newest_first)?, newest_first) {
-            (Some(seq), true) => self.end = seq + 1,
-            (Some(seq), false) => self.from = seq,
-            (None, _) => self.from = self.end,
-        }
-        Ok(())
+#[cfg(feature = "server")]
+impl EventStore {
+    /// As much of a query's answer as may be given at once: payloads of so many bytes, found among so
+    /// many seqs. And the place at which the next part goes on: after it, or with the newest first
+    /// before it; `None` where there is nothing behind. A part may be empty and yet not the last.
+    pub(crate) fn query_page(
+        &self,
+        query: EventQuery,
+        bytes: usize,
+        seqs: u64,
+    ) -> Result<(Vec<Event>, Option<u64>)> {
+        query.run_within(&self.inner, &self.tenant, Budget { bytes, seqs })
     }
 }
 
@@ -381,5 +362,30 @@ mod tests {
         assert_eq!(page(11, 10).expect_err("told").kind(), ErrorKind::Pruned);
         assert_eq!(page(12, 11).expect("reads"), 19);
         assert_eq!(page(1, u64::MAX).expect("reads"), 19, "what nobody was promised");
+    }
+
+    #[cfg(feature = "server")]
+    #[test]
+    fn a_search_for_what_is_rare_ends_with_its_budget_and_goes_on_where_it_was() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = EventStore::open(dir.path().join("planbus.db")).expect("opens");
+        let note = |at: usize| match at {
+            44_999 => Event::untyped("plan", "note", serde_json::json!("needle")),
+            _ => Event::untyped("plan", "note", serde_json::json!(at)),
+        };
+        for batch in 0..45 {
+            store.commit((0..1_000).map(|at| note(batch * 1_000 + at)).collect()).expect("commits");
+        }
+        let rare = || EventQuery::new().text("needle");
+        let part = |query: EventQuery, seqs| {
+            let (events, place) = store.query_page(query, usize::MAX, seqs).expect("reads");
+            (events.iter().filter_map(Event::seq).collect::<Vec<_>>(), place)
+        };
+        assert_eq!(part(rare(), 1), (vec![], Some(20_000)));
+        assert_eq!(part(rare().after(20_000), 1), (vec![], Some(40_000)));
+        assert_eq!(part(rare().after(40_000), 1), (vec![45_000], None));
+        assert_eq!(part(rare().newest_first(), 1), (vec![45_000], Some(25_001)));
+        assert_eq!(part(rare().newest_first().before(25_001), 40_000), (vec![], None));
+        assert_eq!(part(rare(), u64::MAX), (vec![45_000], None));
     }
 }

@@ -6,7 +6,7 @@
 use std::{fmt, str::FromStr, time::Duration};
 
 use rusqlite::{Connection, OptionalExtension};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::{
@@ -59,6 +59,12 @@ impl fmt::Display for PlanStatus {
     }
 }
 
+impl Serialize for PlanStatus {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 impl FromStr for PlanStatus {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self> {
@@ -72,11 +78,15 @@ impl FromStr for PlanStatus {
 }
 
 /// What the log says of one plan.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// As JSON it is an object of these fields, with `duration_us` for the duration; what is unknown is null.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct PlanSummary {
     /// The plan.
     pub plan_id: PlanId,
+    /// Whose plan it is.
+    pub tenant: Tenant,
     /// The plan that spawned it: as its start says, else the plan that its correlation id names,
     /// where the log holds events of that one.
     pub parent: Option<PlanId>,
@@ -91,6 +101,7 @@ pub struct PlanSummary {
     /// The time of its completion or failure.
     pub ended_at: Option<Timestamp>,
     /// How long it took, as its end says, else from its start to its end; `None` until it has ended.
+    #[serde(rename = "duration_us", serialize_with = "as_micros")]
     pub duration: Option<Duration>,
     /// What its events have in common with those of other plans: by default the root plan's id.
     pub correlation_id: Option<CorrelationId>,
@@ -116,6 +127,11 @@ pub struct PlanSummary {
     pub first_seq: u64,
     /// The seq of its newest event.
     pub last_seq: u64,
+}
+
+fn as_micros<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    let micros = duration.map(|duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
+    micros.serialize(serializer)
 }
 
 /// A plan's summary, and what only the store needs.
@@ -176,7 +192,7 @@ pub(super) fn read(store: &Inner, tenant: &Tenant, plan: &PlanId) -> Result<Opti
             let mut rows = statement.query(page).map_err(failed)?;
             let mut count = 0;
             while let Some(row) = rows.next().map_err(failed)? {
-                after = add(&mut found, plan, row)?;
+                after = add(&mut found, tenant, plan, row)?;
                 count += 1;
             }
             Ok(count)
@@ -248,7 +264,7 @@ pub(super) fn is_known(connection: &Connection, tenant: &Tenant, plan: &PlanId) 
 }
 
 /// Adds one event to a plan's summary; the event's seq.
-fn add(found: &mut Option<Found>, plan: &PlanId, row: &rusqlite::Row<'_>) -> Result<i64> {
+fn add(found: &mut Option<Found>, tenant: &Tenant, plan: &PlanId, row: &rusqlite::Row<'_>) -> Result<i64> {
     let failed = |cause| fault::sqlite("sum up a plan", cause);
     let seq: i64 = row.get(0).map_err(failed)?;
     let at = row::event_seq(seq)?;
@@ -271,6 +287,7 @@ fn add(found: &mut Option<Found>, plan: &PlanId, row: &rusqlite::Row<'_>) -> Res
     let found = found.get_or_insert_with(|| Found {
         summary: PlanSummary {
             plan_id: plan.clone(),
+            tenant: tenant.clone(),
             parent: None,
             status: PlanStatus::Running,
             goal: None,

@@ -5,6 +5,8 @@
 
 use std::collections::HashSet;
 
+use serde::Serialize;
+
 use super::{
     inner::Inner,
     summary::{self, PlanSummary},
@@ -23,16 +25,19 @@ pub const PLAN_TREE_MAX_PLANS: usize = 10_000;
 ///
 /// A plan stands where it was spawned first, and only there. Subplans of which the log holds no
 /// event are left out.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// As JSON it is the plan's object with `is_cut` and `children` beside its fields.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct PlanTree {
     /// The plan.
+    #[serde(flatten)]
     pub plan: PlanSummary,
-    /// Its subplans, in the order in which they were spawned.
-    pub children: Vec<PlanTree>,
     /// Subplans were left out here, because the tree would be deeper than
     /// [`PLAN_TREE_MAX_DEPTH`] or larger than [`PLAN_TREE_MAX_PLANS`].
     pub is_cut: bool,
+    /// Its subplans, in the order in which they were spawned.
+    pub children: Vec<PlanTree>,
 }
 
 /// A plan that is being read, level by level.

@@ -2,36 +2,20 @@
 
 use std::time::Duration;
 
-use planbus::{PlanStatus, PlanSummary, PlanTree, Tenant, Timestamp};
-use serde_json::{Value, json};
+use planbus::{PlanStatus, PlanSummary, PlanTree, Timestamp};
+use serde::Serialize;
 
 use crate::{
     agent_runtime::units::{counted, duration},
-    failure::Failure,
+    failure::{Exit, Failure},
     output::Output,
     style::{self, Style},
     text::{cut, escape, width},
 };
 
-/// A plan as a JSON object.
-pub(crate) fn to_json(plan: &PlanSummary, tenant: &Tenant) -> Value {
-    let duration_us = plan.duration.map(|duration| duration.as_micros());
-    json!({
-        "plan_id": plan.plan_id, "tenant": tenant, "parent": plan.parent, "status": plan.status.as_str(),
-        "goal": plan.goal, "source": plan.source, "started_at": plan.started_at, "ended_at": plan.ended_at,
-        "duration_us": duration_us.map(|us| u64::try_from(us).unwrap_or(u64::MAX)),
-        "events": plan.events, "tool_calls": plan.tool_calls, "failed_tool_calls": plan.failed_tool_calls,
-        "decisions": plan.decisions, "subplans": plan.subplans, "error": plan.error,
-        "first_seq": plan.first_seq, "last_seq": plan.last_seq,
-    })
-}
-
-/// A plan with its subplans inside it. A tree is bounded in depth, and so is this.
-pub(crate) fn tree_to_json(tree: &PlanTree, tenant: &Tenant) -> Value {
-    let mut object = to_json(&tree.plan, tenant);
-    object["is_cut"] = json!(tree.is_cut);
-    object["children"] = tree.children.iter().map(|child| tree_to_json(child, tenant)).collect();
-    object
+/// A plan, or a tree of plans, as a JSON object.
+pub(crate) fn to_json(plan: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string(plan).map_err(|cause| Failure::of(Exit::Failed, "write a plan as JSON", &cause))
 }
 
 /// How long a plan took, or has taken so far.

@@ -53,9 +53,7 @@ pub(crate) fn run(options: &PlansOptions, global: &Global, out: &mut Output) -> 
     let mut table = Table::new(&only(heads, shown));
     let mut is_first = true;
     let listed = each_page(&store, query, last, |plans| match form {
-        Form::Json => plans
-            .iter()
-            .try_for_each(|plan| out.json(&plan_view::to_json(plan, &global.tenant()).to_string())),
+        Form::Json => plans.iter().try_for_each(|plan| out.json(&plan_view::to_json(plan)?)),
         Form::Tree => {
             plans.iter().try_for_each(|plan| plan_view::write_tree(&store.plan_tree(&plan.plan_id)?, out))
         }

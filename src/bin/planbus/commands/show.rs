@@ -42,10 +42,7 @@ pub(crate) fn run(options: &ShowOptions, global: &Global, out: &mut Output) -> R
     match out.form(Form::Tree) {
         Form::Tree => write_tree(&store, &options.plan, out),
         Form::Table => write_table(&store.plan_tree(&options.plan)?, out),
-        Form::Json => {
-            let tree = store.plan_tree(&options.plan)?;
-            out.json(&plan_view::tree_to_json(&tree, &global.tenant()).to_string())
-        }
+        Form::Json => out.json(&plan_view::to_json(&store.plan_tree(&options.plan)?)?),
     }
 }
 

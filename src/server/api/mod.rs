@@ -1,0 +1,31 @@
+//! The JSON API: events and plans, in pages.
+//!
+//! A list is `{"events": [...], "next": "/events?after=100"}`: `next` is the path of what follows, null
+//! where there is no more. It names a place in the log, so that a client that goes on while events are
+//! published is given none twice and misses none. Events stand there as the log has them.
+
+mod page;
+
+pub(super) mod events;
+pub(super) mod plans;
+
+use axum::response::Response;
+use serde_json::json;
+
+/// `GET /`: what there is to ask for.
+pub(super) async fn index() -> Response {
+    let routes = [
+        "/events",
+        "/events/{event_id}",
+        "/events/stream",
+        "/events/ws",
+        "/plans",
+        "/plans/{plan_id}",
+        "/plans/{plan_id}/events",
+        "/plans/{plan_id}/events/stream",
+        "/plans/{plan_id}/events/ws",
+    ];
+    page::answer(
+        json!({"name": "planbus", "version": env!("CARGO_PKG_VERSION"), "routes": routes}).to_string(),
+    )
+}
