@@ -18,7 +18,7 @@ use serve_support::Serving;
 use server_support::agent;
 
 /// Enough files that a survey of them is still at work when it is cancelled.
-const MANY_FILES: usize = 4_000;
+const MANY_FILES: usize = 2_000;
 
 /// A demo of a small tree that is done and goes on serving.
 fn demo(place: &Place) -> Serving {

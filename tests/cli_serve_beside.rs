@@ -62,7 +62,7 @@ fn a_demo_says_what_it_did_and_serves_it_until_ctrl_c() {
 #[test]
 fn ctrl_c_while_the_demo_works_ends_its_plans_and_its_server() {
     let place = Place::new();
-    for number in 0..4_000 {
+    for number in 0..1_000 {
         place.file(&format!("{}/{number}.txt", number % 40), "TODO\n");
     }
     let serving = demo(&place, &[]);
