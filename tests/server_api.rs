@@ -6,7 +6,7 @@ mod server_support;
 
 use planbus::{Event, PlanCompleted, PlanStarted, Retention, SubplanSpawned};
 use serde_json::{Value, json};
-use server_support::{Live, agent};
+use server_support::{Live, agent, wait_until};
 
 /// Follows a list from page to page; calls a closure before each page but the first.
 fn pages(live: &Live, path: &str, list: &str, mut between: impl FnMut()) -> Vec<Vec<Value>> {
@@ -207,6 +207,31 @@ fn a_plan_looks_the_same_to_the_program_and_to_a_client() {
     assert_eq!(live.get("/plans").1["plans"], json!([plan]));
     assert_eq!(live.get("/plans/plan-7").1, plan);
     assert_eq!(live.get("/plans/plan-7?tree=true").1, program(&["show", "plan-7", "-o", "json"]));
+}
+
+#[test]
+fn p10_words_are_found_in_the_tenants_events_wherever_they_stand() {
+    let live = Live::with(|server| server.search());
+    for at in 0..130 {
+        let tenant = if at % 10 == 0 { "acme" } else { "default" };
+        let event = Event::untyped("plan", "note", json!({"path": format!("src/store/part_{at}.rs")}));
+        live.bus.publish(event.with_tenant(tenant)).expect("publishes");
+    }
+    wait_until("the index has read the log", || live.get("/events?q=store&limit=1").1["indexed_seq"] == 130);
+    let all = pages(&live, "/events?q=store%20part*&limit=60", "events", || ());
+    assert_eq!(all.iter().map(Vec::len).collect::<Vec<_>>(), [60, 57], "no page more than is needed");
+    assert_eq!(seqs(&all.concat()), (1..=130).rev().filter(|seq| seq % 10 != 1).collect::<Vec<_>>());
+    assert_eq!(found(&live, "/events?q=src/store&order=asc&tenant=acme&before=50"), [1, 11, 21, 31, 41]);
+    assert_eq!(found(&live, "/events?q=%22part%2057%22"), [58]);
+    assert_eq!(refused(&live, "/events?q=store&source=me").1, "source: is not a parameter of this request");
+    assert!(refused(&live, "/events?q=%22").1.starts_with("q: "));
+    assert_eq!(refused(&Live::start(), "/events?q=store").0, 501);
+    assert!(live.dir.path().join("planbus.db.search").exists());
+    let elsewhere = live.dir.path().join("another.search");
+    let second = planbus::server::Server::builder(&live.bus).bind("127.0.0.1:0").search_file(&elsewhere);
+    let _second = second.start().expect("starts");
+    let third = planbus::server::Server::builder(&live.bus).bind("127.0.0.1:0").search_file(&elsewhere);
+    assert_eq!(third.start().expect_err("is taken").kind(), planbus::ErrorKind::Locked);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::{
     net::{SocketAddr, ToSocketAddrs},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -12,6 +13,7 @@ use super::{
     options::{Executor, Options},
     routes,
     running::Running,
+    searching::SearchFile,
     state::State,
 };
 #[cfg(feature = "redis")]
@@ -132,11 +134,28 @@ impl ServerBuilder {
         self
     }
 
+    /// Keeps a full-text index of the log, for `GET /events?q=...`, in a file beside the database, named
+    /// as it with `.search` behind; by default there is none. It is made from the log, and may be
+    /// removed while no server runs. Where it cannot be there, since another server has it or the
+    /// directory cannot be written to, the log is served without.
+    pub fn search(mut self) -> Self {
+        self.options.search = Some(SearchFile::Beside);
+        self
+    }
+
+    /// As [`search`](Self::search), in a file elsewhere, which must be usable. One server has it at a
+    /// time.
+    pub fn search_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.options.search = Some(SearchFile::At(path.into()));
+        self
+    }
+
     /// Starts the server, on threads of its own.
     ///
     /// # Errors
     /// `InvalidOption` names an option, or the bus where it has no store; `Unavailable` where the
-    /// address cannot be listened at.
+    /// address cannot be listened at; of a search file also `Locked`, `InvalidInput`, `ReadOnly` and
+    /// `DiskFull`.
     pub fn start(mut self) -> Result<Server> {
         self.options.check()?;
         let addr = self.resolve()?;

@@ -45,6 +45,7 @@ mod rendering;
 mod ring;
 mod routes;
 mod running;
+mod searching;
 mod sse;
 mod state;
 mod stream;
@@ -125,10 +126,24 @@ impl Server {
         self.running.state.subscribe(filter, start).await
     }
 
+    /// Figures about who follows now.
+    #[must_use]
+    pub fn stats(&self) -> ServerStats {
+        ServerStats { followers: self.running.state.feed().readers() }
+    }
+
     /// Stops: no client is taken any more, streams end where they are, and requests that run have until
     /// the deadline. Clients of streams come again where they were. Says whether all ended by
     /// themselves; what did not is cut.
     pub fn stop(mut self, deadline: Duration) -> bool {
         self.running.stop(deadline)
     }
+}
+
+/// Figures about a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerStats {
+    /// How many follow the log at the moment: streams of clients, and [subscribers](Server::subscribe).
+    pub followers: usize,
 }

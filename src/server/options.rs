@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 
-use super::{access::AccessOptions, executor::PlanExecutor};
+use super::{access::AccessOptions, executor::PlanExecutor, searching::SearchFile};
 #[cfg(feature = "redis")]
 use crate::redis::Streams;
 use crate::{
@@ -36,6 +36,7 @@ pub(super) struct Options {
     pub(super) redis: Option<Streams>,
     pub(super) executor: Option<Executor>,
     pub(super) access: AccessOptions,
+    pub(super) search: Option<SearchFile>,
 }
 
 /// What runs plans for clients.
@@ -64,6 +65,7 @@ impl Default for Options {
             redis: None,
             executor: None,
             access: AccessOptions::default(),
+            search: None,
         }
     }
 }

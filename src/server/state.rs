@@ -10,6 +10,7 @@ use super::{
     feed::{Feed, FeedThread},
     options::Options,
     readiness::Readiness,
+    searching::Search,
     subscriber::A2AEventSubscriber,
 };
 use crate::{
@@ -27,6 +28,7 @@ pub(super) struct State {
     pub(super) options: Options,
     pub(super) counters: Arc<Counters>,
     pub(super) readiness: Readiness,
+    pub(super) search: Option<Search>,
     #[cfg(feature = "redis")]
     pub(super) redis: Option<Arc<RedisFigures>>,
     pub(super) access: Arc<Access>,
@@ -43,12 +45,17 @@ impl State {
             return Err(Error::new(ErrorKind::InvalidOption, problem));
         };
         let access = Arc::new(Access::new(&options.access)?);
+        let search = match &options.search {
+            Some(file) => Search::start(&store, file)?,
+            None => None,
+        };
         let feed = FeedThread::start(&bus, &store, runtime)?;
         Ok(Arc::new(Self {
             bus,
             store,
             counters: Arc::default(),
             readiness: Readiness::default(),
+            search,
             #[cfg(feature = "redis")]
             redis: options.redis.clone().map(RedisFigures::new),
             options,

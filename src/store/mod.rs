@@ -40,7 +40,6 @@ mod retention;
 mod row;
 mod schema;
 #[cfg(feature = "server")]
-#[cfg_attr(not(test), expect(dead_code, reason = "the server is about to run it"))]
 mod search;
 mod signal;
 mod stats;
@@ -67,8 +66,7 @@ pub use rusqlite;
 pub(crate) use self::inbox::{InboxBatch, InboxKey};
 use self::inner::Inner;
 #[cfg(feature = "server")]
-#[expect(unused_imports, reason = "the server is about to use them")]
-pub(crate) use self::search::{SearchIndex, SearchPage, SearchProgress, SearchQuery};
+pub(crate) use self::search::{SearchIndex, SearchQuery};
 #[cfg(feature = "server")]
 pub(crate) use self::summary::Turn;
 pub use self::{

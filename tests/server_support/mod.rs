@@ -10,7 +10,7 @@ pub(crate) mod wire;
 
 use std::{
     io::{BufRead, BufReader},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use planbus::{
@@ -22,6 +22,15 @@ use ureq::{Agent, http::Response};
 
 /// How long a test waits for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Looks until a condition holds.
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "not so in time: {what}");
+        std::thread::yield_now();
+    }
+}
 
 /// A bus with a store, and a server of it.
 pub(crate) struct Live {

@@ -1,12 +1,18 @@
 //! `GET /events`, `GET /events/{event_id}` and `GET /plans/{plan_id}/events`.
 
+use std::sync::Arc;
+
 use axum::{
     Extension,
     extract::{OriginalUri, Path, RawQuery, State as Extract},
+    http::StatusCode,
     response::Response,
 };
 
-use super::page::{self, Address, PAGE_BYTES, Page};
+use super::{
+    found::Sought,
+    page::{self, Address, PAGE_BYTES, Page},
+};
 use crate::{
     error::ErrorKind,
     event::{EventId, PlanId, Tenant, Timestamp},
@@ -28,9 +34,18 @@ pub(in crate::server) async fn list(
     let mut params = Params::parse(query.as_deref())?;
     let plan = params.take("plan")?.map(PlanId::try_from).transpose();
     let plan = plan.map_err(|error| error.within("plan"))?;
-    let asked = Asked::read(params, &caller, plan)?;
     let address = Address { path: uri.path().to_owned(), query };
-    answer(&state, asked, address, false).await
+    let Some(text) = params.take("q")? else {
+        return answer(&state, Asked::read(params, &caller, plan)?, address, false).await;
+    };
+    let tenant = caller.tenant(params.tenant()?)?;
+    let sought = Sought::read(&text, params, tenant, plan)?;
+    let Some(search) = &state.search else {
+        let message = "q: this server has no search index; text looks through the log";
+        return Err(Problem::new(StatusCode::NOT_IMPLEMENTED, "Unsupported", message));
+    };
+    let index = Arc::clone(search.index());
+    Ok(page::answer(state.read(move |_| sought.page(&index, &address)).await?))
 }
 
 /// `GET /plans/{plan_id}/events`.
@@ -107,11 +122,7 @@ impl Asked {
         if let Some(seq) = params.number("before")? {
             query = query.before(seq);
         }
-        let newest_first = match params.take("order")?.as_deref() {
-            None | Some("asc") => false,
-            Some("desc") => true,
-            Some(_) => return Err(Problem::invalid("order", "must be asc or desc")),
-        };
+        let newest_first = page::order(&mut params)?.unwrap_or(false);
         if newest_first {
             query = query.newest_first();
         }

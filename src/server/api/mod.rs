@@ -4,6 +4,7 @@
 //! where there is no more. It names a place in the log, so that a client that goes on while events are
 //! published is given none twice and misses none. Events stand there as the log has them.
 
+mod found;
 mod page;
 
 pub(super) mod events;

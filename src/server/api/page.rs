@@ -23,6 +23,16 @@ pub(super) fn limit(params: &mut Params) -> Result<usize, Problem> {
     Ok(limit as usize)
 }
 
+/// Takes the parameter `order`: whether the newest come first.
+pub(super) fn order(params: &mut Params) -> Result<Option<bool>, Problem> {
+    match params.take("order")?.as_deref() {
+        None => Ok(None),
+        Some("asc") => Ok(Some(false)),
+        Some("desc") => Ok(Some(true)),
+        Some(_) => Err(Problem::invalid("order", "must be asc or desc")),
+    }
+}
+
 /// The address of a list, from which that of its next page is made.
 #[derive(Debug)]
 pub(super) struct Address {
@@ -46,11 +56,13 @@ impl Address {
 pub(super) struct Page {
     json: String,
     is_empty: bool,
+    /// Facts about the page, as they stand behind its entries.
+    notes: String,
 }
 
 impl Page {
     pub(super) fn of(name: &str) -> Self {
-        Self { json: format!(r#"{{"{name}":["#), is_empty: true }
+        Self { json: format!(r#"{{"{name}":["#), is_empty: true, notes: String::new() }
     }
 
     pub(super) fn push(&mut self, entry: &str) {
@@ -64,11 +76,16 @@ impl Page {
         self.json.len() >= PAGE_BYTES
     }
 
+    /// Tells a fact about the page.
+    pub(super) fn note(&mut self, name: &str, value: u64) {
+        self.notes.push_str(&format!(r#","{name}":{value}"#));
+    }
+
     /// Ends the page; with a place, another follows behind it.
     pub(super) fn end(mut self, address: &Address, next: Option<(&str, u64)>) -> String {
         let next = next.map(|(parameter, place)| address.behind(parameter, place));
         let next = next.map_or(serde_json::Value::Null, Into::into);
-        self.json.push_str(&format!(r#"],"next":{next}}}"#));
+        self.json.push_str(&format!(r#"],"next":{next}{}}}"#, self.notes));
         self.json
     }
 }

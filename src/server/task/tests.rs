@@ -26,6 +26,7 @@ fn shown(dialect: Dialect, event: &Event) -> Vec<Value> {
 fn plan(status: PlanStatus) -> PlanSummary {
     let at = "2026-01-01T00:00:00Z".parse().expect("a time");
     PlanSummary {
+        tenant: crate::event::Tenant::default(),
         plan_id: "plan/7 ü".try_into().expect("valid"),
         parent: None,
         status,

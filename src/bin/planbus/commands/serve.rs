@@ -62,7 +62,7 @@ pub(crate) fn run(options: &ServeOptions, global: &Global, out: &mut Output) -> 
     let file = StoreFile::of(&global.db);
     let ctrl_c = CtrlC::listen()?;
     let bus = EventBus::builder().store(store.clone()).build()?;
-    let server = door.open(options.apply(Server::builder(&bus))?)?;
+    let server = door.open(options.apply(Server::builder(&bus).search())?)?;
     serving::announce(&server, About::default(), global);
     if form == Form::Json {
         let told = json!({"url": server.url(), "addr": server.addr(), "db": global.db.to_string_lossy()});
