@@ -114,7 +114,7 @@ pub(crate) struct Sse {
 
 impl Sse {
     /// Opens a stream, or says what else was answered.
-    pub(crate) fn open(url: &str, headers: &[(&str, &str)]) -> Result<Self, Response<String>> {
+    pub(crate) fn open(url: &str, headers: &[(&str, &str)]) -> Result<Self, Box<Response<String>>> {
         let request =
             headers.iter().fold(agent().get(url), |request, (name, value)| request.header(*name, *value));
         let mut response = request.call().expect("an answer");
@@ -122,7 +122,7 @@ impl Sse {
         if response.status() != 200 || kind != Some("text/event-stream") {
             let text = response.body_mut().read_to_string().expect("a body");
             let (parts, _) = response.into_parts();
-            return Err(Response::from_parts(parts, text));
+            return Err(Box::new(Response::from_parts(parts, text)));
         }
         let reader: Box<dyn std::io::Read> = Box::new(response.into_body().into_reader());
         Ok(Self { lines: BufReader::new(reader).lines(), last_id: None, comments: 0, cut: None })
