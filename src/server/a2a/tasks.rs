@@ -215,7 +215,12 @@ impl Tasks<'_> {
             }
             Err(Fault::new(FaultKind::Unavailable, "the server stops"))
         };
-        tokio::time::timeout(limit, end).await.unwrap_or(Ok(()))
+        tokio::select! {
+            ended = tokio::time::timeout(limit, end) => ended.unwrap_or(Ok(())),
+            () = self.caller.ended() => {
+                Err(Fault::new(FaultKind::Unauthorized, "what the caller may see has changed"))
+            }
+        }
     }
 }
 
