@@ -31,8 +31,9 @@ pub(super) const SUBPLANS_MAX: usize = 10_000;
 /// What is said of a subplan that had not come back when its plan completed.
 const NOT_BACK: &str = "the plan completed before this subplan came back";
 
-/// What a client is told that is left while the plan goes on.
-const CUT: &str = "the server ended the connection and the plan goes on: run again, with the last sequence as Last-Event-ID";
+/// What a client is told that is left before the plan has ended.
+const CUT: &str =
+    "the server ended the connection before the plan: run again, with the last sequence as Last-Event-ID";
 
 /// What a run of a plan has told so far, and what that lets it tell next.
 #[derive(Debug)]
@@ -79,7 +80,7 @@ impl Run {
         Message::Custom { name: "Gap", value: gap }.to_bytes(None)
     }
 
-    /// Says that the client is left here, though the plan goes on. Where the connection just ended, the
+    /// Says that the client is left before the plan has ended. Where the connection just ended, the
     /// client would take the run for one that went well.
     pub(super) fn cut() -> Bytes {
         Message::RunError { message: CUT.into(), code: Some("disconnected") }.to_bytes(None)
