@@ -5,6 +5,8 @@
 mod client_support;
 mod server_support;
 
+use std::io::{Read, Write};
+
 use client_support::Client;
 use planbus::*;
 use serde_json::{Value, json};
@@ -181,7 +183,7 @@ fn any_event(plan: &str, random: &mut impl FnMut(usize) -> usize) -> Event {
 #[test]
 fn whatever_a_plan_does_the_clients_own_check_accepts_it() {
     let live = Live::start();
-    for seed in 1..=8_u64 {
+    for seed in 1..=5_u64 {
         let mut state = seed;
         let mut random = |below: usize| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -292,9 +294,16 @@ fn p11_what_cannot_be_attached_to_is_refused_by_name() {
     assert!(post("/agui/plan-7", b"{}", "x y").1.starts_with("Last-Event-ID: "));
     assert!(post("/agui/plan-7?tenat=a", b"{}", "").1.starts_with("tenat: "));
     assert!(post("/agui/a%0ab", b"{}", "").1.starts_with("plan_id: "));
-    // One byte more than is taken: all of it is sent before the answer comes.
-    let mut large = vec![b' '; (4 << 20) + 1];
-    large[..2].copy_from_slice(b"{}");
-    assert_eq!(post("/agui/plan-7?tenant=acme", &large[..4 << 20], "").0, 404);
-    assert_eq!(post("/agui/plan-7", &large, ""), (413, "body: must be at most 4194304 bytes".into()));
+    let mut largest = vec![b' '; 4 << 20];
+    largest[..2].copy_from_slice(b"{}");
+    assert_eq!(post("/agui/plan-8", &largest, "").0, 404, "taken");
+    // One byte more is refused by its head: the answer does not wait for the rest.
+    let mut stream = std::net::TcpStream::connect(live.server.addr()).expect("connects");
+    let head =
+        "POST /agui/plan-7 HTTP/1.1\r\nHost: planbus\r\nContent-Length: 4194305\r\nConnection: close\r\n\r\n";
+    stream.write_all(head.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(answer.contains("body: must be at most 4194304 bytes"), "{answer}");
 }
