@@ -114,3 +114,73 @@ fn p6_a_client_that_was_killed_goes_on_where_it_was() {
     let rest = follow(&live, "/plans/plan-7/events/stream", &options).expect("a client").finish();
     assert_eq!([before, seqs(&rest)].concat(), seqs_of(&log_of(&live, "plan-7")));
 }
+
+/// The JavaScript client of A2A; `None` where the test is to return.
+fn subscribe(live: &Live, plan: &str, transport: &str, after: &str) -> Option<Client> {
+    Client::start("js/a2a_follow.cjs", &[&live.server.url(), plan, transport, after])
+}
+
+/// The seqs that a client of A2A was told of.
+fn updates(lines: &[Value]) -> Vec<u64> {
+    let sequence = |line: &Value| {
+        let update = line.get("statusUpdate").or(line.get("artifactUpdate"))?;
+        update["metadata"]["sequence"].as_str()?.parse().ok()
+    };
+    lines.iter().filter_map(sequence).collect()
+}
+
+/// Follows a plan with the JavaScript client, live, killed in the middle, and again from its cursor.
+fn a2a_follows(transport: &str) {
+    let live = Live::start();
+    let plan = "notes/v1 ü";
+    let run = live.bus.plan(plan).source("planner").start(json!({"goal": "notes"})).expect("starts");
+    let Some(mut client) = subscribe(&live, plan, transport, "") else { return };
+    let read = client.expect_next();
+    assert_eq!(
+        (&read["task"]["id"], &read["task"]["status"]["state"]),
+        (&json!(plan), &json!("TASK_STATE_WORKING"))
+    );
+    let snapshot = client.expect_next();
+    assert_eq!(snapshot["task"], read["task"], "the stream begins with the task");
+    let before = live.bus.store().expect("a store").head().expect("a head");
+
+    for at in 0..20 {
+        run.tool("grep", json!({"q": at}), || Ok::<_, String>(())).expect("runs");
+        live.note("another", at);
+        run.decide("a\u{2028}b", json!({})).expect("publishes");
+    }
+    let seen: Vec<Value> = (0..10).map(|_| client.expect_next()).collect();
+    client.kill();
+    let seen = updates(&seen);
+    let cursor = seen.last().expect("some").to_string();
+    let mut again = subscribe(&live, plan, transport, &cursor).expect("a client");
+    let _ = (again.expect_next(), again.expect_next());
+    run.complete(json!({"sections": 4})).expect("completes");
+    let rest = again.finish();
+
+    let mut told = [seen, updates(&rest)].concat();
+    // The last event is told as the result and as the end.
+    told.dedup();
+    let log = seqs_of(&log_of(&live, plan));
+    assert_eq!(told, log[log.iter().filter(|seq| **seq <= before).count()..], "once each, in order");
+    let [.., result, end, over] = rest.as_slice() else { panic!("{rest:?}") };
+    assert_eq!(result["artifactUpdate"]["artifact"]["parts"][0]["data"]["sections"], 4, "{result}");
+    assert_eq!(end["statusUpdate"]["status"]["state"], "TASK_STATE_COMPLETED");
+    assert_eq!(over["end"], true);
+
+    let late = subscribe(&live, plan, transport, "").expect("a client").finish();
+    assert_eq!(late[0]["task"]["status"]["state"], "TASK_STATE_COMPLETED");
+    assert_eq!(late[1]["refused"]["name"], "UnsupportedOperationError", "{late:?}");
+    let unknown = subscribe(&live, "nowhere", transport, "").expect("a client").finish();
+    assert_eq!(unknown[0]["refused"]["name"], "TaskNotFoundError", "{unknown:?}");
+}
+
+#[test]
+fn p6_the_javascript_client_of_a2a_follows_a_plan_over_json_rpc() {
+    a2a_follows("JSONRPC");
+}
+
+#[test]
+fn p6_the_javascript_client_of_a2a_follows_a_plan_over_http_and_json() {
+    a2a_follows("HTTP+JSON");
+}
