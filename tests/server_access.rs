@@ -4,62 +4,16 @@
 
 mod server_support;
 
-use std::time::{Duration, Instant};
-
 use planbus::{
     ErrorKind, Event, PlanStarted,
     server::{AccessToken, Server},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use server_support::{
     Live, Sse,
-    wire::{Answer, ask},
+    guarded::{ACME, CI, bearer, cookie, get, guarded, stream, ticket, with_token},
+    wire::ask,
 };
-
-const CI: &str = "the-secret-of-ci-ci";
-const ACME: &str = "the-secret-of-acme";
-/// The longest that there is: what ends sooner did not end with it.
-const HEARTBEAT: Duration = Duration::from_secs(3);
-
-/// A server with a token that sees everything, and one that sees one tenant.
-fn guarded() -> Live {
-    Live::with(|builder| {
-        let builder = builder.heartbeat(HEARTBEAT).token(AccessToken::new("ci", CI));
-        builder.token(AccessToken::new("acme", ACME).tenants(["acme"]))
-    })
-}
-
-fn bearer(secret: &str) -> String {
-    format!("Bearer {secret}")
-}
-
-fn get(live: &Live, path: &str, headers: &[(&str, &str)]) -> Answer {
-    ask(live.server.addr(), &format!("GET {path}"), headers, "")
-}
-
-fn with_token(live: &Live, line: &str, secret: &str) -> Answer {
-    ask(live.server.addr(), line, &[("Authorization", &bearer(secret))], "")
-}
-
-fn stream(live: &Live, path: &str, secret: &str) -> Sse {
-    Sse::open(&live.url(path), &[("Authorization", &bearer(secret))]).expect("a stream")
-}
-
-fn json(answer: &Answer) -> Value {
-    serde_json::from_str(&answer.body).expect("JSON")
-}
-
-fn ticket(live: &Live, secret: &str) -> String {
-    let answer = with_token(live, "POST /tickets", secret);
-    assert_eq!((answer.status, &json(&answer)["expires_in"]), (200, &json!(60)), "{answer:?}");
-    json(&answer)["ticket"].as_str().expect("a ticket").to_owned()
-}
-
-/// The cookie that a browser sends after this answer.
-fn cookie(answer: &Answer) -> String {
-    let set = answer.header("set-cookie").expect("a cookie");
-    set.split(';').next().expect("a pair").to_owned()
-}
 
 #[test]
 fn whoever_shows_no_known_token_is_answered_alike() {
@@ -153,49 +107,6 @@ fn a_token_of_several_tenants_is_asked_which() {
     assert_eq!(answer.status, 400);
     assert!(answer.body.contains("tenant: must be given"), "{}", answer.body);
     stream(&live, "/events/stream?tenant=t2", ACME);
-}
-
-#[test]
-fn a_token_that_is_revoked_ends_its_streams_at_once() {
-    let live = guarded();
-    live.server.add_token(AccessToken::new("leaked", "the-secret-of-leaked")).expect("added");
-    let session = with_token(&live, "POST /session", "the-secret-of-leaked");
-    let cookie = cookie(&session);
-    let by_ticket = format!("/events/stream?ticket={}", ticket(&live, "the-secret-of-leaked"));
-    let unused = ticket(&live, "the-secret-of-leaked");
-    let mut others = stream(&live, "/events/stream", CI);
-    let mut streams = [
-        stream(&live, "/events/stream", "the-secret-of-leaked"),
-        Sse::open(&live.url("/events/stream"), &[("Cookie", &cookie)]).expect("a stream"),
-        live.follow(&by_ticket),
-    ];
-    live.note("plan", 1);
-    streams.iter_mut().for_each(|stream| assert_eq!(stream.message().seq(), 1));
-    let revoked = Instant::now();
-    assert!(live.server.revoke("leaked"));
-    for stream in &mut streams {
-        assert!(stream.next().is_none());
-    }
-    // Not with the next event, nor with the next heartbeat.
-    assert!(revoked.elapsed() < HEARTBEAT / 2, "{:?}", revoked.elapsed());
-    live.note("plan", 2);
-    assert_eq!(others.seqs(2), [1, 2], "another token's stream goes on");
-    assert_eq!(with_token(&live, "GET /events/stream", "the-secret-of-leaked").status, 401);
-    assert_eq!(get(&live, "/events/stream", &[("Cookie", &cookie)]).status, 401);
-    assert_eq!(get(&live, &format!("/events/stream?ticket={unused}"), &[]).status, 401);
-}
-
-#[test]
-fn the_first_token_closes_a_server_and_its_revocation_opens_it_for_nobody() {
-    let live = Live::start();
-    let mut before = live.follow("/events/stream");
-    live.server.add_token(AccessToken::new("ci", CI)).expect("added");
-    assert!(before.next().is_none());
-    assert_eq!(get(&live, "/events/stream", &[]).status, 401);
-    assert!(live.server.revoke("ci") && !live.server.revoke("ci"));
-    assert_eq!(get(&live, "/events/stream", &[]).status, 401);
-    let refused = live.server.add_token(AccessToken::new("ci", "short")).expect_err("refused");
-    assert_eq!(refused.kind(), ErrorKind::InvalidOption);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 #![allow(dead_code)]
 
+pub(crate) mod guarded;
 pub(crate) mod socket;
 pub(crate) mod wire;
 
