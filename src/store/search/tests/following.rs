@@ -88,6 +88,20 @@ fn searches_commits_and_indexing_at_once_with_an_index_that_breaks_end_exact() {
     check_exact(&fixture, &index);
 }
 
+#[test]
+fn a_batch_for_an_index_that_was_made_anew_meanwhile_is_not_taken() {
+    let fixture = Fixture::new();
+    fixture.fill(10);
+    let index = fixture.index();
+    let from = index.with_file(IndexFile::place).expect("reads");
+    index.start_over(number(&index), "as if it were damaged").expect("is made anew");
+    let to = Place { indexed: 11, ..from.clone() };
+    let change = Change { removed: 0..0, added: &[], from: &from, to: &to };
+    assert!(!index.with_file(|file| file.apply(&change)).expect("answers"));
+    complete(&index);
+    check_exact(&fixture, &index);
+}
+
 fn number(index: &SearchIndex) -> Option<u64> {
     index.file.read().as_ref().map(|file| file.number)
 }
