@@ -15,7 +15,7 @@ use tempfile::TempDir;
 /// The program with a clean environment, in `directory`, on `directory/planbus.db`.
 pub(crate) fn planbus(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_planbus"));
-    for name in ["PLANBUS_DB", "PLANBUS_REDIS", "NO_COLOR", "RUST_LOG", "COLUMNS"] {
+    for name in ["PLANBUS_DB", "PLANBUS_REDIS", "PLANBUS_TOKEN_FILE", "NO_COLOR", "RUST_LOG", "COLUMNS"] {
         command.env_remove(name);
     }
     command.current_dir(directory).stdin(Stdio::null());

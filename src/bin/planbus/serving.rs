@@ -5,15 +5,17 @@
 
 use std::{
     error::Error as _,
+    fs,
     io::{self, Write},
     net::ToSocketAddrs,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use planbus::{
     Error, PlanId,
-    server::{Server, ServerBuilder},
+    server::{AccessToken, Server, ServerBuilder},
 };
 
 use crate::{
@@ -35,12 +37,17 @@ pub(crate) struct ServeBeside {
     /// port 0 takes a free one
     #[arg(long = "serve", value_name = "ADDR", value_parser = address)]
     addr: Option<String>,
+
+    /// With --serve, let in only who has a token of this file, as for `planbus serve`
+    #[arg(long, value_name = "FILE", requires = "addr", value_hint = ValueHint::FilePath)]
+    token_file: Option<PathBuf>,
 }
 
 impl ServeBeside {
     /// Where a server is to listen, if there is to be one; to be looked at before anything is done.
     pub(crate) fn door(&self) -> Result<Option<Door<'_>>, Failure> {
-        self.addr.as_deref().map(|addr| Door::new(addr, "--serve")).transpose()
+        let door = |addr| Door::new(addr, "--serve", self.token_file.as_deref());
+        self.addr.as_deref().map(door).transpose()
     }
 }
 
@@ -52,28 +59,41 @@ pub(crate) fn address(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// Where a server listens.
+/// Where a server listens, and who is let in.
 pub(crate) struct Door<'a> {
     addr: &'a str,
     /// The option that named the address.
     option: &'static str,
+    tokens: Vec<AccessToken>,
 }
 
 impl<'a> Door<'a> {
-    /// Refuses an address that others reach.
-    pub(crate) fn new(addr: &'a str, option: &'static str) -> Result<Self, Failure> {
+    /// Reads the tokens. An address that others reach is refused where nobody needs one.
+    pub(crate) fn new(
+        addr: &'a str,
+        option: &'static str,
+        token_file: Option<&Path>,
+    ) -> Result<Self, Failure> {
+        let tokens = token_file.map(tokens).transpose()?.unwrap_or_default();
         // Whether it is an address at all is looked at when it is listened at.
         let mut found = addr.to_socket_addrs().into_iter().flatten();
-        if found.any(|addr| !addr.ip().is_loopback()) {
+        if tokens.is_empty() && found.any(|addr| !addr.ip().is_loopback()) {
             let told = format!("{option} {addr}: whoever reaches it would read the log");
-            return Err(Failure::new(Exit::Usage, told).hint("listen at 127.0.0.1"));
+            let hint = "let in only who has a token, with --token-file FILE, or listen at 127.0.0.1";
+            return Err(Failure::new(Exit::Usage, told).hint(hint));
         }
-        Ok(Self { addr, option })
+        Ok(Self { addr, option, tokens })
+    }
+
+    /// Whether nobody is let in without a token.
+    pub(crate) fn is_closed(&self) -> bool {
+        !self.tokens.is_empty()
     }
 
     /// Starts a server there; where it cannot listen, says what to do.
     pub(crate) fn open(self, builder: ServerBuilder) -> Result<Server, Failure> {
-        builder.bind(self.addr).start().map_err(|error| {
+        let builder = self.tokens.into_iter().fold(builder.bind(self.addr), ServerBuilder::token);
+        builder.start().map_err(|error| {
             let is_taken = is_taken(&error);
             let failure = Failure::from(error);
             if is_taken {
@@ -83,6 +103,20 @@ impl<'a> Door<'a> {
             }
         })
     }
+}
+
+/// The tokens of a file; nothing of it is ever shown.
+fn tokens(file: &Path) -> Result<Vec<AccessToken>, Failure> {
+    let doing = format!("read the tokens in {}", file.display());
+    let text = fs::read_to_string(file).map_err(|error| {
+        let exit = match error.kind() {
+            io::ErrorKind::NotFound => Exit::NotFound,
+            io::ErrorKind::InvalidData => Exit::Usage,
+            _ => Exit::Unavailable,
+        };
+        Failure::of(exit, &doing, &error)
+    })?;
+    AccessToken::parse_file(&text).map_err(|error| Failure::of(Exit::Usage, &doing, &error))
 }
 
 fn is_taken(error: &Error) -> bool {
@@ -99,20 +133,21 @@ pub(crate) struct About<'a> {
     pub(crate) messages: Option<&'a str>,
 }
 
-/// Says where a server listens, and what to try there.
-pub(crate) fn announce(server: &Server, about: About<'_>, global: &Global) {
+/// Says where a server listens, and what to try there; with a token, where one is needed.
+pub(crate) fn announce(server: &Server, is_closed: bool, about: About<'_>, global: &Global) {
     let url = server.url();
     let (which, plan) = match about.plan {
         Some(plan) => ("this plan", path_part(plan.as_str())),
         None => ("one plan", "PLAN".to_owned()),
     };
+    let curl = if is_closed { "curl -H 'Authorization: Bearer SECRET'" } else { "curl" };
     let at = |path: &str| shell_word(&format!("{url}{path}")).into_owned();
     let messages = about.messages.map(|messages| format!("; the message {messages}")).unwrap_or_default();
     tell(global, &format!("serving {} at {url}; Ctrl-C ends", global.db.display()));
     for (what, command) in [
-        ("all events", format!("curl -N {}", at("/events/stream?after=0"))),
-        (which, format!("curl -N {}", at(&format!("/plans/{plan}/events/stream")))),
-        ("plans", format!("curl {}", at("/plans"))),
+        ("all events", format!("{curl} -N {}", at("/events/stream?after=0"))),
+        (which, format!("{curl} -N {}", at(&format!("/plans/{plan}/events/stream")))),
+        ("plans", format!("{curl} {}", at("/plans"))),
         ("A2A", format!("{url}/.well-known/agent-card.json{messages}")),
     ] {
         note(global, &format!("  {what:<10}  {command}"));
@@ -138,8 +173,9 @@ impl Serving {
         global: &Global,
     ) -> Result<Self, Failure> {
         let Some(door) = door else { return Ok(Self(None)) };
+        let is_closed = door.is_closed();
         let server = door.open(builder)?;
-        announce(&server, about, global);
+        announce(&server, is_closed, about, global);
         Ok(Self(Some(server)))
     }
 

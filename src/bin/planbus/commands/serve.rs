@@ -3,9 +3,13 @@
 //! Opens the store for reading alone, and creates none. Ends at Ctrl-C, and where the store is no longer
 //! the one that it began with.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use planbus::{
     EventBus, EventStore,
     redis::Streams,
@@ -23,6 +27,8 @@ use crate::{
     serving::{self, About, Door},
 };
 
+/// Names the file of tokens where `--token-file` does not.
+const TOKEN_FILE_VARIABLE: &str = "PLANBUS_TOKEN_FILE";
 /// How often it is looked whether the store is still there.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -32,6 +38,23 @@ pub(crate) struct ServeOptions {
     /// Where to listen, HOST:PORT; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7070", value_parser = serving::address)]
     addr: String,
+
+    /// Let in only who has a token of this file: a line each, NAME TENANTS SECRET, where TENANTS is * for
+    /// all or names separated by commas
+    #[arg(long, value_name = "FILE", env = TOKEN_FILE_VARIABLE, value_hint = ValueHint::FilePath)]
+    token_file: Option<PathBuf>,
+
+    /// A name by which clients may ask for this server, such as that of a proxy; may be repeated
+    #[arg(long, value_name = "HOST")]
+    allow_host: Vec<String>,
+
+    /// An origin whose pages may ask this server, such as https://ui.example.org; may be repeated
+    #[arg(long, value_name = "ORIGIN")]
+    allow_origin: Vec<String>,
+
+    /// Under which URL clients know this server, where a proxy stands before it
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
 
     /// How many connections there may be at a time [default: 4096]
     #[arg(long, value_name = "N", value_parser = whole_number::<1, 1_000_000>)]
@@ -43,6 +66,11 @@ pub(crate) struct ServeOptions {
 
 impl ServeOptions {
     fn apply(&self, mut builder: ServerBuilder) -> Result<ServerBuilder, Failure> {
+        builder = self.allow_host.iter().fold(builder, ServerBuilder::allow_host);
+        builder = self.allow_origin.iter().fold(builder, ServerBuilder::allow_origin);
+        if let Some(url) = &self.public_url {
+            builder = builder.public_url(url);
+        }
         if let Some(connections) = self.connections_max {
             builder = builder.connections_max(usize::try_from(connections).unwrap_or(usize::MAX));
         }
@@ -57,13 +85,14 @@ impl ServeOptions {
 pub(crate) fn run(options: &ServeOptions, global: &Global, out: &mut Output) -> Result<(), Failure> {
     let form = out.form_without_tree("serve")?;
     options.redis.check()?;
-    let door = Door::new(&options.addr, "--addr")?;
+    let door = Door::new(&options.addr, "--addr", options.token_file.as_deref())?;
     let store = open(global)?;
     let file = StoreFile::of(&global.db);
     let ctrl_c = CtrlC::listen()?;
     let bus = EventBus::builder().store(store.clone()).build()?;
+    let is_closed = door.is_closed();
     let server = door.open(options.apply(Server::builder(&bus).search())?)?;
-    serving::announce(&server, About::default(), global);
+    serving::announce(&server, is_closed, About::default(), global);
     if form == Form::Json {
         let told = json!({"url": server.url(), "addr": server.addr(), "db": global.db.to_string_lossy()});
         out.json(&told.to_string())?;
