@@ -250,3 +250,18 @@ fn quiet_says_nothing() {
     assert_eq!(child.0.wait().expect("it ends").code(), Some(0));
     assert_eq!(stderr(&run(place.path(), &["plans", "-q"])), "", "and the store is as it was");
 }
+
+#[test]
+fn the_index_of_words_is_kept_where_it_is_told() {
+    let (place, _bus) = live();
+    let serving = serve(place.path(), &["--search-file", "elsewhere.search"]);
+    wait_until("the index is there", || place.path().join("elsewhere.search").exists());
+    assert!(!place.path().join("planbus.db.search").exists(), "and nowhere else");
+    assert_eq!(serving.interrupt().code, Some(0));
+    fails(
+        place.path(),
+        &["serve", "--addr", "127.0.0.1:0", "--search-file", "none/words"],
+        3,
+        &["none/words"],
+    );
+}

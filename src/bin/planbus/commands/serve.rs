@@ -56,6 +56,10 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
 
+    /// Where the full-text index of the log is kept [default: beside the store, if it can be]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    search_file: Option<PathBuf>,
+
     /// How many connections there may be at a time [default: 4096]
     #[arg(long, value_name = "N", value_parser = whole_number::<1, 1_000_000>)]
     connections_max: Option<u64>,
@@ -68,6 +72,10 @@ impl ServeOptions {
     fn apply(&self, mut builder: ServerBuilder) -> Result<ServerBuilder, Failure> {
         builder = self.allow_host.iter().fold(builder, ServerBuilder::allow_host);
         builder = self.allow_origin.iter().fold(builder, ServerBuilder::allow_origin);
+        builder = match &self.search_file {
+            Some(file) => builder.search_file(file),
+            None => builder.search(),
+        };
         if let Some(url) = &self.public_url {
             builder = builder.public_url(url);
         }
@@ -91,7 +99,7 @@ pub(crate) fn run(options: &ServeOptions, global: &Global, out: &mut Output) -> 
     let ctrl_c = CtrlC::listen()?;
     let bus = EventBus::builder().store(store.clone()).build()?;
     let is_closed = door.is_closed();
-    let server = door.open(options.apply(Server::builder(&bus).search())?)?;
+    let server = door.open(options.apply(Server::builder(&bus))?)?;
     serving::announce(&server, is_closed, About::default(), global);
     if form == Form::Json {
         let told = json!({"url": server.url(), "addr": server.addr(), "db": global.db.to_string_lossy()});
