@@ -74,6 +74,36 @@ fn a_reply_is_cut_after_so_many_bytes_and_the_request_has_passed() {
 }
 
 #[test]
+fn a_reply_ends_in_each_way_after_so_many_bytes() {
+    for ending in [Ending::Close, Ending::Reset, Ending::HalfClose, Ending::Stall] {
+        let (_listener, proxy, mut client, mut server) = connected();
+        proxy.set(Fault::EndReply { after_bytes: 3, ending });
+        server.write_all(b"reply").expect("sends");
+        assert_eq!(read(&mut client, 3), "rep", "{ending:?}");
+        match ending {
+            Ending::Close => assert_eq!((rest(&mut client), rest(&mut server)), Default::default()),
+            Ending::Reset => {
+                for end in [&mut client, &mut server] {
+                    assert_eq!(end.read(&mut [0]).expect_err("is reset").kind(), ErrorKind::ConnectionReset);
+                }
+            }
+            Ending::HalfClose => {
+                assert_eq!(server.read(&mut [0]).expect("is told"), 0);
+                assert_eq!(read(&mut client, 2), "ly", "what the server still says comes through");
+                drop(server);
+                assert_eq!(rest(&mut client), "");
+            }
+            Ending::Stall => {
+                assert_eq!(proxy.fault(), Fault::BlackHole);
+                proxy.cut_now();
+                assert_eq!(rest(&mut client), "");
+            }
+        }
+        assert_eq!(proxy.cuts(), 1, "{ending:?}");
+    }
+}
+
+#[test]
 fn what_a_black_hole_took_arrives_when_it_ends_even_from_a_client_that_is_gone() {
     let (_listener, proxy, mut client, mut server) = connected();
     proxy.set(Fault::BlackHole);

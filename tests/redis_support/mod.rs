@@ -24,7 +24,7 @@ pub(crate) use self::{
     builder::{Fsync, Persistence, RedisBuilder},
     cluster::Cluster,
     programs::{ServerKind, python},
-    proxy::{Fault, Proxy},
+    proxy::{Ending, Fault, Proxy},
     readers::read_with,
     sentinel::Sentinels,
     server::RedisServer,

@@ -12,6 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::net::sockopt::{set_socket_linger, set_socket_recv_buffer_size, set_socket_send_buffer_size};
+
 /// How many bytes are carried at once.
 const PIECE_BYTES: usize = 16 << 10;
 
@@ -36,10 +38,30 @@ pub(crate) enum Fault {
         /// How many bytes still pass.
         after_bytes: usize,
     },
+    /// When so many more bytes have reached the client, the connection ends in this way. Once.
+    EndReply {
+        /// How many bytes still pass.
+        after_bytes: usize,
+        /// How it ends.
+        ending: Ending,
+    },
     /// Each piece, in both directions, is held for so long.
     Delay(Duration),
     /// One byte at a time, in both directions, with a pause before each.
     Dribble(Duration),
+}
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Closed on both sides: what has passed arrives.
+    Close,
+    /// Reset on both sides: what was not read yet may be lost.
+    Reset,
+    /// The server is told that the client sends nothing more; the client hears what the server makes of it.
+    HalfClose,
+    /// Not at all: [`Fault::BlackHole`] begins.
+    Stall,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,6 +80,8 @@ struct State {
     accepted: usize,
     /// How many connections were ended by the proxy.
     cuts: usize,
+    /// How many bytes the kernel is to keep on the way to a client.
+    narrow_bytes: Option<usize>,
     is_over: bool,
 }
 
@@ -78,8 +102,15 @@ impl Proxy {
     pub(crate) fn before(port: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let own = listener.local_addr().expect("is bound").port();
-        let state =
-            State { fault: Fault::None, port, open: HashMap::new(), accepted: 0, cuts: 0, is_over: false };
+        let state = State {
+            fault: Fault::None,
+            port,
+            open: HashMap::new(),
+            accepted: 0,
+            cuts: 0,
+            narrow_bytes: None,
+            is_over: false,
+        };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
         let accepting = Arc::clone(&shared);
         let listener = thread::spawn(move || accepting.accept(&listener));
@@ -110,6 +141,11 @@ impl Proxy {
     /// Where new connections go to from now on; those that are open stay.
     pub(crate) fn forward_to(&self, port: u16) {
         self.shared.lock().port = port;
+    }
+
+    /// Keeps so few bytes on the way to clients from now on: the server notices one that does not read.
+    pub(crate) fn narrow(&self, bytes: usize) {
+        self.shared.lock().narrow_bytes = Some(bytes);
     }
 
     /// Ends all connections now, with all that is on the way.
@@ -153,6 +189,17 @@ impl State {
             ends.iter().for_each(|end| drop(end.shutdown(Shutdown::Both)));
         }
     }
+
+    /// Resets a connection: the last of its handles to be dropped does it.
+    fn reset(&mut self, number: usize) {
+        let Some(ends) = self.open.remove(&number) else { return };
+        self.cuts += 1;
+        for end in &ends {
+            let _ = set_socket_linger(end, Some(Duration::ZERO));
+            // Whoever waits for bytes of it waits no more; nothing is sent by this.
+            let _ = end.shutdown(Shutdown::Read);
+        }
+    }
 }
 
 impl Shared {
@@ -174,6 +221,10 @@ impl Shared {
             }
             // No server there: the client sees its connection end.
             let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, state.port)) else { continue };
+            if let Some(bytes) = state.narrow_bytes {
+                let _ = set_socket_send_buffer_size(&client, bytes);
+                let _ = set_socket_recv_buffer_size(&server, bytes);
+            }
             let number = state.accepted;
             let Ok(ends) = clones(&client, &server) else { continue };
             state.open.insert(number, ends);
@@ -197,8 +248,14 @@ impl Shared {
                 if to.write_all(&rest[..allowed.bytes]).is_err() {
                     return self.forget(number);
                 }
-                if allowed.then_cut {
-                    return self.lock().cut(number);
+                match allowed.then {
+                    None | Some(Ending::Stall) => {}
+                    Some(Ending::Close) => return self.lock().cut(number),
+                    Some(Ending::Reset) => return self.lock().reset(number),
+                    Some(Ending::HalfClose) => {
+                        self.lock().cuts += 1;
+                        let _ = from.shutdown(Shutdown::Write);
+                    }
                 }
                 rest = &rest[allowed.bytes..];
                 if rest.is_empty() {
@@ -224,28 +281,32 @@ impl Shared {
             if !state.open.contains_key(&number) {
                 return None;
             }
-            let pause = match (&mut state.fault, way) {
-                (Fault::BlackHole, _) => Duration::MAX,
-                (Fault::Delay(pause) | Fault::Dribble(pause), _) => *pause,
+            let (after_bytes, ending) = match (&mut state.fault, way) {
                 (Fault::CutRequest { after_bytes }, Way::ToServer)
-                | (Fault::CutReply { after_bytes }, Way::ToClient)
-                    if count > 0 =>
-                {
-                    let bytes = count.min(*after_bytes);
-                    *after_bytes -= bytes;
-                    let then_cut = *after_bytes == 0;
-                    if then_cut {
-                        state.fault = Fault::None;
-                    }
-                    return Some(Allowed { bytes, then_cut });
+                | (Fault::CutReply { after_bytes }, Way::ToClient) => (Some(after_bytes), Ending::Close),
+                (Fault::EndReply { after_bytes, ending }, Way::ToClient) => (Some(after_bytes), *ending),
+                _ => (None, Ending::Close),
+            };
+            if let Some(after_bytes) = after_bytes.filter(|_| count > 0) {
+                let bytes = count.min(*after_bytes);
+                *after_bytes -= bytes;
+                let then = (*after_bytes == 0).then_some(ending);
+                if let Some(ending) = then {
+                    let is_stall = ending == Ending::Stall;
+                    state.fault = if is_stall { Fault::BlackHole } else { Fault::None };
                 }
-                _ => return Some(Allowed { bytes: count, then_cut: false }),
+                return Some(Allowed { bytes, then });
+            }
+            let pause = match state.fault {
+                Fault::BlackHole => Duration::MAX,
+                Fault::Delay(pause) | Fault::Dribble(pause) => pause,
+                _ => return Some(Allowed { bytes: count, then: None }),
             };
             let left = pause.saturating_sub(start.elapsed());
             if left.is_zero() {
                 let is_dribble = matches!(state.fault, Fault::Dribble(_));
                 let bytes = if is_dribble { count.min(1) } else { count };
-                return Some(Allowed { bytes, then_cut: false });
+                return Some(Allowed { bytes, then: None });
             }
             state = match self.changed.wait_timeout(state, left) {
                 Ok((state, _)) => state,
@@ -262,10 +323,10 @@ impl Shared {
     }
 }
 
-/// How many bytes may go on, and whether their connection ends then.
+/// How many bytes may go on, and how their connection ends then, if it does.
 struct Allowed {
     bytes: usize,
-    then_cut: bool,
+    then: Option<Ending>,
 }
 
 /// Both ends again, told not to hold small pieces back.
