@@ -70,10 +70,10 @@ fn p10_a_web_socket_is_opened_and_closed_as_its_token_says() {
     assert_eq!(by_page.err().map(|refused| refused.0), Some(403));
     // A browser's WebSocket sends no header of a page's: a ticket stands in the address.
     let mut sockets = [
-        open("/events/ws", &[("Authorization", &acme)]).ok().expect("a socket"),
-        open(&format!("/events/ws?ticket={}", ticket(&live, ACME)), &[]).ok().expect("a socket"),
+        open("/events/ws", &[("Authorization", &acme)]).expect("a socket"),
+        open(&format!("/events/ws?ticket={}", ticket(&live, ACME)), &[]).expect("a socket"),
     ];
-    let mut other = open("/events/ws", &[("Authorization", &bearer(CI))]).ok().expect("a socket");
+    let mut other = open("/events/ws", &[("Authorization", &bearer(CI))]).expect("a socket");
     live.note("not-theirs", 1);
     live.bus
         .publish(planbus::Event::untyped("plan", "note", json!({})).with_tenant("acme"))

@@ -31,14 +31,14 @@ fn p6_a_plan_is_replayed_then_followed_to_its_end_as_in_the_log() {
     assert_eq!((&first["event"], seq(&first)), (&json!("PlanStarted"), 1));
     run.tool("grep", json!({"q": "TODO \u{1F600}"}), || Ok::<_, std::io::Error>("found")).expect("runs");
     run.complete(json!({"sections": 4})).expect("completes");
-    let (rest, code, reason) = socket.to_end();
+    let (rest, code, reason) = socket.rest();
     assert_eq!((code, reason.as_str()), (1000, "plan ended"));
     let log = live.bus.store().expect("a store").list_by_plan("plan-7", None).expect("reads");
     let told: Vec<&Value> = [&first].into_iter().chain(&rest).map(|message| &message["data"]).collect();
     let held: Vec<Value> = log.iter().map(|event| serde_json::to_value(event).expect("JSON")).collect();
     assert_eq!(told, held.iter().collect::<Vec<_>>());
     // Who comes again has it all.
-    assert_eq!(open(&live, "/plans/plan-7/events/ws?after=5").to_end(), (vec![], 1000, reason));
+    assert_eq!(open(&live, "/plans/plan-7/events/ws?after=5").rest(), (vec![], 1000, reason));
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn p11_what_a_client_sends_is_left_alone_while_it_is_small_text() {
     let ended = |message: Message| {
         let mut socket = open(&live, "/events/ws");
         socket.inner.send(message).expect("sends");
-        socket.to_end().1
+        socket.rest().1
     };
     assert_eq!(ended(Message::text("x".repeat(4_097))), 1009);
     assert_eq!(ended(Message::binary(vec![0_u8])), 1003);
@@ -113,7 +113,7 @@ fn p11_what_a_client_sends_is_left_alone_while_it_is_small_text() {
     // A frame that is none: not masked.
     let mut socket = open(&live, "/events/ws");
     socket.inner.get_mut().write_all(&[0x81, 0x01, b'x']).expect("sends");
-    assert_eq!(socket.to_end().1, 1009);
+    assert_eq!(socket.rest().1, 1009);
     assert_eq!(socket_after(&live), [1], "the server goes on");
 }
 
@@ -138,7 +138,7 @@ fn a_stop_says_goodbye_and_waits_for_it() {
     live.note("plan", 1);
     sockets.iter_mut().for_each(|socket| assert_eq!(socket.seqs(1), [1]));
     let readers: Vec<_> =
-        sockets.into_iter().map(|mut socket| std::thread::spawn(move || socket.to_end())).collect();
+        sockets.into_iter().map(|mut socket| std::thread::spawn(move || socket.rest())).collect();
     let Live { server, bus: _bus, dir: _dir } = live;
     assert!(server.stop(PATIENCE), "all ended by themselves");
     for reader in readers {

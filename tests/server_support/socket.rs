@@ -76,7 +76,7 @@ impl Socket {
     }
 
     /// Reads to the end: the messages, then the code and the reason of the goodbye.
-    pub(crate) fn to_end(&mut self) -> (Vec<Value>, u16, String) {
+    pub(crate) fn rest(&mut self) -> (Vec<Value>, u16, String) {
         let mut messages = Vec::new();
         loop {
             match self.read() {
