@@ -115,7 +115,7 @@ fn a_client_that_takes_nothing_is_cut_off_and_counted_as_slow() {
     let live =
         Live::with(|builder| builder.slow_client(Duration::from_millis(100)).send_buffer_bytes(4 << 10));
     let mut client = TcpStream::connect(live.server.addr()).expect("connects");
-    client.write_all(b"GET /events/stream HTTP/1.1\r\nHost: planbus\r\n\r\n").expect("is read");
+    client.write_all(b"GET /events/stream HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("is read");
     wait_until("it follows", || text(&live).contains("planbus_stream_clients{transport=\"sse\"} 1\n"));
     let large = json!({"text": "x".repeat(100_000)});
     wait_until("it is cut off", || {
