@@ -268,3 +268,38 @@ fn p6_a_tail_that_is_polled_while_the_bus_closes_misses_nothing_that_was_acknowl
         assert_eq!(read, acknowledged);
     }
 }
+
+#[test]
+fn p4_whoever_subscribes_and_then_reads_the_log_misses_nothing_that_was_being_published() {
+    let (_folder, path) = place();
+    let store = EventStore::open(&path).expect("opens");
+    let (asked, ask) = std::sync::mpsc::channel::<()>();
+    let (answered, answer) = std::sync::mpsc::channel();
+    // The hook stands between the beginning of a publish and its commit.
+    let asked = Mutex::new((asked, answer));
+    let bus = EventBus::builder().store(store.clone()).redact(move |_| {
+        let (asked, answer) = &*asked.lock().expect("not poisoned");
+        asked.send(()).and_then(|()| Ok(answer.recv())).map(drop).map_err(|_| unreachable!("it waits"))
+    });
+    let bus = bus.build().expect("a bus");
+    let publish = |many: bool| {
+        thread::scope(|scope| {
+            let publisher = scope.spawn(|| match many {
+                false => vec![bus.publish(started("p")).expect("publishes")],
+                true => bus.publish_all([started("p")]).expect("publishes"),
+            });
+            ask.recv().expect("a publish has begun");
+            let channel = bus.channel(Filter::all(), ChannelOptions::default()).expect("opens");
+            let before = store.head().expect("reads");
+            answered.send(()).expect("it waits");
+            let published = publisher.join().expect("no panic");
+            assert_eq!((published[0].seq, published[0].delivered), (Some(before + 1), 1));
+            assert_eq!(
+                channel.recv_timeout(SOON).expect("open").and_then(|event| event.seq()),
+                Some(before + 1)
+            );
+        });
+    };
+    publish(false);
+    publish(true);
+}

@@ -299,8 +299,7 @@ fn p11_what_cannot_be_attached_to_is_refused_by_name() {
     assert_eq!(post("/agui/plan-8", &largest, "").0, 404, "taken");
     // One byte more is refused by its head: the answer does not wait for the rest.
     let mut stream = std::net::TcpStream::connect(live.server.addr()).expect("connects");
-    let head =
-        "POST /agui/plan-7 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4194305\r\nConnection: close\r\n\r\n";
+    let head = "POST /agui/plan-7 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4194305\r\nConnection: close\r\n\r\n";
     stream.write_all(head.as_bytes()).expect("sent");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");

@@ -61,6 +61,17 @@ pub(super) struct Running<'a> {
     core: &'a Core,
 }
 
+#[cfg(feature = "sqlite")]
+impl Running<'_> {
+    /// Looks at the registry again, once the events are in the log: whoever subscribed while they were
+    /// being committed, and then read the log without them, is called with them.
+    pub(super) fn look_again(&mut self) {
+        if let Some(lane) = self.core.lanes.look_again(&self.lane, &self.core.registry) {
+            self.lane = lane;
+        }
+    }
+}
+
 impl Drop for Running<'_> {
     #[inline]
     fn drop(&mut self) {

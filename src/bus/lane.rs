@@ -196,6 +196,17 @@ impl Lanes {
         })
     }
 
+    /// The lane of a publish that is running with the present registry, where that has changed since;
+    /// the mark is the same.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn look_again(&self, lane: &Rc<Lane>, registry: &Snapshot<Registry>) -> Option<Rc<Lane>> {
+        if registry.is_current(&lane.seen) {
+            return None;
+        }
+        // Sealed: what began before the close is still delivered as it was.
+        self.open(lane.bus, registry, Some(lane)).ok()
+    }
+
     /// Reads the registry and keeps it for this thread.
     #[cold]
     fn open(

@@ -51,11 +51,13 @@ impl EventBus {
     /// `Locked`, `ReadOnly` and `Indeterminate` come from the store.
     pub fn publish(&self, event: Event) -> Result<Published> {
         let core = &*self.core;
-        let running = core.enter()?;
+        #[cfg_attr(not(feature = "sqlite"), expect(unused_mut, reason = "only a commit takes time"))]
+        let mut running = core.enter()?;
         let event = core.prepare(event)?;
         #[cfg(feature = "sqlite")]
         if let Some(store) = &core.options.store {
             let stored = core.commit(store, vec![event])?;
+            running.look_again();
             let first = stored.into_iter().next();
             let stored =
                 first.ok_or_else(|| Error::new(ErrorKind::Storage, "publish: the store gave no answer"))?;
@@ -72,7 +74,8 @@ impl EventBus {
     /// [`BATCH_MAX_EVENTS`] events.
     pub fn publish_all(&self, events: impl IntoIterator<Item = Event>) -> Result<Vec<Published>> {
         let core = &*self.core;
-        let running = core.enter()?;
+        #[cfg_attr(not(feature = "sqlite"), expect(unused_mut, reason = "only a commit takes time"))]
+        let mut running = core.enter()?;
         let mut prepared = Vec::new();
         for event in events {
             if prepared.len() == BATCH_MAX_EVENTS {
@@ -89,6 +92,7 @@ impl EventBus {
         #[cfg(feature = "sqlite")]
         if let Some(store) = &core.options.store {
             let stored = core.commit(store, prepared)?;
+            running.look_again();
             return Ok(stored.into_iter().map(|one| core.deliver_stored(&running, one)).collect());
         }
         Ok(prepared.into_iter().map(|event| core.deliver(&running, event)).collect())
