@@ -72,9 +72,12 @@ pub use crate::{
     plan::{PlanBuilder, PlanRun, ToolError},
 };
 
-/// The Rust examples of EVENTS.md and the README, run as documentation tests.
+/// The Rust examples of the pages, run as documentation tests.
 #[cfg(doctest)]
 mod pages {
+    #[cfg(feature = "server")]
+    #[doc = include_str!("../docs/http.md")]
+    struct Http;
     #[doc = include_str!("../EVENTS.md")]
     struct Events;
     #[doc = include_str!("../README.md")]

@@ -1,8 +1,9 @@
 //! The server: follows the log for programs elsewhere, over HTTP.
 //!
-//! Server-sent events, for browsers and programs: `GET /events/stream` follows the log,
-//! `GET /plans/{plan_id}/events/stream` a plan to its end. A client that was cut off goes on with
-//! `Last-Event-ID`, and has every event once, in the order of the log.
+//! Server-sent events and WebSockets follow the log or a plan; A2A 1.0 and 0.3 and AG-UI follow plans
+//! in other makers' words; a JSON API gives pages of events and plans, `/metrics` figures. A client
+//! that was cut off goes on where it was, and has every event once, in the order of the log. The
+//! repository's `docs/http.md` has the routes, their parameters and what each promises.
 //!
 //! ```no_run
 //! use std::time::Duration;
