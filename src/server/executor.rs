@@ -9,8 +9,8 @@ use crate::{
 
 /// What runs plans that clients ask for, given to [`ServerBuilder::executor`](super::ServerBuilder).
 ///
-/// Its methods are called on the server's threads for blocking work, of which there are few: they
-/// return soon, and plans run on threads of the executor's own.
+/// Its methods are called on threads of the server, four at a time; further messages wait. They return
+/// soon, and plans run on threads of the executor's own.
 ///
 /// ```
 /// use std::thread;

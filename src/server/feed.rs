@@ -15,11 +15,9 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::{Condvar, Mutex, RwLock};
-use tokio::runtime::Handle;
-
 use super::{
     frame::Frame,
+    reads::Reads,
     ring::{Ring, Taken},
 };
 use crate::{
@@ -28,6 +26,7 @@ use crate::{
     filter::{CompiledFilter, Filter, Start},
     store::{EventStore, LogTail},
 };
+use parking_lot::{Condvar, Mutex, RwLock};
 
 /// The most events that are read before they are passed on.
 const BATCH_MAX: usize = 256;
@@ -42,8 +41,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(super) struct Feed {
     bus: EventBus,
     store: EventStore,
-    /// Where pages of the log are read: never on the threads that serve clients.
-    runtime: Handle,
+    /// Where the log is read: never on the threads that serve clients.
+    reads: Reads,
     ring: RwLock<Ring>,
     readers: Mutex<BTreeMap<u64, Arc<Reader>>>,
     next_reader: AtomicU64,
@@ -91,13 +90,13 @@ pub(super) struct FeedThread {
 
 impl FeedThread {
     /// Begins to follow the log of a bus, from its present end.
-    pub(super) fn start(bus: &EventBus, store: &EventStore, runtime: Handle) -> Result<Self> {
+    pub(super) fn start(bus: &EventBus, store: &EventStore, reads: Reads) -> Result<Self> {
         let filter = Filter::all().compile()?;
         let tail = store.tail(filter, Start::Now)?;
         let feed = Arc::new(Feed {
             bus: bus.clone(),
             store: store.clone(),
-            runtime,
+            reads,
             ring: RwLock::new(Ring::after(tail.cursor())),
             readers: Mutex::default(),
             next_reader: AtomicU64::new(0),
@@ -165,8 +164,8 @@ impl Feed {
         &self.store
     }
 
-    pub(super) fn runtime(&self) -> &Handle {
-        &self.runtime
+    pub(super) fn reads(&self) -> &Reads {
+        &self.reads
     }
 
     /// Whether nothing more comes behind what is there.

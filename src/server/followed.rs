@@ -12,20 +12,17 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    task::JoinHandle,
-    time::{Instant, Sleep},
-};
+use tokio::time::{Instant, Sleep};
 
 use super::{
     access::Caller,
     counters::{CutReason, OpenStream, Transport},
     frame::Frame,
+    reads::{Work, Working},
     state::Shared,
     subscriber::{A2AEventSubscriber, Gap, Given},
 };
 use crate::{
-    error::Result,
     event::{EventType, PlanId, Tenant},
     filter::CompiledFilter,
 };
@@ -77,7 +74,7 @@ pub(super) struct Followed {
     wanted: CompiledFilter,
     until: Option<(Tenant, PlanId)>,
     /// An end of the plan, and whether it is its last.
-    plan_end: Option<(Arc<Frame>, JoinHandle<Result<bool>>)>,
+    plan_end: Option<(Arc<Frame>, Working<bool>)>,
     /// To be told before the stream ends with the plan.
     last_cursor: Option<u64>,
     ending: Option<Ending>,
@@ -163,7 +160,7 @@ impl Followed {
                     let turn = store.last_turn(&tenant, &plan)?;
                     Ok(turn.is_none_or(|turn| turn.seq <= seq))
                 };
-                self.plan_end = Some((frame, self.state.feed().runtime().spawn_blocking(look)));
+                self.plan_end = Some((frame, self.state.feed().reads().run(Work::LookUp, look)));
                 None
             }
             _ => self.said_if_wanted(frame, false),
@@ -194,9 +191,9 @@ impl Followed {
     /// Says an end of the plan once it is known whether the plan was begun again.
     fn poll_plan_end(&mut self, context: &mut Context<'_>) -> Poll<Option<Said>> {
         let Some((_, look)) = &mut self.plan_end else { return Poll::Ready(None) };
-        let looked = ready!(Pin::new(look).poll(context));
+        let looked = ready!(look.as_mut().poll(context));
         let Some((frame, _)) = self.plan_end.take() else { return Poll::Ready(None) };
-        let Ok(Ok(is_last)) = looked else {
+        let Ok(is_last) = looked else {
             self.end(Ending::Failure);
             return Poll::Ready(None);
         };

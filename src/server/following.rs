@@ -78,7 +78,7 @@ pub(super) async fn open(state: &Shared, asked: Asked) -> Result<Option<Followin
         let waits = asked.waits;
         let cursor = subscriber.cursor();
         let (turn, is_known) = state
-            .read(move |store| {
+            .look_up(move |store| {
                 let turn = store.last_turn(&tenant, &plan)?;
                 let is_known = turn.is_some() || waits || store.knows_plan(&tenant, &plan)?;
                 Ok((turn, is_known))

@@ -42,6 +42,7 @@ mod options;
 mod params;
 mod problem;
 mod readiness;
+mod reads;
 mod rendering;
 mod ring;
 mod routes;

@@ -56,7 +56,7 @@ pub(super) async fn metrics(Extract(state): Extract<Shared>) -> Result<Response,
 }
 
 async fn store_figures(state: &State) -> Option<StoreStats> {
-    let read = timeout(STORE_WAIT_MAX, state.read(|store| store.stats())).await;
+    let read = timeout(STORE_WAIT_MAX, state.look_up(|store| store.stats())).await;
     match read {
         Ok(Ok(stats)) => Some(stats),
         failed => {
@@ -77,7 +77,7 @@ pub(super) async fn readyz(
     Extract(state): Extract<Shared>,
     Extension(caller): Extension<Caller>,
 ) -> Response {
-    let log = state.readiness.is_readable(state.read(|store| store.floor().map(drop))).await;
+    let log = state.readiness.is_readable(state.look_up(|store| store.floor().map(drop))).await;
     let feed = state.is_following();
     let server = !state.feed().is_stopping();
     let is_ready = log && feed && server;

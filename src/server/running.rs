@@ -15,16 +15,13 @@ use tokio::{
 use super::{
     listener,
     options::Options,
-    routes,
+    reads, routes,
     state::{Shared, State},
 };
 use crate::{
     bus::EventBus,
     error::{Error, ErrorKind, Result},
 };
-
-/// How many threads read the log for clients that are behind: as many as the store has connections.
-const READERS_MAX: usize = 8;
 
 /// A server that runs.
 #[derive(Debug)]
@@ -95,7 +92,7 @@ impl Drop for Running {
 fn runtime(threads: usize) -> std::io::Result<Runtime> {
     runtime::Builder::new_multi_thread()
         .worker_threads(threads)
-        .max_blocking_threads(READERS_MAX)
+        .max_blocking_threads(reads::THREADS_MAX)
         .thread_name("planbus-server")
         .enable_io()
         .enable_time()

@@ -10,6 +10,7 @@ use super::{
     feed::{Feed, FeedThread},
     options::Options,
     readiness::Readiness,
+    reads::{Reads, Work},
     searching::Search,
     subscriber::A2AEventSubscriber,
 };
@@ -49,7 +50,7 @@ impl State {
             Some(file) => Search::start(&store, file)?,
             None => None,
         };
-        let feed = FeedThread::start(&bus, &store, runtime)?;
+        let feed = FeedThread::start(&bus, &store, Reads::new(runtime))?;
         Ok(Arc::new(Self {
             bus,
             store,
@@ -73,20 +74,26 @@ impl State {
         self.feed.is_well()
     }
 
-    /// Reads the store where it may block.
+    /// Reads as much of the store as an answer needs.
     pub(super) async fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&EventStore) -> Result<T> + Send + 'static,
+        read: impl FnOnce(&EventStore) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let store = self.store.clone();
-        let read = self.feed().runtime().spawn_blocking(move || work(&store)).await;
-        read.unwrap_or_else(|cause| {
-            Err(Error::with_source(ErrorKind::Closed, "read the log: the server stops", cause))
-        })
+        self.feed().reads().run(Work::Answer, move || read(&store)).await
+    }
+
+    /// Reads a few rows, which no long read holds up.
+    pub(super) async fn look_up<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&EventStore) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let store = self.store.clone();
+        self.feed().reads().run(Work::LookUp, move || read(&store)).await
     }
 
     pub(super) async fn subscribe(&self, filter: Filter, start: Start) -> Result<A2AEventSubscriber> {
         let feed = Arc::clone(self.feed());
-        self.read(move |_| A2AEventSubscriber::open(&feed, filter, start)).await
+        self.look_up(move |_| A2AEventSubscriber::open(&feed, filter, start)).await
     }
 }

@@ -8,21 +8,19 @@
 use std::{
     collections::VecDeque,
     fmt,
-    future::{Future, poll_fn},
-    pin::Pin,
+    future::poll_fn,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use tokio::task::JoinHandle;
-
 use super::{
     feed::{Feed, Reader},
     frame::Frame,
+    reads::{Work, Working},
     ring::Taken,
 };
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{ErrorKind, Result},
     event::Event,
     filter::{Filter, Start},
     store::EventStore,
@@ -63,7 +61,7 @@ pub struct A2AEventSubscriber {
     ready: VecDeque<Arc<Frame>>,
     /// All up to here is in `ready`, or was.
     examined: u64,
-    page: Option<JoinHandle<Result<Page>>>,
+    page: Option<Working<Page>>,
     /// To be told before anything else.
     gap: Option<Gap>,
 }
@@ -194,18 +192,16 @@ impl A2AEventSubscriber {
         }
     }
 
-    fn read_page(&self) -> JoinHandle<Result<Page>> {
+    fn read_page(&self) -> Working<Page> {
         let (store, reader, after) = (self.feed.store().clone(), Arc::clone(&self.reader), self.examined);
-        self.feed.runtime().spawn_blocking(move || page(&store, &reader, after))
+        self.feed.reads().run(Work::Replay, move || page(&store, &reader, after))
     }
 
     fn poll_page(&mut self, context: &mut Context<'_>) -> Poll<Result<Page>> {
         let Some(page) = &mut self.page else { return Poll::Pending };
-        let read = ready!(Pin::new(page).poll(context));
+        let read = ready!(page.as_mut().poll(context));
         self.page = None;
-        Poll::Ready(read.unwrap_or_else(|cause| {
-            Err(Error::with_source(ErrorKind::Closed, "read the log: the server stops", cause))
-        }))
+        Poll::Ready(read)
     }
 
     fn take_page(&mut self, page: Page) {

@@ -17,6 +17,7 @@ use crate::{
         access::Caller,
         executor::{PlanExecutor, PlanRequest},
         followed::Following,
+        reads::Work,
         state::Shared,
         subscriber::{A2AEventSubscriber, Update},
         task::{self, Dialect, TaskPage},
@@ -143,7 +144,7 @@ impl Tasks<'_> {
             return Err(Fault::new(FaultKind::UnsupportedOperation, problem));
         }
         let executor = self.executor()?;
-        let head = self.state.read(EventStore::head).await?;
+        let head = self.state.look_up(EventStore::head).await?;
         let request = PlanRequest {
             tenant: tenant.clone(),
             message_id: sending.message_id,
@@ -168,8 +169,7 @@ impl Tasks<'_> {
         &self,
         work: impl FnOnce() -> crate::error::Result<T> + Send + 'static,
     ) -> crate::error::Result<T> {
-        let ran = self.state.feed().runtime().spawn_blocking(work).await;
-        ran.unwrap_or_else(|cause| Err(Error::with_source(ErrorKind::Storage, "run the executor", cause)))
+        self.state.feed().reads().run(Work::Execution, work).await
     }
 
     fn tenant(&self, params: &Params) -> Result<Tenant> {

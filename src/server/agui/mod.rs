@@ -65,7 +65,8 @@ async fn attach(
     let scope = Filter::all().tenant(tenant.clone()).plan(plan.clone());
     let mut subscriber = state.subscribe(scope.clone(), start).await?;
     let (of, which) = (tenant.clone(), plan.clone());
-    let known = state.read(move |store| Ok((store.last_turn(&of, &which)?, store.knows_plan(&of, &which)?)));
+    let known =
+        state.look_up(move |store| Ok((store.last_turn(&of, &which)?, store.knows_plan(&of, &which)?)));
     let (turn, is_known) = known.await?;
     if !is_known {
         return Err(Problem::not_found("plan_id: the log has no event of this plan"));

@@ -73,7 +73,7 @@ pub(in crate::server) async fn one(
     let mut params = Params::parse(query.as_deref())?;
     let tenant = caller.tenant(params.tenant()?)?;
     params.finish()?;
-    let found = state.read(move |store| {
+    let found = state.look_up(move |store| {
         let event = store.for_tenant(tenant)?.get(id)?;
         event.map(|event| event.to_json()).transpose()
     });
@@ -158,7 +158,7 @@ async fn answer(
         Ok(Some(json)) => Ok(page::answer(json)),
         Ok(None) => Err(Problem::unknown_plan()),
         Err(error) if error.kind() == ErrorKind::Pruned => {
-            let oldest_seq = state.read(|store| store.floor()).await?;
+            let oldest_seq = state.look_up(|store| store.floor()).await?;
             Err(Problem { oldest_seq: Some(oldest_seq), ..Problem::from(error) })
         }
         Err(error) => Err(error.into()),
