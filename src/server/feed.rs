@@ -261,13 +261,18 @@ impl Feed {
             ring.push(batch.iter().cloned());
             before / SWEEP_EVENTS != ring.head() / SWEEP_EVENTS
         };
-        let is_for =
-            |reader: &Reader| is_sweep || batch.iter().any(|frame| reader.filter.matches(frame.event()));
-        self.readers.lock().values().filter(|reader| is_for(reader)).for_each(|reader| reader.wake());
+        self.wake(|reader| is_sweep || batch.iter().any(|frame| reader.filter.matches(frame.event())));
     }
 
     fn wake_all(&self) {
-        self.readers.lock().values().for_each(|reader| reader.wake());
+        self.wake(|_| true);
+    }
+
+    /// Wakes with nothing locked: what a waker does is its own affair, and may end its reader.
+    fn wake(&self, is_for: impl Fn(&Reader) -> bool) {
+        let readers: Vec<_> =
+            self.readers.lock().values().filter(|reader| is_for(reader)).map(Arc::clone).collect();
+        readers.iter().for_each(|reader| reader.wake());
     }
 
     /// Waits for a reader.

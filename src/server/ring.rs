@@ -14,6 +14,8 @@ const EVENTS_MAX: usize = 4_096;
 const BYTES_MAX: usize = 16 << 20;
 /// The most events that are given at once.
 const TAKE_MAX: usize = 64;
+/// Events are given up to the one that brings them to so many bytes: a slow client keeps them alive.
+const TAKE_BYTES: usize = 256 << 10;
 /// The most events that one call looks at, so that a filter that matches little holds up nobody.
 const LOOK_MAX: usize = 1_024;
 
@@ -70,12 +72,13 @@ impl Ring {
             Some(first) if begin > 0 || first.seq() == after + 1 => {}
             _ => return Taken::Behind,
         }
-        let (mut frames, mut examined) = (VecDeque::new(), after);
+        let (mut frames, mut examined, mut bytes) = (VecDeque::new(), after, 0);
         for frame in self.frames.range(begin..).take(LOOK_MAX) {
             if filter.matches(frame.event()) {
-                if frames.len() == TAKE_MAX {
+                if frames.len() == TAKE_MAX || bytes >= TAKE_BYTES {
                     break;
                 }
+                bytes += frame.bytes();
                 frames.push_back(Arc::clone(frame));
             }
             examined = frame.seq();
@@ -132,6 +135,7 @@ mod tests {
         ring.push((1..=9).map(|more| frame(head + more, "plan", 2 << 20)));
         assert!(ring.bytes <= BYTES_MAX && ring.frames.len() < 9);
         assert_eq!(seqs(ring.take(head + 8, &everything())), [head + 9]);
+        assert_eq!(seqs(ring.take(head + 6, &everything())), [head + 7], "the next one brings it no further");
     }
 
     #[test]

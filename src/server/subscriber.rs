@@ -28,6 +28,8 @@ use crate::{
 
 /// How many events a client that is behind reads from the log at once.
 const PAGE_EVENTS: usize = 128;
+/// Fewer where their payloads are large: a client that reads slowly keeps them until it has them.
+const PAGE_BYTES: usize = 256 << 10;
 /// How many pages are looked through at once for a filter that matches little.
 const PAGES_MAX: usize = 32;
 
@@ -221,7 +223,7 @@ fn page(store: &EventStore, reader: &Reader, after: u64) -> Result<Page> {
     let filter = &reader.filter;
     let (mut frames, mut examined) = (VecDeque::new(), after);
     for _ in 0..PAGES_MAX {
-        let (events, read) = match store.page_after(&filter.scope, examined, PAGE_EVENTS) {
+        let (events, read) = match store.page_after(&filter.scope, examined, PAGE_EVENTS, PAGE_BYTES) {
             Ok(page) => page,
             Err(error) if error.kind() == ErrorKind::Pruned => {
                 let oldest_seq = store.floor()?;

@@ -310,7 +310,7 @@ impl EventStore {
         let everything = Scope::Everything;
         let (mut events, mut after) = (Vec::new(), seq);
         while events.len() < limit {
-            let left = limit - events.len();
+            let left = read::PageMax::rows(limit - events.len());
             let page =
                 self.inner.read(|connection| read::page_after(connection, &everything, after, left))?;
             if page.events.is_empty() {
@@ -320,14 +320,6 @@ impl EventStore {
             events.extend(page.events);
         }
         Ok(events)
-    }
-
-    /// Up to `limit` events of a scope after a seq, and the seq up to which the log was looked through
-    /// for them; more than `seq`, unless nothing is behind it.
-    #[cfg(feature = "server")]
-    pub(crate) fn page_after(&self, scope: &Scope, seq: u64, limit: usize) -> Result<(Vec<Event>, u64)> {
-        let page = self.inner.read(|connection| read::page_after(connection, scope, seq, limit))?;
-        Ok((page.events, page.examined))
     }
 
     /// The seq after which a reader that begins at `start` reads.

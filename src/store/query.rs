@@ -333,7 +333,8 @@ impl Statement {
         read::check_reach(read::bounds(&snapshot)?, reach)?;
         let statement = snapshot.prepare_cached(&self.sql).map_err(failed)?;
         let window = [window.start.cast_signed(), window.end.cast_signed(), limit as i64].map(Value::Integer);
-        read::collect(statement, rusqlite::params_from_iter(self.values.iter().cloned().chain(window)))
+        let params = rusqlite::params_from_iter(self.values.iter().cloned().chain(window));
+        read::collect(statement, params, read::PAGE_BYTES)
     }
 }
 

@@ -5,6 +5,8 @@
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params};
 
+#[cfg(feature = "server")]
+use super::EventStore;
 use super::{fault, row};
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -14,8 +16,8 @@ use crate::{
 
 /// The most rows that one read transaction looks at.
 pub(super) const PAGE_ROWS: usize = 1_000;
-/// A page ends early with the row that brings its payloads to this many bytes.
-const PAGE_BYTES: usize = 8 << 20;
+/// The most bytes of payloads that a page has, but for the row that brings them there.
+pub(super) const PAGE_BYTES: usize = 8 << 20;
 
 /// The seqs that the log holds, from `floor` to `last`; the first is at least 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,27 @@ pub(super) struct Bounds {
     /// The last seq that was given, 0 for none. More than `last` where somebody cut off the end:
     /// its seqs are never given again.
     pub(super) head: u64,
+}
+
+/// How much of the log is read at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PageMax {
+    pub(super) rows: usize,
+    /// A page ends early with the row that brings its payloads to this many bytes.
+    pub(super) bytes: usize,
+}
+
+impl PageMax {
+    /// So many rows, as far as one transaction goes.
+    pub(super) fn rows(rows: usize) -> Self {
+        Self { rows: rows.min(PAGE_ROWS), bytes: PAGE_BYTES }
+    }
+
+    /// No more payloads than these bytes, but for the row that brings them there.
+    #[cfg(feature = "server")]
+    pub(super) fn bytes(self, bytes: usize) -> Self {
+        Self { bytes: bytes.min(PAGE_BYTES), ..self }
+    }
 }
 
 /// A part of the log.
@@ -126,16 +149,16 @@ pub(super) fn locate(connection: &Connection, id: EventId) -> Result<Option<(u64
     found.map(|(id, tenant)| Ok((row::event_seq(id)?, tenant))).transpose()
 }
 
-/// Up to `limit` rows after a seq, of one plan or of all; says so when rows are missing there.
-pub(super) fn page_after(connection: &Connection, scope: &Scope, after: u64, limit: usize) -> Result<Page> {
+/// The rows after a seq, as many as one page has, of one plan or of all; says so when rows are missing there.
+pub(super) fn page_after(connection: &Connection, scope: &Scope, after: u64, max: PageMax) -> Result<Page> {
     let failed = |cause| fault::sqlite("read the log", cause);
     // One snapshot for the bounds and the rows.
     let snapshot = connection.unchecked_transaction().map_err(failed)?;
     let bounds = bounds(&snapshot)?;
     check_reach(bounds, after)?;
     let page = match scope {
-        Scope::Plan(tenant, plan) => plan_page(&snapshot, tenant, plan, after, limit, bounds.head)?,
-        Scope::Everything | Scope::Tenant(_) => dense_page(&snapshot, after, limit)?,
+        Scope::Plan(tenant, plan) => plan_page(&snapshot, tenant, plan, after, max, bounds.head)?,
+        Scope::Everything | Scope::Tenant(_) => dense_page(&snapshot, after, max)?,
     };
     if page.examined == after && after < bounds.head {
         return Err(pruned(after, bounds.head + 1));
@@ -144,12 +167,11 @@ pub(super) fn page_after(connection: &Connection, scope: &Scope, after: u64, lim
     Ok(page)
 }
 
-fn dense_page(connection: &Connection, after: u64, limit: usize) -> Result<Page> {
+fn dense_page(connection: &Connection, after: u64, max: PageMax) -> Result<Page> {
     const SQL: &str =
         concat!("SELECT ", row::columns!(), " FROM plan_events WHERE id > ?1 ORDER BY id LIMIT ?2");
     let statement = connection.prepare_cached(SQL).map_err(|cause| fault::sqlite("read the log", cause))?;
-    let limit = limit.min(PAGE_ROWS) as i64;
-    let (mut events, _) = collect(statement, (signed(after), limit))?;
+    let (mut events, _) = collect(statement, (signed(after), max.rows as i64), max.bytes)?;
     let is_next = |(at, event): (usize, &Event)| event.seq() == Some(after + 1 + at as u64);
     let dense = events.iter().enumerate().take_while(|item| is_next(*item)).count();
     if dense == 0
@@ -166,7 +188,7 @@ fn plan_page(
     tenant: &Tenant,
     plan: &PlanId,
     after: u64,
-    limit: usize,
+    max: PageMax,
     head: u64,
 ) -> Result<Page> {
     const SQL: &str = concat!(
@@ -175,9 +197,9 @@ fn plan_page(
         " FROM plan_events WHERE tenant = ?1 AND plan_id = ?2 AND id > ?3 ORDER BY id LIMIT ?4"
     );
     let statement = connection.prepare_cached(SQL).map_err(|cause| fault::sqlite("read the log", cause))?;
-    let limit = limit.min(PAGE_ROWS) as i64;
-    let (events, is_cut) = collect(statement, (tenant.as_str(), plan.as_str(), signed(after), limit))?;
-    let is_whole = !is_cut && (events.len() as i64) < limit;
+    let params = (tenant.as_str(), plan.as_str(), signed(after), max.rows as i64);
+    let (events, is_cut) = collect(statement, params, max.bytes)?;
+    let is_whole = !is_cut && events.len() < max.rows;
     let last = events.last().and_then(Event::seq).unwrap_or(after);
     Ok(Page { examined: if is_whole { head.max(after) } else { last }, events })
 }
@@ -195,13 +217,17 @@ pub(super) fn plan_events(
     if after > 0 {
         check_reach(bounds, after)?;
     }
-    let page = plan_page(&snapshot, tenant, plan, after, PAGE_ROWS, u64::MAX)?;
+    let page = plan_page(&snapshot, tenant, plan, after, PageMax::rows(PAGE_ROWS), u64::MAX)?;
     let next = (page.examined != u64::MAX).then_some(page.examined);
     Ok((page.events, next))
 }
 
 /// Decodes rows until the page is full; also says whether it ended early for its bytes.
-pub(super) fn collect(mut statement: CachedStatement<'_>, params: impl Params) -> Result<(Vec<Event>, bool)> {
+pub(super) fn collect(
+    mut statement: CachedStatement<'_>,
+    params: impl Params,
+    bytes_max: usize,
+) -> Result<(Vec<Event>, bool)> {
     let failed = |cause| fault::sqlite("read the log", cause);
     let mut rows = statement.query(params).map_err(failed)?;
     let mut events = Vec::new();
@@ -210,11 +236,29 @@ pub(super) fn collect(mut statement: CachedStatement<'_>, params: impl Params) -
         let event = row::decode(row)?;
         bytes += event.payload_json().map_or(0, str::len);
         events.push(event);
-        if bytes >= PAGE_BYTES {
+        if bytes >= bytes_max {
             return Ok((events, true));
         }
     }
     Ok((events, false))
+}
+
+#[cfg(feature = "server")]
+impl EventStore {
+    /// Up to `limit` events of a scope after a seq, fewer where they have so many bytes of payload, and
+    /// the seq up to which the log was looked through for them; more than `seq`, unless nothing is behind
+    /// it.
+    pub(crate) fn page_after(
+        &self,
+        scope: &Scope,
+        seq: u64,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<(Vec<Event>, u64)> {
+        let max = PageMax::rows(limit).bytes(bytes);
+        let page = self.inner.read(|connection| page_after(connection, scope, seq, max))?;
+        Ok((page.events, page.examined))
+    }
 }
 
 /// Refuses to read on from a seq when rows after it are no longer there.
@@ -265,5 +309,24 @@ mod tests {
         assert_eq!(page(10).expect_err("told").kind(), ErrorKind::Pruned);
         assert_eq!(page(11).expect("reads").len(), 19);
         assert_eq!(page(0).expect("reads").len(), 19, "a first page promised nothing yet");
+    }
+
+    #[cfg(feature = "server")]
+    #[test]
+    fn p6_a_page_that_ends_for_its_bytes_is_followed_by_the_next() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = EventStore::open(dir.path().join("planbus.db")).expect("opens");
+        for plan in ["plan", "plan", "other", "plan"] {
+            store.save(&Event::new(plan, PlanStarted::new("g".repeat(1_000)))).expect("commits");
+        }
+        let plan = Scope::Plan(store.tenant.clone(), PlanId::try_from("plan").expect("valid"));
+        let seqs = |scope: &Scope, after| {
+            let (events, examined) = store.page_after(scope, after, 100, 1_500).expect("reads");
+            (events.iter().filter_map(Event::seq).collect::<Vec<_>>(), examined)
+        };
+        assert_eq!(seqs(&Scope::Everything, 0), (vec![1, 2], 2));
+        assert_eq!(seqs(&Scope::Everything, 2), (vec![3, 4], 4));
+        assert_eq!(seqs(&plan, 1), (vec![2, 4], 4));
+        assert_eq!(seqs(&plan, 2), (vec![4], 4));
     }
 }

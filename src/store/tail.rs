@@ -14,7 +14,7 @@ use super::{
     Inner,
     connect::{self, Reader},
     fault,
-    read::{self, PAGE_ROWS, Page},
+    read::{self, Page, PageMax},
     schema,
     signal::Calls,
 };
@@ -156,7 +156,7 @@ impl LogTail {
 }
 
 fn page_after(connection: &rusqlite::Connection, scope: &Scope, after: u64) -> Result<Page> {
-    read::page_after(connection, scope, after, READ_AHEAD.min(PAGE_ROWS))
+    read::page_after(connection, scope, after, PageMax::rows(READ_AHEAD))
 }
 
 /// The cursor that a tail begins with.

@@ -41,6 +41,8 @@ use crate::{
 
 /// How many events of the part that a client has already are read at once.
 const PAGE_EVENTS: usize = 1_000;
+/// And how many bytes of payloads.
+const PAGE_BYTES: usize = 8 << 20;
 
 pub(super) fn routes() -> Router<Shared> {
     Router::new().route("/agui/{plan_id}", post(attach))
@@ -99,7 +101,7 @@ fn pass(run: &mut Run, store: &EventStore, tenant: Tenant, plan: PlanId, cursor:
     let filter = Filter::all().tenant(tenant).plan(plan).types(types).compile()?;
     let mut examined = store.floor()?.saturating_sub(1);
     while examined < cursor {
-        let (events, read) = match store.page_after(&filter.scope, examined, PAGE_EVENTS) {
+        let (events, read) = match store.page_after(&filter.scope, examined, PAGE_EVENTS, PAGE_BYTES) {
             // Retention takes what the client has; what refers to it is told without.
             Err(error) if error.kind() == ErrorKind::Pruned => break,
             page => page?,
