@@ -13,7 +13,7 @@ use super::{
     inner::Inner,
     read::{self, PAGE_ROWS},
     row,
-    window::{Budget, Remaining},
+    window::{Budget, Part, Remaining},
 };
 use crate::{
     error::{Error, Result},
@@ -212,7 +212,8 @@ impl EventQuery {
         let mut events = Vec::new();
         while events.len() < self.limit
             && budget.is_left()
-            && let Some(window) = remaining.next_window(self.plan.is_some(), self.newest_first)
+            && let Some(window) =
+                remaining.next_window(self.part(store, tenant, &remaining)?, self.newest_first)
         {
             let limit = (self.limit - events.len()).min(PAGE_ROWS);
             // What was pruned before the first event was found is as if it had never been there;
@@ -224,7 +225,7 @@ impl EventQuery {
             };
             let (mut page, is_cut) =
                 store.read(|connection| statement.page(connection, window, reach, limit))?;
-            let is_dear = budget.spend(&mut page, self.plan.is_none());
+            let is_dear = budget.spend(&mut page, self.is_search());
             if (is_cut || is_dear || page.len() == limit)
                 && let Some(seq) = page.last().and_then(Event::seq)
             {
@@ -236,6 +237,28 @@ impl EventQuery {
             events.extend(page);
         }
         Ok((events, remaining.place(self.newest_first)))
+    }
+
+    /// Whether events are looked at that are not asked for.
+    fn is_search(&self) -> bool {
+        self.plan.is_none()
+            || self.since.is_some()
+            || self.until.is_some()
+            || self.source.is_some()
+            || self.correlation_id.is_some()
+            || self.text.is_some()
+            || !self.types.is_empty()
+    }
+
+    /// What one read transaction searches of what remains.
+    fn part(&self, store: &Inner, tenant: &Tenant, remaining: &Remaining) -> Result<Part> {
+        match &self.plan {
+            None => Ok(Part::Seqs),
+            Some(_) if !self.is_search() => Ok(Part::Rest),
+            Some(plan) => {
+                store.read(|connection| remaining.of_plan(connection, (tenant, plan), self.newest_first))
+            }
+        }
     }
 
     fn statement(&self, tenant: &Tenant) -> Statement {
@@ -339,54 +362,4 @@ impl Statement {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        error::ErrorKind,
-        event::PlanStarted,
-        store::{EventStore, Retention},
-    };
-
-    #[test]
-    fn p9_the_next_window_of_a_query_says_when_it_was_pruned_in_between() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let store = EventStore::open(dir.path().join("planbus.db")).expect("opens");
-        for _ in 0..30 {
-            store.save(&Event::new("plan", PlanStarted::new("a goal"))).expect("commits");
-        }
-        store.prune(Retention::keep_last(19)).expect("prunes");
-        let statement = EventQuery::new().statement(&store.tenant);
-        let page = |from, reach| {
-            let page = store.inner.read(|connection| statement.page(connection, from..31, reach, 100));
-            page.map(|(events, _)| events.len())
-        };
-        assert_eq!(page(11, 10).expect_err("told").kind(), ErrorKind::Pruned);
-        assert_eq!(page(12, 11).expect("reads"), 19);
-        assert_eq!(page(1, u64::MAX).expect("reads"), 19, "what nobody was promised");
-    }
-
-    #[cfg(feature = "server")]
-    #[test]
-    fn a_search_for_what_is_rare_ends_with_its_budget_and_goes_on_where_it_was() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let store = EventStore::open(dir.path().join("planbus.db")).expect("opens");
-        let note = |at: usize| match at {
-            44_999 => Event::untyped("plan", "note", serde_json::json!("needle")),
-            _ => Event::untyped("plan", "note", serde_json::json!(at)),
-        };
-        for batch in 0..45 {
-            store.commit((0..1_000).map(|at| note(batch * 1_000 + at)).collect()).expect("commits");
-        }
-        let rare = || EventQuery::new().text("needle");
-        let part = |query: EventQuery, seqs| {
-            let (events, place) = store.query_page(query, usize::MAX, seqs).expect("reads");
-            (events.iter().filter_map(Event::seq).collect::<Vec<_>>(), place)
-        };
-        assert_eq!(part(rare(), 1), (vec![], Some(20_000)));
-        assert_eq!(part(rare().after(20_000), 1), (vec![], Some(40_000)));
-        assert_eq!(part(rare().after(40_000), 1), (vec![45_000], None));
-        assert_eq!(part(rare().newest_first(), 1), (vec![45_000], Some(25_001)));
-        assert_eq!(part(rare().newest_first().before(25_001), 40_000), (vec![], None));
-        assert_eq!(part(rare(), u64::MAX), (vec![45_000], None));
-    }
-}
+mod tests;

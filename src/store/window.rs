@@ -5,13 +5,29 @@
 
 use std::ops::Range;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
-use super::read::{self, Bounds};
-use crate::{error::Result, event::Event};
+use super::{
+    fault,
+    read::{self, Bounds},
+};
+use crate::{
+    error::Result,
+    event::{Event, PlanId, Tenant},
+};
 
 /// How many seqs one read transaction searches where no plan narrows it down.
 pub(super) const WINDOW_SEQS: u64 = 20_000;
+
+/// How much of what remains is searched next.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part {
+    /// So many seqs as one window has.
+    Seqs,
+    /// All up to this seq, without it.
+    UpTo(u64),
+    Rest,
+}
 
 /// The seqs that are still to be searched, without the end.
 pub(super) struct Remaining {
@@ -26,23 +42,53 @@ impl Remaining {
         Self { from, end: before.map_or(end, |before| before.min(end)) }
     }
 
-    /// Takes the next window; where a plan's index narrows the search, all of it at once.
-    pub(super) fn next_window(&mut self, is_plan: bool, newest_first: bool) -> Option<Range<u64>> {
+    /// Takes the next window.
+    pub(super) fn next_window(&mut self, part: Part, newest_first: bool) -> Option<Range<u64>> {
         if self.from >= self.end {
             return None;
         }
-        let width = if is_plan { u64::MAX } else { WINDOW_SEQS };
         if newest_first {
-            let from = self.from.max(self.end.saturating_sub(width));
+            let from = self.from.max(match part {
+                Part::Seqs => self.end.saturating_sub(WINDOW_SEQS),
+                Part::UpTo(edge) => edge.saturating_add(1),
+                Part::Rest => 0,
+            });
             let window = from..self.end;
             self.end = from;
             Some(window)
         } else {
-            let end = self.end.min(self.from.saturating_add(width));
+            let end = self.end.min(match part {
+                Part::Seqs => self.from.saturating_add(WINDOW_SEQS),
+                Part::UpTo(edge) => edge,
+                Part::Rest => u64::MAX,
+            });
             let window = self.from..end;
             self.from = end;
             Some(window)
         }
+    }
+
+    /// How far a search through a plan goes at once: as many of its events as a window has seqs, which
+    /// the plan's index counts without a look at them.
+    pub(super) fn of_plan(
+        &self,
+        connection: &Connection,
+        (tenant, plan): (&Tenant, &PlanId),
+        newest_first: bool,
+    ) -> Result<Part> {
+        const OLDEST: &str = "SELECT id FROM plan_events WHERE tenant = ?1 AND plan_id = ?2
+            AND id >= ?3 AND id < ?4 ORDER BY id LIMIT 1 OFFSET ?5";
+        const NEWEST: &str = "SELECT id FROM plan_events WHERE tenant = ?1 AND plan_id = ?2
+            AND id >= ?3 AND id < ?4 ORDER BY id DESC LIMIT 1 OFFSET ?5";
+        let failed = |cause| fault::sqlite("search the log", cause);
+        let mut statement =
+            connection.prepare_cached(if newest_first { NEWEST } else { OLDEST }).map_err(failed)?;
+        let [from, end, skipped] = [self.from, self.end, WINDOW_SEQS].map(u64::cast_signed);
+        let found = statement
+            .query_row((tenant.as_str(), plan.as_str(), from, end, skipped), |row| row.get(0))
+            .optional();
+        let edge: Option<i64> = found.map_err(failed)?;
+        Ok(edge.map_or(Part::Rest, |seq| Part::UpTo(read::unsigned(seq))))
     }
 
     /// The search goes on behind this seq.
