@@ -18,6 +18,7 @@ use cli_support::{Place, planbus};
 use planbus::EventType;
 use serde_json::Value;
 use serve_support::Serving;
+use server_support::agent;
 use store_support::wait_until;
 
 const DEMO: [&str; 5] = ["demo", "--path", "tree", "--serve", "127.0.0.1:0"];
@@ -57,6 +58,37 @@ fn a_demo_says_what_it_did_and_serves_it_until_ctrl_c() {
     let ended = serving.interrupt();
     assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{ended:?}");
     assert_eq!(stdout.lines().count(), 0, "the summary is all on stdout");
+}
+
+#[test]
+fn what_a_demo_says_to_ask_for_shows_its_own_tenant() {
+    let place = Place::with_tree();
+    let mut serving = demo(&place, &["--tenant", "acme", "-o", "json"]);
+    for about in ["all events", "this plan"] {
+        let path = serving.told_path(about);
+        assert_eq!(serving.follow(&path).message().seq(), 1, "{path}");
+    }
+    let path = serving.told_path("plans");
+    let plans: Value =
+        agent().get(format!("{}{path}", serving.url)).call().expect("an answer").into_body().read_json().expect("JSON");
+    assert_eq!(plans["plans"][0]["tenant"], "acme");
+}
+
+#[test]
+fn the_environment_may_name_the_file_of_tokens_beside_other_work_too() {
+    let place = Place::with_tree();
+    std::fs::write(place.path().join("tokens.txt"), "ops * a-secret-for-all-tenants\n").expect("a file");
+    let run = |arguments: &[&str]| {
+        let mut command = planbus(place.path());
+        command.args(arguments).env("PLANBUS_TOKEN_FILE", "tokens.txt");
+        command
+    };
+    let serving = Serving::start(&mut run(&DEMO));
+    assert_eq!(agent().get(format!("{}/plans", serving.url)).call().expect("an answer").status(), 401);
+    let ended = serving.interrupt();
+    assert!(ended.stderr.contains("Bearer SECRET"), "{ended:?}");
+    let alone = run(&["demo", "--path", "tree"]).output().expect("runs");
+    assert!(alone.status.success(), "the variable alone asks for no server: {alone:?}");
 }
 
 #[test]

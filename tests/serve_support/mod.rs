@@ -41,6 +41,14 @@ impl Serving {
         assert_eq!(url_of(&mut self.stderr, "planbus: still serving"), self.url);
     }
 
+    /// The path that it says to ask for, in its next line that is about this.
+    pub(crate) fn told_path(&mut self, about: &str) -> String {
+        let mut lines = self.stderr.by_ref().map(|line| line.expect("UTF-8"));
+        let line = lines.find(|line| line.trim_start().starts_with(about)).expect("it says where");
+        let url = line.rsplit(' ').next().expect("a word").trim_matches('\'');
+        url.strip_prefix(&self.url).expect("a path of this server").to_owned()
+    }
+
     /// Whether nobody can connect any more.
     pub(crate) fn is_closed(&self) -> bool {
         let place = self.url.strip_prefix("http://").expect("a URL");

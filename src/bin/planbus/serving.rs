@@ -4,6 +4,7 @@
 //! into what a command draws.
 
 use std::{
+    env,
     error::Error as _,
     fs,
     io::{self, Write},
@@ -14,7 +15,7 @@ use std::{
 
 use clap::{Args, ValueHint};
 use planbus::{
-    Error, PlanId,
+    Error, PlanId, Tenant,
     server::{AccessToken, Server, ServerBuilder},
 };
 
@@ -25,6 +26,8 @@ use crate::{
     text::{escape, shell_word},
 };
 
+/// Names the file of tokens where `--token-file` does not.
+pub(crate) const TOKEN_FILE_VARIABLE: &str = "PLANBUS_TOKEN_FILE";
 /// How long requests may take that run when a server is asked to end.
 const STOP_MAX: Duration = Duration::from_secs(5);
 /// How long one wait for Ctrl-C lasts, where nothing else is to be looked at.
@@ -38,7 +41,9 @@ pub(crate) struct ServeBeside {
     #[arg(long = "serve", value_name = "ADDR", value_parser = address)]
     addr: Option<String>,
 
-    /// With --serve, let in only who has a token of this file, as for `planbus serve`
+    /// With --serve, let in only who has a token of this file, as for `planbus serve`; PLANBUS_TOKEN_FILE
+    /// may name it too
+    // Not by clap: there the variable alone would ask for --serve.
     #[arg(long, value_name = "FILE", requires = "addr", value_hint = ValueHint::FilePath)]
     token_file: Option<PathBuf>,
 }
@@ -46,8 +51,9 @@ pub(crate) struct ServeBeside {
 impl ServeBeside {
     /// Where a server is to listen, if there is to be one; to be looked at before anything is done.
     pub(crate) fn door(&self) -> Result<Option<Door<'_>>, Failure> {
-        let door = |addr| Door::new(addr, "--serve", self.token_file.as_deref());
-        self.addr.as_deref().map(door).transpose()
+        let Some(addr) = self.addr.as_deref() else { return Ok(None) };
+        let named = env::var_os(TOKEN_FILE_VARIABLE).map(PathBuf::from);
+        Door::new(addr, "--serve", self.token_file.as_deref().or(named.as_deref())).map(Some)
     }
 }
 
@@ -136,12 +142,19 @@ pub(crate) struct About<'a> {
 /// Says where a server listens, and what to try there; with a token, where one is needed.
 pub(crate) fn announce(server: &Server, is_closed: bool, about: About<'_>, global: &Global) {
     let url = server.url();
+    let tenant = global.tenant();
+    let is_named = tenant != Tenant::default();
     let (which, plan) = match about.plan {
         Some(plan) => ("this plan", path_part(plan.as_str())),
         None => ("one plan", "PLAN".to_owned()),
     };
     let curl = if is_closed { "curl -H 'Authorization: Bearer SECRET'" } else { "curl" };
-    let at = |path: &str| shell_word(&format!("{url}{path}")).into_owned();
+    // A request that names no tenant is shown the default one.
+    let at = |path: &str| {
+        let sign = if path.contains('?') { '&' } else { '?' };
+        let named = if is_named { format!("{sign}tenant={tenant}") } else { String::new() };
+        shell_word(&format!("{url}{path}{named}")).into_owned()
+    };
     let messages = about.messages.map(|messages| format!("; the message {messages}")).unwrap_or_default();
     tell(global, &format!("serving {} at {url}; Ctrl-C ends", global.db.display()));
     for (what, command) in [

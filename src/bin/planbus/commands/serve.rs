@@ -27,8 +27,6 @@ use crate::{
     serving::{self, About, Door},
 };
 
-/// Names the file of tokens where `--token-file` does not.
-const TOKEN_FILE_VARIABLE: &str = "PLANBUS_TOKEN_FILE";
 /// How often it is looked whether the store is still there.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -41,7 +39,7 @@ pub(crate) struct ServeOptions {
 
     /// Let in only who has a token of this file: a line each, NAME TENANTS SECRET, where TENANTS is * for
     /// all or names separated by commas
-    #[arg(long, value_name = "FILE", env = TOKEN_FILE_VARIABLE, value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", env = serving::TOKEN_FILE_VARIABLE, value_hint = ValueHint::FilePath)]
     token_file: Option<PathBuf>,
 
     /// A name by which clients may ask for this server, such as that of a proxy; may be repeated
