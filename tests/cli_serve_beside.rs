@@ -69,8 +69,13 @@ fn what_a_demo_says_to_ask_for_shows_its_own_tenant() {
         assert_eq!(serving.follow(&path).message().seq(), 1, "{path}");
     }
     let path = serving.told_path("plans");
-    let plans: Value =
-        agent().get(format!("{}{path}", serving.url)).call().expect("an answer").into_body().read_json().expect("JSON");
+    let plans: Value = agent()
+        .get(format!("{}{path}", serving.url))
+        .call()
+        .expect("an answer")
+        .into_body()
+        .read_json()
+        .expect("JSON");
     assert_eq!(plans["plans"][0]["tenant"], "acme");
 }
 

@@ -62,6 +62,30 @@ fn p6_pages_hold_each_event_once_while_more_are_published() {
 }
 
 #[test]
+fn whoever_is_lost_is_told_what_there_is() {
+    let live = Live::start();
+    live.bus.publish(Event::new("a/b", PlanStarted::new("goal"))).expect("publishes");
+    let (_, index) = live.get("/");
+    let routes: Vec<_> = index["routes"].as_array().expect("a list").iter().collect();
+    for route in ["/events/stream", "/a2a", "/agui/{plan_id}", "/metrics", "/readyz", "/tickets"] {
+        assert!(routes.contains(&&json!(route)), "{route}: {index}");
+    }
+    for route in routes {
+        let path =
+            route.as_str().expect("a path").replace("{plan_id}", "a%2Fb").replace("{event_id}", "none");
+        let mut answer = agent().get(live.url(&path)).call().expect("an answer");
+        // Streams are not read: they have no end.
+        if answer.status() == 404 {
+            let text = answer.body_mut().read_to_string().expect("a body");
+            assert!(!text.contains("GET / lists"), "{path}: {text}");
+        }
+    }
+    assert!(refused(&live, "/plans/a/b/events").1.contains("written %2F"));
+    assert_eq!(live.get("/plans/a%2Fb").0, 200);
+    assert!(refused(&live, "/event").1.contains("GET / lists"));
+}
+
+#[test]
 fn events_are_found_by_each_parameter() {
     let live = Live::start();
     let publish = |event: Event| live.bus.publish(event).expect("publishes").event_id;

@@ -66,7 +66,8 @@ pub trait PlanExecutor: Send + Sync {
 pub struct PlanRequest {
     /// For whom the plan is run.
     pub tenant: Tenant,
-    /// The client's id of its message, at most 256 bytes: the same when the client sends it again.
+    /// The client's id of its message, at most 256 bytes: the same when the client sends it again. An
+    /// executor that is to run nothing twice answers then with the plan that it began before.
     pub message_id: String,
     /// The message's texts, a line each.
     pub text: String,

@@ -2,7 +2,7 @@
 
 use axum::{
     Router,
-    http::StatusCode,
+    http::{StatusCode, Uri},
     middleware,
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -41,8 +41,15 @@ pub(super) fn router(state: Shared) -> Router {
         .with_state(state)
 }
 
-async fn unknown() -> Response {
-    Problem::not_found("there is nothing at this path").into_response()
+async fn unknown(target: Uri) -> Response {
+    // Plans are often named `parent/child`.
+    let is_below = ["/plans/", "/agui/"].iter().any(|plans| target.path().starts_with(plans));
+    let message = if is_below {
+        "there is nothing at this path; a / inside the id of a plan is written %2F"
+    } else {
+        "there is nothing at this path; GET / lists what there is"
+    };
+    Problem::not_found(message).into_response()
 }
 
 async fn wrong_method() -> Response {

@@ -25,6 +25,17 @@ pub(super) async fn index() -> Response {
         "/plans/{plan_id}/events",
         "/plans/{plan_id}/events/stream",
         "/plans/{plan_id}/events/ws",
+        "/.well-known/agent-card.json",
+        "/a2a",
+        "/a2a/v1/message:send",
+        "/a2a/v1/message:stream",
+        "/a2a/v1/tasks",
+        "/agui/{plan_id}",
+        "/session",
+        "/tickets",
+        "/metrics",
+        "/healthz",
+        "/readyz",
     ];
     page::answer(
         json!({"name": "planbus", "version": env!("CARGO_PKG_VERSION"), "routes": routes}).to_string(),
