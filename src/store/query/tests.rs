@@ -57,7 +57,7 @@ fn a_search_through_a_long_plan_takes_no_more_of_it_at_once_than_of_the_log() {
     let store = EventStore::open(dir.path().join("planbus.db")).expect("opens");
     // Every other event is of the plan, and one of these is looked for.
     let note = |seq: u64| {
-        let plan = if seq % 2 == 0 { "long" } else { "another" };
+        let plan = if seq.is_multiple_of(2) { "long" } else { "another" };
         let event = Event::untyped(plan, "note", serde_json::json!({"at": seq}));
         if seq == 86_000 { event.with_source("needle") } else { event }
     };
