@@ -164,9 +164,13 @@ impl ServerBuilder {
     }
 
     /// The routes alone, for a program that has an axum application of its own and serves them there:
-    /// an escape hatch to the types of [`planbus::server::axum`](super::axum). What concerns
-    /// connections, such as their number, is then that program's to limit; without a token everybody who
-    /// reaches that program sees everything.
+    /// an escape hatch to the types of [`planbus::server::axum`](super::axum). They have a fallback, so an
+    /// application that has one too nests them under a path.
+    ///
+    /// What concerns connections, such as their number and how long one may take nothing of what it is
+    /// sent, is then that program's to limit; without a token everybody who reaches that program sees
+    /// everything. Streams end when the [bus is closed](EventBus::close): an application that waits for
+    /// its connections to end closes it first.
     ///
     /// # Errors
     /// As [`start`](Self::start); `Unavailable` outside a tokio runtime.

@@ -143,7 +143,7 @@ async fn connection(
 }
 
 /// Whether a connection ended because the client took nothing of what it was sent.
-fn is_slow(error: &(dyn std::error::Error + 'static)) -> bool {
+pub(super) fn is_slow(error: &(dyn std::error::Error + 'static)) -> bool {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let mut timeouts = causes.filter_map(|cause| cause.downcast_ref::<io::Error>());
     timeouts.any(|cause| cause.kind() == io::ErrorKind::TimedOut)

@@ -5,6 +5,8 @@
 
 use std::{
     future::poll_fn,
+    io,
+    sync::Arc,
     task::{Poll, ready},
     time::Duration,
 };
@@ -27,11 +29,11 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     access::Caller,
-    counters::Transport,
+    counters::{CutReason, Transport},
     followed::{Ending, Followed, Said},
     following::{self, Asked},
     frame::Frame,
-    listener::Place,
+    listener::{self, Place},
     params::Params,
     problem::Problem,
     rendering::Rendering,
@@ -105,6 +107,7 @@ async fn follow(state: &Shared, plan_id: Option<String>, client: Client) -> Resu
     Ok(upgrade.on_upgrade(async move |socket| {
         let patience = state.options.slow_client;
         let mut talk = Talk { socket, rendering, patience, asked_at: None, is_flushed: true };
+        let counters = Arc::clone(&state.counters);
         let goodbye = match following {
             Some(following) => {
                 talk.follow(Followed::new(&state, caller, following, Transport::WebSocket)).await
@@ -112,8 +115,10 @@ async fn follow(state: &Shared, plan_id: Option<String>, client: Client) -> Resu
             // It has ended before, and the client has it all.
             None => Ok(Goodbye::from(Ending::Plan)),
         };
-        if let Ok(goodbye) = goodbye {
-            talk.end(goodbye).await;
+        match goodbye {
+            Ok(goodbye) => talk.end(goodbye).await,
+            Err(error) if listener::is_slow(&error) => counters.cut(CutReason::Slow),
+            Err(_) => {}
         }
         drop(place);
     }))
@@ -123,7 +128,7 @@ async fn follow(state: &Shared, plan_id: Option<String>, client: Client) -> Resu
 struct Talk {
     socket: WebSocket,
     rendering: Rendering,
-    /// How long a client may leave a ping unanswered.
+    /// How long a client may leave a ping unanswered, or take nothing of what it is sent.
     patience: Duration,
     /// The first ping since which nothing was heard of the client.
     asked_at: Option<Instant>,
@@ -171,7 +176,7 @@ impl Talk {
                 Next::Said(Said::Alive { cursor }) => {
                     let now = Instant::now();
                     if now - *self.asked_at.get_or_insert(now) > self.patience {
-                        return Ok(Goodbye::Gone);
+                        return Err(slow());
                     }
                     self.write(Message::Ping(cursor.to_string().into())).await?;
                 }
@@ -225,10 +230,11 @@ impl Talk {
         Ok(())
     }
 
-    /// Waits until there is room for a message, for as long as the connection lets a client take.
+    /// Waits until there is room for a message. A connection of our own is no less strict; one of
+    /// another application may have no limit.
     async fn write(&mut self, message: Message) -> Result<(), Error> {
         self.is_flushed = false;
-        self.socket.feed(message).await
+        timeout(self.patience, self.socket.feed(message)).await.unwrap_or_else(|_| Err(slow()))
     }
 
     /// Says goodbye, and waits for the client to do so too: whoever closes at once may take back what
@@ -247,6 +253,11 @@ impl Talk {
         })
         .await;
     }
+}
+
+/// What became of a client that took nothing, or said nothing.
+fn slow() -> Error {
+    Error::new(io::Error::from(io::ErrorKind::TimedOut))
 }
 
 /// One message, with the seq where the event ends with it.
