@@ -4,7 +4,10 @@
 
 mod server_support;
 
-use planbus::{Event, Filter, PlanCompleted, PlanStarted, Retention, Start, server::Update};
+use planbus::{
+    Event, EventBus, EventStore, Filter, PlanCompleted, PlanStarted, Retention, Start,
+    server::{Server, Update},
+};
 use serde_json::json;
 use server_support::{Live, Sse};
 
@@ -121,4 +124,29 @@ fn a_subscriber_without_a_socket_replays_and_follows() {
     assert_eq!(subscriber.cursor(), 2);
     live.bus.close();
     assert!(runtime.block_on(subscriber.next()).is_none());
+}
+
+#[test]
+fn p6_rows_that_somebody_took_from_the_middle_or_the_end_are_a_gap_and_nothing_is_sent_twice() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("planbus.db");
+    let open = || EventStore::open(&path).expect("opens");
+    let note = |store: &EventStore| {
+        store.save(&Event::untyped("plan", "note", json!({"at": 1}))).expect("commits").seq
+    };
+    let store = open();
+    assert_eq!((0..10).map(|_| note(&store)).last(), Some(10));
+    store.close().expect("closes");
+    let log = rusqlite::Connection::open(&path).expect("opens");
+    log.execute("DELETE FROM plan_events WHERE id IN (5, 9, 10)", []).expect("deletes");
+    drop(log);
+    let store = open();
+    let bus = EventBus::builder().store(store.clone()).build().expect("a bus");
+    let server = Server::builder(&bus).bind("127.0.0.1:0").start().expect("starts");
+    let mut stream = Sse::open(&format!("{}/events/stream?after=0", server.url()), &[]).expect("a stream");
+    assert_eq!(stream.seqs(4), [1, 2, 3, 4]);
+    assert_eq!(stream.message().json(), json!({"after_seq": 4, "oldest_seq": 6}));
+    assert_eq!(stream.seqs(3), [6, 7, 8]);
+    assert_eq!(stream.message().json(), json!({"after_seq": 8, "oldest_seq": 11}));
+    assert_eq!((note(&store), stream.seqs(1)), (11, vec![11]));
 }

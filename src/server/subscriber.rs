@@ -226,7 +226,7 @@ fn page(store: &EventStore, reader: &Reader, after: u64) -> Result<Page> {
         let (events, read) = match store.page_after(&filter.scope, examined, PAGE_EVENTS, PAGE_BYTES) {
             Ok(page) => page,
             Err(error) if error.kind() == ErrorKind::Pruned => {
-                let oldest_seq = store.floor()?;
+                let oldest_seq = store.next_held(examined)?;
                 return Ok(Page::Pruned { oldest_seq });
             }
             Err(error) => return Err(error),

@@ -81,16 +81,6 @@ impl EventStore {
         self.inner.owner().map(drop)
     }
 
-    /// The first seq after this one that the log holds; behind a log that holds none, the one that
-    /// comes next.
-    pub(crate) fn next_held(&self, after: u64) -> Result<u64> {
-        self.inner.read(|connection| {
-            let bounds = read::bounds(connection)?;
-            let held = read::first_held(connection, after + 1..bounds.last + 1, false)?;
-            Ok(held.unwrap_or(bounds.head + 1))
-        })
-    }
-
     /// Waits until the log reaches beyond `seq`, somebody calls [`wake`](Self::wake_tails) after
     /// `seen`, or the deadline passes.
     pub(crate) fn wait_beyond(&self, seq: u64, seen: Calls, deadline: Instant) {

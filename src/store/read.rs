@@ -5,7 +5,7 @@
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params};
 
-#[cfg(feature = "server")]
+#[cfg(any(feature = "redis", feature = "server"))]
 use super::EventStore;
 use super::{fault, row};
 use crate::{
@@ -258,6 +258,19 @@ impl EventStore {
         let max = PageMax::rows(limit).bytes(bytes);
         let page = self.inner.read(|connection| page_after(connection, scope, seq, max))?;
         Ok((page.events, page.examined))
+    }
+}
+
+#[cfg(any(feature = "redis", feature = "server"))]
+impl EventStore {
+    /// The first seq behind a place that the log holds; one more than the last that was given where there
+    /// is none. Not the log's first where somebody's hand took rows from its middle.
+    pub(crate) fn next_held(&self, seq: u64) -> Result<u64> {
+        self.inner.read(|connection| {
+            let bounds = bounds(connection)?;
+            let behind = seq.saturating_add(1)..bounds.last.saturating_add(1);
+            Ok(first_held(connection, behind, false)?.unwrap_or(bounds.head + 1))
+        })
     }
 }
 
