@@ -11,7 +11,11 @@ use planbus::{
     *,
 };
 use serde_json::json;
-use server_support::*;
+use server_support::{
+    guarded::{ACME, CI, bearer},
+    wire::ask,
+    *,
+};
 use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot};
 
 /// An application of one's own: planbus beside a page of its own.
@@ -26,6 +30,11 @@ struct Application {
 
 impl Application {
     fn start(options: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Self {
+        Self::start_under("", options)
+    }
+
+    /// With the routes of planbus under a path of the application's.
+    fn start_under(path: &str, options: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let store = EventStore::open(dir.path().join("planbus.db")).expect("opens");
         let bus = EventBus::builder().store(store).build().expect("a bus");
@@ -38,7 +47,8 @@ impl Application {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("listens");
         let addr = listener.local_addr().expect("an address");
         let (stop, stopped) = oneshot::channel::<()>();
-        let serve = axum::serve(listener, own.merge(router)).with_graceful_shutdown(async {
+        let all = if path.is_empty() { own.merge(router) } else { own.nest(path, router) };
+        let serve = axum::serve(listener, all).with_graceful_shutdown(async {
             let _ = stopped.await;
         });
         let served = runtime.spawn(async move { serve.await.expect("serves") });
@@ -122,4 +132,54 @@ fn a_websocket_of_an_application_that_limits_nothing_is_cut_when_nobody_reads_it
         page.contains("planbus_clients_cut_total{reason=\"slow\"} 1\n")
     });
     drop(socket);
+}
+
+#[test]
+fn an_application_serves_the_routes_under_a_path_of_its_own() {
+    let application = Application::start_under("/bus", |builder| builder);
+    let publish = |event| application.bus.publish(event).expect("publishes");
+    publish(Event::new("plan", PlanStarted::new("a goal")));
+    let mut stream = Sse::open(&application.url("/bus/plans/plan/events/stream"), &[]).expect("a stream");
+    assert_eq!(stream.message().seq(), 1);
+    publish(Event::new("plan", PlanCompleted::new()));
+    assert_eq!(stream.message().seq(), 2);
+    assert!(stream.next().is_none() && stream.cut.is_none(), "it ends with the plan");
+    assert_eq!(application.status("/own", &[]), 200);
+    assert_eq!(application.status("/bus/plans/plan", &[]), 200);
+    let page = ask(application.addr, "GET /bus/events?limit=1", &[], "");
+    assert!(page.body.contains(r#""next":"/bus/events?limit=1&after=1""#), "{}", page.body);
+    let task = ask(application.addr, "GET /bus/a2a/v1/tasks/plan", &[("A2A-Version", "1.0")], "");
+    assert_eq!(task.status, 200, "{task:?}");
+    assert_eq!(application.status("/bus/nothing", &[]), 404);
+    assert_eq!(application.status("/bus/events", &[("Origin", "http://evil.example")]), 403);
+    assert_eq!(application.status("/bus/events", &[("Host", "evil.example")]), 421);
+}
+
+#[test]
+fn p10_tokens_mean_the_same_under_another_applications_paths() {
+    let application = Application::start_under("/bus", |builder| {
+        let builder = builder.token(AccessToken::new("ci", CI));
+        builder.token(AccessToken::new("acme", ACME).tenants(["acme"]))
+    });
+    let (ci, acme) = (bearer(CI), bearer(ACME));
+    let status = |path: &str, bearer: &str| application.status(path, &[("Authorization", bearer)]);
+    assert_eq!(application.status("/own", &[]), 200, "what is not ours is not guarded");
+    for path in ["/bus/events", "/bus/metrics", "/bus/nothing", "/bus/events/stream"] {
+        assert_eq!(application.status(path, &[]), 401, "{path}");
+    }
+    for path in ["/bus/healthz", "/bus/readyz", "/bus/.well-known/agent-card.json"] {
+        assert_eq!(application.status(path, &[]), 200, "{path} is for strangers too");
+    }
+    assert_eq!((status("/bus/metrics", &ci), status("/bus/metrics", &acme)), (200, 403));
+    assert_eq!(status("/bus/events?tenant=default", &acme), 403);
+    assert_eq!(status("/bus/%6Detrics", &acme), 404, "no other spelling leads there");
+}
+
+#[test]
+fn a_router_is_made_inside_a_runtime() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = EventStore::open(dir.path().join("planbus.db")).expect("opens");
+    let bus = EventBus::builder().store(store).build().expect("a bus");
+    let refused = Server::builder(&bus).into_axum_router().expect_err("refused");
+    assert_eq!(refused.kind(), ErrorKind::Unavailable);
 }

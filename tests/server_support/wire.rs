@@ -3,7 +3,7 @@
 use std::{
     io::{ErrorKind, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{Live, PATIENCE};
@@ -47,10 +47,12 @@ impl Wire {
         let _ = self.0.shutdown(Shutdown::Write);
     }
 
-    /// All that the server says until it closes, which it must.
+    /// All that the server says until it closes, which it must: a stream that goes on is no answer.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         let (mut said, mut part) = (Vec::new(), [0; 4_096]);
+        let begun = Instant::now();
         loop {
+            assert!(begun.elapsed() < PATIENCE, "no end of {:?}", String::from_utf8_lossy(&said));
             match self.0.read(&mut part) {
                 Ok(0) => return said,
                 Ok(read) => said.extend_from_slice(&part[..read]),
@@ -71,14 +73,12 @@ impl Wire {
         Answer { status, head: head.to_owned(), body: body.to_owned() }
     }
 
-    /// Sends one byte after another until the server answers or closes; what it says.
-    pub(crate) fn drip(&mut self, bytes: impl Iterator<Item = u8>, pause: Duration) -> Answer {
+    /// Sends one byte after another until the server answers or closes, which it must while more come:
+    /// whoever waits for a pause is kept for ever. What it says.
+    pub(crate) fn drip(&mut self, mut bytes: impl Iterator<Item = u8>, pause: Duration) -> Answer {
         self.0.set_read_timeout(Some(pause)).expect("a timeout");
-        for byte in bytes {
-            if !self.send([byte]) || self.0.peek(&mut [0]).is_ok() {
-                break;
-            }
-        }
+        let is_heard = bytes.any(|byte| !self.send([byte]) || self.0.peek(&mut [0]).is_ok());
+        assert!(is_heard, "the server took every byte, however slowly they came");
         self.0.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         self.answer()
     }

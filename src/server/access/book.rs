@@ -254,6 +254,12 @@ mod tests {
         assert!([&by_token, &by_session, &by_ticket].into_iter().all(is_ended) && !is_ended(&other));
         assert!(book.by_token("the-secret-of-ci").is_none() && book.by_session(&session, now).is_none());
         assert!(book.by_ticket(&unused, now).is_none());
+        // Whoever was let in a moment before makes nothing that would outlive the token.
+        for made in
+            [book.ticket(&by_token, now), book.ticket(&by_session, now), book.open_session(&by_token, now)]
+        {
+            assert_eq!(made.expect_err("refused").kind(), ErrorKind::Unauthorized);
+        }
         assert!(
             book.sessions.by_age.is_empty() && book.tickets.by_digest.is_empty(),
             "nothing is left behind"

@@ -131,6 +131,8 @@ async fn over(life: &watch::Receiver<()>) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn caller(tenants: Option<&[&str]>) -> Caller {
@@ -157,5 +159,24 @@ mod tests {
         assert_eq!(asked(&Caller::stranger(), Some("default")), Err(403));
         assert!(caller(None).is_known() && !Caller::stranger().is_known());
         assert!(caller(None).sees_all() && !caller(Some(&["acme"])).sees_all());
+    }
+
+    #[test]
+    fn a_session_ends_by_itself_with_all_that_was_opened_in_it() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        runtime.expect("a runtime").block_on(async {
+            let (_token, life) = watch::channel(());
+            let grant = Arc::new(Grant { id: 0, name: "ci".to_owned(), tenants: None, life: life.clone() });
+            let is_over = async |until| {
+                let caller = Caller::new(&grant, Shown::Token).in_session(life.clone(), until).with_ticket();
+                tokio::select! {
+                    biased;
+                    () = caller.ended() => true,
+                    () = sleep_until(Instant::now()) => false,
+                }
+            };
+            assert!(is_over(Instant::now()).await);
+            assert!(!is_over(Instant::now() + Duration::from_secs(3_600)).await);
+        });
     }
 }
