@@ -352,3 +352,24 @@ fn p11_an_executor_that_panics_or_lies_takes_no_server_with_it() {
         "TASK_STATE_COMPLETED"
     );
 }
+
+#[test]
+fn p11_a_page_of_tasks_ends_for_what_they_say_and_no_task_is_left_out() {
+    let live = Live::start();
+    let goal = "g".repeat(3_000_000);
+    for plan in ["a", "b", "c", "d"] {
+        live.bus.publish(Event::new(plan, PlanStarted::new(goal.clone()))).expect("publishes");
+    }
+    let (mut seen, mut token) = (Vec::new(), json!(""));
+    loop {
+        let page = rpc(&live, V1, "ListTasks", json!({"pageSize": 100, "pageToken": token}))["result"].take();
+        let tasks = page["tasks"].as_array().expect("tasks").clone();
+        assert!(tasks.len() <= 3 && page["totalSize"] == 4, "{}", tasks.len());
+        seen.extend(tasks.iter().map(|task| task["id"].as_str().expect("an id").to_owned()));
+        token = page["nextPageToken"].clone();
+        if token == "" {
+            break;
+        }
+    }
+    assert_eq!(seen, ["d", "c", "b", "a"]);
+}

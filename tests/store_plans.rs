@@ -230,3 +230,15 @@ fn plans_are_listed_by_their_last_change_and_counted_whatever_the_page() {
     let error = store.plans(by_change().correlation_id("")).expect_err("empty");
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
+
+#[test]
+fn p11_a_tree_ends_where_its_plans_say_too_much() {
+    let dir = Dir::new();
+    let store = opened(&dir);
+    let goal = "g".repeat(3_900_000);
+    save(&store, (0..8).map(|at| Event::new("root", SubplanSpawned::new(format!("child-{at}")))));
+    save(&store, (0..8).map(|at| Event::new(format!("child-{at}"), PlanStarted::new(goal.clone()))));
+    let tree = store.plan_tree("root").expect("a tree");
+    assert!(tree.is_cut && (4..8).contains(&tree.children.len()), "{}", tree.children.len());
+    assert_eq!(tree.children[0].plan.plan_id.as_str(), "child-0");
+}

@@ -20,6 +20,8 @@ use crate::{
 pub const PLAN_TREE_MAX_DEPTH: usize = 256;
 /// How many plans a [`PlanTree`] has at most.
 pub const PLAN_TREE_MAX_PLANS: usize = 10_000;
+/// A tree ends with the plan that brings goals and errors, which have any length, to so many bytes.
+const WORDS_MAX_BYTES: usize = 16 << 20;
 
 /// A plan with its subplans.
 ///
@@ -34,7 +36,8 @@ pub struct PlanTree {
     #[serde(flatten)]
     pub plan: PlanSummary,
     /// Subplans were left out here, because the tree would be deeper than
-    /// [`PLAN_TREE_MAX_DEPTH`] or larger than [`PLAN_TREE_MAX_PLANS`].
+    /// [`PLAN_TREE_MAX_DEPTH`] or larger than [`PLAN_TREE_MAX_PLANS`], or because the goals and errors
+    /// of the others have 16 MiB already.
     pub is_cut: bool,
     /// Its subplans, in the order in which they were spawned.
     pub children: Vec<PlanTree>,
@@ -53,8 +56,17 @@ pub(super) fn read(store: &Inner, tenant: &Tenant, root: PlanId) -> Result<PlanT
     let mut nodes: Vec<Node> = Vec::new();
     // Breadth first, so that of many plans the nearest are kept.
     let mut waiting = std::collections::VecDeque::from([(root.clone(), None, 1)]);
+    let mut words_bytes = 0;
     while let Some((plan, parent, depth)) = waiting.pop_front() {
+        if words_bytes >= WORDS_MAX_BYTES {
+            if let Some(parent) = parent.and_then(|at: usize| nodes.get_mut(at)) {
+                parent.tree.is_cut = true;
+            }
+            continue;
+        }
         let Some(found) = summary::read(store, tenant, &plan)? else { continue };
+        let words = [&found.summary.goal, &found.summary.error];
+        words_bytes += words.into_iter().flatten().map(String::len).sum::<usize>();
         let at = nodes.len();
         let mut is_cut = false;
         for child in found.children {

@@ -4,6 +4,8 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use serde_json::value::to_raw_value;
+
 use super::{
     fault::{Fault, FaultKind, Result},
     follow::Stream,
@@ -25,6 +27,10 @@ use crate::{
     store::{EventQuery, EventStore, PlanQuery, PlanStatus, PlanSummary},
 };
 
+/// How many plans of a page are read at once: what they say of themselves may be long.
+const READ_PLANS: usize = 10;
+/// A page of tasks ends early with the one that brings it to this many bytes.
+const PAGE_BYTES: usize = 8 << 20;
 /// How long a message's sender waits for the plan to end, before it is told how far it is.
 const SEND_WAIT_MAX: Duration = Duration::from_secs(300);
 /// How long a plan that was asked to end is waited for, before the client is told how it stands.
@@ -236,32 +242,40 @@ fn list(store: &EventStore, dialect: Dialect, query: &TaskQuery) -> crate::error
     let Some(plans) = plans(query)? else {
         return written(&TaskPage {
             tasks: Vec::new(),
-            next_page_token: "".into(),
+            next_page_token: String::new(),
             page_size: query.page_size,
             total_size: 0,
         });
     };
     let total_size = store.count_plans(plans.clone())?;
-    let mut page = plans.limit(query.page_size + 1);
-    if let Some(before) = query.before {
-        page = page.before(before);
-    }
-    let mut found = store.plans(page)?;
-    let has_more = found.len() > query.page_size;
-    found.truncate(query.page_size);
-    let ends = found.iter().map(|plan| match plan.status {
-        PlanStatus::Completed if !query.with_artifacts => Ok(None),
-        _ => end_of(store, plan),
-    });
-    let ends = ends.collect::<crate::error::Result<Vec<_>>>()?;
-    let tasks = found.iter().zip(&ends).map(|(plan, end)| task::task(dialect, plan, end.as_ref()));
-    let last = found.last().filter(|_| has_more);
-    written(&TaskPage {
-        tasks: tasks.collect(),
-        next_page_token: last.map(|plan| plan.status_seq.to_string()).unwrap_or_default().into(),
-        page_size: query.page_size,
-        total_size,
-    })
+    let (mut tasks, mut bytes, mut last) = (Vec::new(), 0, query.before);
+    // Ended by the first plan that has no room any more, and is on the next page.
+    let has_more = 'page: loop {
+        let asked = READ_PLANS.min(query.page_size + 1 - tasks.len());
+        let chunk = plans.clone().limit(asked);
+        let found = store.plans(match last {
+            Some(before) => chunk.before(before),
+            None => chunk,
+        })?;
+        for plan in &found {
+            if tasks.len() == query.page_size || bytes >= PAGE_BYTES {
+                break 'page true;
+            }
+            let end = match plan.status {
+                PlanStatus::Completed if !query.with_artifacts => None,
+                _ => end_of(store, plan)?,
+            };
+            let task = to_raw_value(&task::task(dialect, plan, end.as_ref())).map_err(unwritten)?;
+            bytes += task.get().len();
+            tasks.push(task);
+            last = Some(plan.status_seq);
+        }
+        if found.len() < asked {
+            break false;
+        }
+    };
+    let next_page_token = last.filter(|_| has_more).map(|seq| seq.to_string()).unwrap_or_default();
+    written(&TaskPage { tasks, next_page_token, page_size: query.page_size, total_size })
 }
 
 /// The plans that a query is about; `None` where it asks for a state that no plan is in.
@@ -292,6 +306,9 @@ fn end_of(store: &EventStore, plan: &PlanSummary) -> crate::error::Result<Option
 }
 
 fn written(value: &impl serde::Serialize) -> crate::error::Result<String> {
-    serde_json::to_string(value)
-        .map_err(|cause| Error::with_source(ErrorKind::InvalidInput, "write a task", cause))
+    serde_json::to_string(value).map_err(unwritten)
+}
+
+fn unwritten(cause: serde_json::Error) -> Error {
+    Error::with_source(ErrorKind::InvalidInput, "write a task", cause)
 }

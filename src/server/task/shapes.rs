@@ -3,8 +3,6 @@
 //! One set of structs serves 1.0 and 0.3: what only one of them has (`kind`, `final`) is `None` for
 //! the other, and a [`Dialect`] spells the words in which they differ. Nothing here knows of events.
 
-use std::borrow::Cow;
-
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -246,10 +244,11 @@ impl<M: Serialize> StreamResponse<'_, M> {
 /// A page of tasks. All fields are always there.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::server) struct TaskPage<'a> {
-    pub(in crate::server) tasks: Vec<Task<'a>>,
+pub(in crate::server) struct TaskPage {
+    /// As they were written.
+    pub(in crate::server) tasks: Vec<Box<RawValue>>,
     /// Empty on the last page.
-    pub(in crate::server) next_page_token: Cow<'a, str>,
+    pub(in crate::server) next_page_token: String,
     pub(in crate::server) page_size: usize,
     pub(in crate::server) total_size: u64,
 }
