@@ -10,7 +10,7 @@ mod store_support;
 
 use std::fs;
 
-use cli_support::{Place, fails, planbus};
+use cli_support::{Place, fails, planbus, run, stderr};
 use planbus::{Event, EventBus, EventStore};
 use serde_json::json;
 use serve_support::Serving;
@@ -91,6 +91,21 @@ fn p11_a_wrong_file_of_tokens_is_told_without_what_stands_in_it() {
         );
     }
     assert_eq!(place.events().len(), 2, "no demo was begun");
+}
+
+#[test]
+fn a_file_of_tokens_that_others_may_read_is_told_of() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = place();
+    let file = place.path().join("tokens.txt");
+    for (mode, is_told) in [(0o644, true), (0o602, true), (0o640, false), (0o400, false)] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("sets");
+        // An address that cannot be listened at: it is told before.
+        let arguments = ["serve", "--addr", "203.0.113.1:0", "--token-file", "tokens.txt"];
+        let stderr = stderr(&run(place.path(), &arguments));
+        assert_eq!(stderr.contains("chmod o-rw tokens.txt"), is_told, "{mode:o}: {stderr}");
+        assert!(!stderr.contains(ALL), "{stderr}");
+    }
 }
 
 #[test]

@@ -71,6 +71,8 @@ pub(crate) struct Door<'a> {
     /// The option that named the address.
     option: &'static str,
     tokens: Vec<AccessToken>,
+    /// What a person should know of the file of tokens.
+    warning: Option<String>,
 }
 
 impl<'a> Door<'a> {
@@ -88,7 +90,14 @@ impl<'a> Door<'a> {
             let hint = "let in only who has a token, with --token-file FILE, or listen at 127.0.0.1";
             return Err(Failure::new(Exit::Usage, told).hint(hint));
         }
-        Ok(Self { addr, option, tokens })
+        let warning = token_file.filter(|file| is_shared(file)).map(|file| {
+            let file = file.display().to_string();
+            format!(
+                "others on this machine may read or write the tokens in {file}: chmod o-rw {}",
+                shell_word(&file)
+            )
+        });
+        Ok(Self { addr, option, tokens, warning })
     }
 
     /// Whether nobody is let in without a token.
@@ -97,7 +106,10 @@ impl<'a> Door<'a> {
     }
 
     /// Starts a server there; where it cannot listen, says what to do.
-    pub(crate) fn open(self, builder: ServerBuilder) -> Result<Server, Failure> {
+    pub(crate) fn open(self, builder: ServerBuilder, global: &Global) -> Result<Server, Failure> {
+        if let Some(warning) = &self.warning {
+            tell(global, warning);
+        }
         let builder = self.tokens.into_iter().fold(builder.bind(self.addr), ServerBuilder::token);
         builder.start().map_err(|error| {
             let is_taken = is_taken(&error);
@@ -123,6 +135,20 @@ fn tokens(file: &Path) -> Result<Vec<AccessToken>, Failure> {
         Failure::of(exit, &doing, &error)
     })?;
     AccessToken::parse_file(&text).map_err(|error| Failure::of(Exit::Usage, &doing, &error))
+}
+
+/// Whether people whom the file was not given to may read secrets in it, or put theirs there. What is no
+/// file, such as a pipe, has no such people.
+#[cfg(unix)]
+fn is_shared(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    const OTHERS: u32 = 0o006;
+    fs::metadata(file).is_ok_and(|found| found.is_file() && found.permissions().mode() & OTHERS != 0)
+}
+
+#[cfg(not(unix))]
+fn is_shared(_: &Path) -> bool {
+    false
 }
 
 fn is_taken(error: &Error) -> bool {
@@ -187,7 +213,7 @@ impl Serving {
     ) -> Result<Self, Failure> {
         let Some(door) = door else { return Ok(Self(None)) };
         let is_closed = door.is_closed();
-        let server = door.open(builder)?;
+        let server = door.open(builder, global)?;
         announce(&server, is_closed, about, global);
         Ok(Self(Some(server)))
     }

@@ -97,7 +97,7 @@ pub(crate) fn run(options: &ServeOptions, global: &Global, out: &mut Output) -> 
     let ctrl_c = CtrlC::listen()?;
     let bus = EventBus::builder().store(store.clone()).build()?;
     let is_closed = door.is_closed();
-    let server = door.open(options.apply(Server::builder(&bus))?)?;
+    let server = door.open(options.apply(Server::builder(&bus))?, global)?;
     serving::announce(&server, is_closed, About::default(), global);
     if form == Form::Json {
         let told = json!({"url": server.url(), "addr": server.addr(), "db": global.db.to_string_lossy()});
