@@ -70,6 +70,8 @@ pub(super) async fn serve(
 ) {
     let places = Arc::new(Semaphore::new(options.connections_max));
     let mut connections = JoinSet::new();
+    // Told once, not with each that comes: whoever has all places must not fill the log as well.
+    let mut is_full = false;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -86,9 +88,12 @@ pub(super) async fn serve(
         };
         // One too many is closed unanswered: an answer would have to be waited for.
         let Ok(permit) = Arc::clone(&places).try_acquire_owned() else {
-            tracing::warn!(target: "planbus.serve", max = options.connections_max, "too many connections");
+            if !std::mem::replace(&mut is_full, true) {
+                tracing::warn!(target: "planbus.serve", max = options.connections_max, "too many connections");
+            }
             continue;
         };
+        is_full = false;
         let times = (options.request_time, options.slow_client);
         let (router, stop) = (router.clone(), stop.clone());
         let counters = Arc::clone(counters);
