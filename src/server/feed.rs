@@ -15,6 +15,8 @@ use std::{
     time::Duration,
 };
 
+use parking_lot::{Condvar, Mutex, RwLock};
+
 use super::{
     frame::Frame,
     reads::Reads,
@@ -26,7 +28,6 @@ use crate::{
     filter::{CompiledFilter, Filter, Start},
     store::{EventStore, LogTail},
 };
-use parking_lot::{Condvar, Mutex, RwLock};
 
 /// The most events that are read before they are passed on.
 const BATCH_MAX: usize = 256;

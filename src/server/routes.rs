@@ -1,5 +1,7 @@
 //! The table of routes.
 
+use std::sync::Arc;
+
 use axum::{
     Router,
     http::{StatusCode, Uri},
@@ -7,8 +9,6 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-
-use std::sync::Arc;
 
 use super::{
     a2a, access, agui, api, credentials, monitoring, problem::Problem, sse, state::Shared, websocket,
