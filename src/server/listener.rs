@@ -39,7 +39,7 @@ const HEAD_BYTES_MAX: usize = 32 << 10;
 const BUFFER_BYTES: usize = 64 << 10;
 /// The most headers of a request.
 const HEADERS_MAX: usize = 100;
-/// How long no connection is accepted after one could not be, for want of file descriptors.
+/// How long no connection is accepted at most after one could not be, for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A connection's place among those that there may be. Requests carry it: whoever takes a connection
@@ -82,7 +82,11 @@ pub(super) async fn serve(
             Ok((stream, _)) => stream,
             Err(error) => {
                 tracing::warn!(target: "planbus.serve", %error, "a connection could not be accepted");
-                time::sleep(ACCEPT_PAUSE).await;
+                tokio::select! {
+                    // One that ends leaves what the next one needs.
+                    Some(_) = connections.join_next() => {}
+                    () = time::sleep(ACCEPT_PAUSE) => {}
+                }
                 continue;
             }
         };
