@@ -4,7 +4,7 @@
 
 mod server_support;
 
-use planbus::{Event, PlanCompleted, PlanStarted, Retention, SubplanSpawned};
+use planbus::{Event, PlanCompleted, PlanFailed, PlanStarted, Retention, SubplanSpawned};
 use serde_json::{Value, json};
 use server_support::{Live, agent, wait_until};
 
@@ -288,4 +288,23 @@ fn p11_what_is_wrong_with_a_request_is_told_by_name() {
     let length = head.headers()["content-length"].to_str().expect("text").parse::<usize>().expect("a number");
     assert!(head.status() == 200 && length > 100, "{length}");
     assert_eq!(live.get("/").1["name"], "planbus");
+}
+
+#[test]
+fn a_rare_state_is_looked_for_in_parts_and_every_plan_that_is_in_it_is_found() {
+    const PLANS: usize = 12_000;
+    let live = Live::start();
+    let end = |at: usize| match at {
+        7 => Event::new("plan-7", PlanFailed::new("no")),
+        _ => Event::new(format!("plan-{at}"), PlanCompleted::new()),
+    };
+    for first in (0..PLANS).step_by(1_000) {
+        let events = (first..first + 1_000)
+            .flat_map(|at| [Event::new(format!("plan-{at}"), PlanStarted::new("a goal")), end(at)]);
+        live.bus.publish_all(events).expect("publishes");
+    }
+    let (_, first) = live.get("/plans?status=failed");
+    assert_eq!(first["plans"], json!([]), "not among the newest 20,000 starts and ends");
+    let (_, second) = live.get(first["next"].as_str().expect("a next page"));
+    assert_eq!((&second["plans"][0]["plan_id"], &second["next"]), (&json!("plan-7"), &Value::Null));
 }

@@ -27,7 +27,18 @@ impl EventStore {
     /// # Errors
     /// `InvalidInput` names a field of the query that was given wrong; else as [`get`](Self::get).
     pub fn plans(&self, query: PlanQuery) -> Result<Vec<PlanSummary>> {
-        query.run(&self.inner, &self.tenant)
+        Ok(query.run(&self.inner, &self.tenant, u64::MAX)?.0)
+    }
+
+    /// As many of a query's plans as are found among so many starts and ends, and, where there may be
+    /// more behind these, the place [before](PlanQuery::before) which the search goes on.
+    #[cfg(feature = "server")]
+    pub(crate) fn plans_among(
+        &self,
+        query: PlanQuery,
+        entries: u64,
+    ) -> Result<(Vec<PlanSummary>, Option<u64>)> {
+        query.run(&self.inner, &self.tenant, entries)
     }
 
     /// How many plans a query is about, whatever its limit and [`before`](PlanQuery::before).
@@ -133,7 +144,12 @@ impl PlanQuery {
         self
     }
 
-    fn run(self, store: &Inner, tenant: &Tenant) -> Result<Vec<PlanSummary>> {
+    fn run(
+        self,
+        store: &Inner,
+        tenant: &Tenant,
+        mut entries: u64,
+    ) -> Result<(Vec<PlanSummary>, Option<u64>)> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
@@ -147,12 +163,14 @@ impl PlanQuery {
                 // Retention may have taken the plan since.
                 plans.extend(summary::read(store, tenant, &plan)?.map(|found| found.summary));
                 if plans.len() == self.limit {
-                    return Ok(plans);
+                    return Ok((plans, None));
                 }
             }
+            entries = entries.saturating_sub(PAGE_ROWS as u64);
             match page.last {
+                Some(last) if entries == 0 => return Ok((plans, Some(read::unsigned(last)))),
                 Some(last) => before = last,
-                None => return Ok(plans),
+                None => return Ok((plans, None)),
             }
         }
     }
