@@ -318,6 +318,7 @@ impl PlanExecutor for Unruly {
         match request.text.as_str() {
             "panic" => panic!("as it was asked to"),
             "lie" => PlanId::try_from("a plan that was never started"),
+            "done" => PlanId::try_from("done"),
             _ => Err(Error::new(ErrorKind::Storage, "secret: /srv/agent.db")),
         }
     }
@@ -372,4 +373,20 @@ fn p11_a_page_of_tasks_ends_for_what_they_say_and_no_task_is_left_out() {
         }
     }
     assert_eq!(seen, ["d", "c", "b", "a"]);
+}
+
+#[test]
+fn a_message_that_brings_about_nothing_new_is_answered_at_once() {
+    let live = Live::with(|builder| builder.executor(Unruly));
+    let run = live.bus.plan("done").start(json!({})).expect("starts");
+    run.complete(json!({"words": 3})).expect("completes");
+    live.note("another", 1);
+    let message =
+        |text: &str| json!({"message": {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": text}]}});
+    // Both are to be waited for: no end will come, within the patience of a client.
+    let done = rpc(&live, V1, "SendMessage", message("done"));
+    let task = &done["result"]["task"];
+    assert_eq!(task["status"]["state"], "TASK_STATE_COMPLETED", "{done}");
+    assert_eq!(task["artifacts"][0]["parts"][0]["data"], json!({"words": 3}), "{done}");
+    assert_eq!(fault(&rpc(&live, V1, "SendMessage", message("lie"))).0, -32001);
 }

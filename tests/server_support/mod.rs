@@ -82,6 +82,7 @@ impl Live {
 
 pub(crate) fn agent() -> Agent {
     let config = Agent::config_builder().http_status_as_error(false).timeout_recv_body(Some(PATIENCE));
+    let config = config.timeout_recv_response(Some(PATIENCE));
     config.timeout_connect(Some(PATIENCE)).build().into()
 }
 
