@@ -5,6 +5,9 @@
 //! that was cut off goes on where it was, and has every event once, in the order of the log. The
 //! repository's `docs/http.md` has the routes, their parameters and what each promises.
 //!
+//! Whoever reaches the server sees the log, unless it has [tokens](ServerBuilder::token): without one it
+//! listens at loopback addresses only. Clients start plans where a [`PlanExecutor`] runs them.
+//!
 //! ```no_run
 //! use std::time::Duration;
 //!
