@@ -131,7 +131,7 @@ pub(super) fn cursor(field: &str, text: &str) -> Result<Start, Problem> {
 }
 
 /// A client's text, short enough to be shown to it.
-fn brief(text: &str) -> String {
+pub(super) fn brief(text: &str) -> String {
     const SHOWN_CHARS: usize = 60;
     text.chars().take(SHOWN_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

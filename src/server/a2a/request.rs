@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::fault::{Fault, FaultKind, Result};
 use crate::{
     event::{CorrelationId, Json, PlanId, Tenant, Timestamp},
-    server::task::Dialect,
+    server::{params::brief, task::Dialect},
     store::PlanStatus,
 };
 
@@ -78,7 +78,9 @@ impl Params {
             Some(Value::Bool(flag)) => Ok(Some(*flag)),
             Some(Value::String(text)) if text == "true" => Ok(Some(true)),
             Some(Value::String(text)) if text == "false" => Ok(Some(false)),
-            Some(other) => Err(Fault::params(name, format!("must be true or false, got {other}"))),
+            Some(other) => {
+                Err(Fault::params(name, format!("must be true or false, got {}", brief(&other.to_string()))))
+            }
         }
     }
 
@@ -92,7 +94,7 @@ impl Params {
         match number.filter(|number| (least..=most).contains(number)) {
             Some(number) => Ok(Some(number)),
             None => {
-                let got = self.get(name).map(Value::to_string).unwrap_or_default();
+                let got = brief(&self.get(name).map(Value::to_string).unwrap_or_default());
                 Err(Fault::params(name, format!("must be a whole number from {least} to {most}, got {got}")))
             }
         }
@@ -186,7 +188,10 @@ fn status(params: &Params) -> Result<Option<Option<PlanStatus>>> {
         Some("TASK_STATE_COMPLETED") => Ok(Some(Some(PlanStatus::Completed))),
         Some("TASK_STATE_FAILED") => Ok(Some(Some(PlanStatus::Failed))),
         Some(_) => Ok(Some(None)),
-        None => Err(Fault::params("status", format!("must be one of {}, got {text:?}", STATES.join(", ")))),
+        None => {
+            let problem = format!("must be one of {}, got {:?}", STATES.join(", "), brief(&text));
+            Err(Fault::params("status", problem))
+        }
     }
 }
 
@@ -316,6 +321,11 @@ mod tests {
         }
         let fault = TaskQuery::parse(&params(json!({"status": "DONE"}))).expect_err("no state");
         assert_eq!(fault.kind(), FaultKind::InvalidParams);
+        let large = "x".repeat(1 << 20);
+        for name in ["status", "pageSize", "includeArtifacts"] {
+            let fault = TaskQuery::parse(&params(json!({name: large.clone()}))).expect_err("wrong");
+            assert!(fault.to_rest().len() < 1_000, "{name}: what is wrong is shown in part");
+        }
         assert_eq!(params(json!({})).plan("id"), Err(Fault::params("id", "must be given")));
         let long = params(json!({"id": "x".repeat(257)})).plan("id");
         assert_eq!(long, Err(Fault::params("id", "must be 1 to 256 bytes, got 257")));
