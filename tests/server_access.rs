@@ -157,7 +157,7 @@ fn a_session_lives_in_a_cookie_that_no_script_reads_and_no_other_page_uses() {
     let closed = ask(addr, "DELETE /session", &[("Cookie", &cookie), ("Origin", &own)], "");
     assert_eq!(closed.status, 204);
     assert!(closed.header("set-cookie").is_some_and(|set| set.contains("Max-Age=0")), "{closed:?}");
-    assert!(stream.next().is_none(), "what was opened in it ends with it");
+    assert!(stream.next().is_none() && stream.cut.is_none(), "what was opened in it ends with it");
     assert_eq!(asked("GET /events/stream", &[]), 401);
     let proxied =
         Live::with(|builder| builder.token(AccessToken::new("ci", CI)).public_url("https://bus.example.org"));

@@ -34,7 +34,7 @@ fn a_token_that_is_revoked_ends_its_streams_at_once() {
     let revoked = Instant::now();
     assert!(live.server.revoke("leaked"));
     for stream in &mut streams {
-        assert!(stream.next().is_none());
+        assert!(stream.next().is_none() && stream.cut.is_none());
     }
     // Not with the next event, nor with the next heartbeat.
     assert!(revoked.elapsed() < HEARTBEAT / 2, "{:?}", revoked.elapsed());
@@ -50,7 +50,7 @@ fn the_first_token_closes_a_server_and_its_revocation_opens_it_for_nobody() {
     let live = Live::start();
     let mut before = live.follow("/events/stream");
     live.server.add_token(AccessToken::new("ci", CI)).expect("added");
-    assert!(before.next().is_none());
+    assert!(before.next().is_none() && before.cut.is_none());
     assert_eq!(get(&live, "/events/stream", &[]).status, 401);
     assert!(live.server.revoke("ci") && !live.server.revoke("ci"));
     assert_eq!(get(&live, "/events/stream", &[]).status, 401);
