@@ -70,6 +70,38 @@ fn the_environment_may_name_the_file_of_tokens() {
 }
 
 #[test]
+fn p10_who_is_taken_out_of_the_file_of_tokens_is_gone_and_the_others_go_on() {
+    let place = place();
+    let file = place.path().join("tokens.txt");
+    let mut serving = serve(&place, &["--token-file", "tokens.txt"]);
+    let bearer = |secret: &str| format!("Bearer {secret}");
+    let open = |serving: &Serving, secret: &str| {
+        let url = format!("{}/events/stream?after=0&tenant=acme", serving.url);
+        Sse::open(&url, &[("Authorization", &bearer(secret))]).expect("a stream")
+    };
+    let (mut kept, mut gone) = (open(&serving, ALL), open(&serving, ACME));
+    assert_eq!((kept.message().seq(), gone.message().seq()), (2, 2));
+    // What is wrong is told, and changes nothing.
+    fs::write(&file, "ops * short\n").expect("is written");
+    serving.wait_until_it_says("the tokens stay as they were");
+    assert_eq!(status(&serving, "/events?tenant=acme", &[("Authorization", &bearer(ACME))]), 200);
+    // Replaced as editors and deployments do it.
+    let next = place.path().join("next.txt");
+    fs::write(&next, format!("ops * {ALL}\nnew acme a-secret-of-somebody-new\n")).expect("is written");
+    fs::rename(&next, &file).expect("is replaced");
+    assert!(gone.next().is_none() && gone.cut.is_none(), "its stream ends");
+    assert_eq!(status(&serving, "/events?tenant=acme", &[("Authorization", &bearer(ACME))]), 401);
+    let new = bearer("a-secret-of-somebody-new");
+    assert_eq!(status(&serving, "/events?tenant=acme", &[("Authorization", &new)]), 200);
+    // The stream of the one that stayed goes on with what comes.
+    let store = EventStore::open(place.path().join("planbus.db")).expect("opens");
+    store.save(&Event::untyped("plan", "note", json!({})).with_tenant("acme")).expect("commits");
+    assert_eq!(kept.message().seq(), 3);
+    let ended = serving.interrupt();
+    assert!(!ended.stderr.contains(ALL) && !ended.stderr.contains("short"), "{ended:?}");
+}
+
+#[test]
 fn p11_a_wrong_file_of_tokens_is_told_without_what_stands_in_it() {
     let place = place();
     let at = place.path();

@@ -116,6 +116,15 @@ impl Server {
         self.running.state.access.add_token(token)
     }
 
+    /// Lets the holders of these tokens in, and nobody else: what a token opened that is not among them, or
+    /// has changed, ends at once; what another opened goes on. An empty list lets nobody in.
+    ///
+    /// # Errors
+    /// As [`add_token`](Self::add_token); then nothing has changed.
+    pub fn set_tokens(&self, tokens: impl IntoIterator<Item = AccessToken>) -> Result<()> {
+        self.running.state.access.set_tokens(tokens.into_iter().collect())
+    }
+
     /// Takes a token back, by its name: what it opened ends at once, streams, sessions and tickets; says
     /// whether there was one. Without its last token a server lets nobody in.
     pub fn revoke(&self, name: &str) -> bool {

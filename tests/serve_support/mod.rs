@@ -41,6 +41,12 @@ impl Serving {
         assert_eq!(url_of(&mut self.stderr, "planbus: still serving"), self.url);
     }
 
+    /// Waits until it says this in a line.
+    pub(crate) fn wait_until_it_says(&mut self, what: &str) {
+        let mut lines = self.stderr.by_ref().map(|line| line.expect("UTF-8"));
+        assert!(lines.any(|line| line.contains(what)), "it ended without a word of {what:?}");
+    }
+
     /// The path that it says to ask for, in its next line that is about this.
     pub(crate) fn told_path(&mut self, about: &str) -> String {
         let mut lines = self.stderr.by_ref().map(|line| line.expect("UTF-8"));

@@ -124,7 +124,7 @@ impl<'a> Door<'a> {
 }
 
 /// The tokens of a file; nothing of it is ever shown.
-fn tokens(file: &Path) -> Result<Vec<AccessToken>, Failure> {
+pub(crate) fn tokens(file: &Path) -> Result<Vec<AccessToken>, Failure> {
     let doing = format!("read the tokens in {}", file.display());
     let text = fs::read_to_string(file).map_err(|error| {
         let exit = match error.kind() {

@@ -81,16 +81,42 @@ impl Book {
         Ok(())
     }
 
+    /// Has these tokens alone from now on; what is the same as before goes on. Where one is wrong, nothing
+    /// is changed.
+    pub(super) fn replace(&mut self, tokens: Vec<AccessToken>) -> Result<()> {
+        let mut next = Self::new(tokens)?;
+        for (digest, token) in std::mem::take(&mut self.tokens) {
+            let is_same = next.tokens.get(&digest).is_some_and(|next| next.grant.is_same(&token.grant));
+            if is_same {
+                next.tokens.remove(&digest);
+                self.tokens.insert(digest, token);
+            } else {
+                self.drop_of(token.grant.id);
+            }
+        }
+        for (digest, token) in next.tokens {
+            let (name, tenants) = (token.grant.name.clone(), token.grant.tenants.clone());
+            self.tokens.insert(digest, Token::new(self.next_id, name, tenants));
+            self.next_id += 1;
+        }
+        self.anybody = None;
+        Ok(())
+    }
+
     /// Takes a token away with all that was made of it; whether there was one of this name.
     pub(super) fn revoke(&mut self, name: &str) -> bool {
         let Some((digest, token)) = self.tokens.iter().find(|(_, token)| token.grant.name == name) else {
             return false;
         };
         let (digest, id) = (*digest, token.grant.id);
-        self.sessions.drop_of(id);
-        self.tickets.drop_of(id);
+        self.drop_of(id);
         self.tokens.remove(&digest);
         true
+    }
+
+    fn drop_of(&mut self, id: u64) {
+        self.sessions.drop_of(id);
+        self.tickets.drop_of(id);
     }
 
     /// Who shows nothing, where nothing is asked for.

@@ -21,6 +21,13 @@ pub(super) struct Grant {
     pub(super) life: watch::Receiver<()>,
 }
 
+impl Grant {
+    /// Whether two let the same holder see the same.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.name == other.name && self.tenants == other.tenants
+    }
+}
+
 /// How a caller showed who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) enum Shown {

@@ -39,6 +39,10 @@ impl Access {
         self.book.lock().add(token)
     }
 
+    pub(in crate::server) fn set_tokens(&self, tokens: Vec<AccessToken>) -> Result<()> {
+        self.book.lock().replace(tokens)
+    }
+
     pub(in crate::server) fn revoke(&self, name: &str) -> bool {
         self.book.lock().revoke(name)
     }

@@ -6,7 +6,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use clap::{Args, ValueHint};
@@ -38,7 +38,7 @@ pub(crate) struct ServeOptions {
     addr: String,
 
     /// Let in only who has a token of this file: a line each, NAME TENANTS SECRET, where TENANTS is * for
-    /// all or names separated by commas
+    /// all or names separated by commas. Read again when it changes: who is taken out is gone
     #[arg(long, value_name = "FILE", env = serving::TOKEN_FILE_VARIABLE, value_hint = ValueHint::FilePath)]
     token_file: Option<PathBuf>,
 
@@ -91,6 +91,8 @@ impl ServeOptions {
 pub(crate) fn run(options: &ServeOptions, global: &Global, out: &mut Output) -> Result<(), Failure> {
     let form = out.form_without_tree("serve")?;
     options.redis.check()?;
+    // How it stands before it is read: a change in between is seen.
+    let mut tokens = options.token_file.as_deref().map(TokenFile::new);
     let door = Door::new(&options.addr, "--addr", options.token_file.as_deref())?;
     let store = open(global)?;
     let file = StoreFile::of(&global.db);
@@ -104,15 +106,27 @@ pub(crate) fn run(options: &ServeOptions, global: &Global, out: &mut Output) -> 
         out.json(&told.to_string())?;
         out.flush()?;
     }
-    let ended = watch(&store, &file, &ctrl_c, global);
+    let ended = watch(&store, &file, &ctrl_c, global, || {
+        if let Some(tokens) = &mut tokens {
+            tokens.look(&server, global);
+        }
+    });
     serving::stop(server, global);
     ended
 }
 
-/// Waits for Ctrl-C, and looks meanwhile whether the log is there and can be read.
-fn watch(store: &EventStore, file: &StoreFile, ctrl_c: &CtrlC, global: &Global) -> Result<(), Failure> {
+/// Waits for Ctrl-C, and looks meanwhile whether the log is there and can be read, and at what else is to
+/// be looked at.
+fn watch(
+    store: &EventStore,
+    file: &StoreFile,
+    ctrl_c: &CtrlC,
+    global: &Global,
+    mut look: impl FnMut(),
+) -> Result<(), Failure> {
     let mut trouble = None;
     while !ctrl_c.wait(LOOK) {
+        look();
         if StoreFile::of(&global.db) != *file {
             let told = format!("the store {} was moved, removed or replaced", global.db.display());
             let failure = Failure::new(Exit::Unavailable, told);
@@ -125,6 +139,44 @@ fn watch(store: &EventStore, file: &StoreFile, ctrl_c: &CtrlC, global: &Global) 
         }
     }
     Ok(())
+}
+
+/// The file of tokens, which is read again when it has changed: whoever was taken out of it is gone.
+struct TokenFile<'a> {
+    path: &'a Path,
+    /// As it was when it was read last; nothing of what stands in it.
+    seen: Option<FileState>,
+}
+
+/// By what a change of a file is noticed.
+type FileState = (SystemTime, u64, Option<(u64, u64)>);
+
+impl<'a> TokenFile<'a> {
+    fn new(path: &'a Path) -> Self {
+        Self { path, seen: Self::state(path) }
+    }
+
+    fn state(path: &Path) -> Option<FileState> {
+        let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+        Some((metadata.modified().ok()?, metadata.len(), file_id(&metadata)))
+    }
+
+    /// Reads the file again where it has changed. Where it is wrong, the tokens stay as they are.
+    fn look(&mut self, server: &Server, global: &Global) {
+        let now = Self::state(self.path);
+        // One that is gone for a moment is being replaced; one that never was a file was read once.
+        if now.is_none() || now == self.seen {
+            return;
+        }
+        self.seen = now;
+        let tokens = serving::tokens(self.path);
+        let told = match tokens.and_then(|tokens| Ok(server.set_tokens(tokens)?)) {
+            Ok(()) => "the tokens were read again".to_owned(),
+            Err(Failure::Told { message, .. }) => format!("{message}; the tokens stay as they were"),
+            Err(Failure::ClosedPipe) => return,
+        };
+        serving::tell(global, &told);
+    }
 }
 
 /// Which file a store is, by more than its name. It is never opened: that is the store's alone.
