@@ -3,61 +3,20 @@
 #![cfg(all(feature = "redis", target_os = "linux"))]
 
 mod redis_support;
+mod tracing_support;
 
 use std::{
     error::Error as _,
-    fmt::Write as _,
     io::{Read, Write as _},
     net::TcpListener,
-    sync::{Arc, Mutex},
 };
 
 use planbus::redis::RedisEndpoint;
 use proptest::prelude::*;
 use redis_support::*;
-use tracing::{
-    Metadata, Subscriber,
-    field::{Field, Visit},
-    span,
-};
+use tracing_support::Said;
 
 const CANARY: &str = "canary-7f3";
-
-/// Everything that is said through `tracing`, of every crate and level.
-#[derive(Clone, Default)]
-struct Said(Arc<Mutex<String>>);
-
-impl Visit for Said {
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        write!(self.0.lock().expect("not poisoned"), " {field}={value:?} {value:#?}")
-            .expect("a string takes all");
-    }
-}
-
-impl Subscriber for Said {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, attributes: &span::Attributes<'_>) -> span::Id {
-        attributes.record(&mut self.clone());
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, values: &span::Record<'_>) {
-        values.record(&mut self.clone());
-    }
-
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        event.record(&mut self.clone());
-    }
-
-    fn enter(&self, _: &span::Id) {}
-
-    fn exit(&self, _: &span::Id) {}
-}
 
 /// Everything that an attempt to reach a URL makes a text of.
 fn texts(url: &str) -> String {
@@ -83,7 +42,7 @@ fn texts(url: &str) -> String {
         }
         texts
     });
-    texts += &said.0.lock().expect("not poisoned");
+    texts += &said.text();
     texts
 }
 

@@ -3,68 +3,13 @@
 #![cfg(feature = "server")]
 
 mod server_support;
-
-use std::{
-    fmt::Write,
-    sync::{Arc, Mutex},
-};
+mod tracing_support;
 
 use planbus::server::{AccessToken, Server};
 use server_support::{Live, wire::ask};
-use tracing::{
-    Metadata, Subscriber,
-    field::{Field, Visit},
-    span,
-};
+use tracing_support::Said;
 
 const SECRET: &str = "canary-4d1-canary-4d1";
-
-/// Everything that is said through `tracing`, of every crate, level and thread; an event is a line.
-#[derive(Clone, Default)]
-struct Said(Arc<Mutex<String>>);
-
-impl Said {
-    fn push(&self, text: std::fmt::Arguments<'_>) {
-        self.0.lock().expect("not poisoned").write_fmt(text).expect("a string takes all");
-    }
-
-    fn text(&self) -> String {
-        self.0.lock().expect("not poisoned").clone()
-    }
-}
-
-impl Visit for Said {
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        self.push(format_args!(" {field}={value:?}"));
-    }
-}
-
-impl Subscriber for Said {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, attributes: &span::Attributes<'_>) -> span::Id {
-        attributes.record(&mut self.clone());
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, values: &span::Record<'_>) {
-        values.record(&mut self.clone());
-    }
-
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        self.push(format_args!("{}:", event.metadata().target()));
-        event.record(&mut self.clone());
-        self.push(format_args!("\n"));
-    }
-
-    fn enter(&self, _: &span::Id) {}
-
-    fn exit(&self, _: &span::Id) {}
-}
 
 #[test]
 fn no_secret_is_said_or_shown_and_no_request_splits_a_line() {
