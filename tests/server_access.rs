@@ -210,7 +210,9 @@ fn a_server_that_others_reach_takes_a_token() {
     assert_eq!(refused.kind(), ErrorKind::InvalidOption);
     assert!(refused.to_string().starts_with("bind must be a loopback address where there is no token"));
     let server = Server::builder(&live.bus).bind("0.0.0.0:0").token(AccessToken::new("ci", CI)).start();
-    let addr = (std::net::Ipv4Addr::LOCALHOST, server.as_ref().expect("starts").addr().port()).into();
+    let server = server.expect("starts");
+    let addr = (std::net::Ipv4Addr::LOCALHOST, server.addr().port()).into();
+    assert_eq!(server.url(), format!("http://{addr}"), "as this machine reaches it");
     assert_eq!(ask(addr, "GET /", &[("Host", "192.0.2.7:80")], "").status, 401);
     assert_eq!(ask(addr, "GET /", &[("Host", "evil.example")], "").status, 421);
     let same_name = Server::builder(&live.bus)

@@ -58,7 +58,10 @@ mod subscriber;
 mod task;
 mod websocket;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
 
 /// The crate whose router [`ServerBuilder::into_axum_router`] gives.
 pub use axum;
@@ -100,10 +103,17 @@ impl Server {
         self.running.addr
     }
 
-    /// Its address as a URL, `http://127.0.0.1:7070`.
+    /// Its address as a URL, `http://127.0.0.1:7070`; where it listens at all addresses, that of this
+    /// machine for itself.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.running.addr)
+        let addr = self.running.addr;
+        let ip = match addr.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        format!("http://{}", SocketAddr::new(ip, addr.port()))
     }
 
     /// Lets the holder of one more token in. With the first one nobody is let in without a token any
