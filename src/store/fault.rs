@@ -66,8 +66,6 @@ pub(super) fn kind_of(cause: &rusqlite::Error) -> ErrorKind {
     match error.extended_code {
         // A file that ends inside a page, or whose file system lost track of it.
         ffi::SQLITE_IOERR_SHORT_READ | ffi::SQLITE_IOERR_CORRUPTFS => return ErrorKind::Corrupt,
-        // The first reader makes the index of the write-ahead log, which may find no space.
-        ffi::SQLITE_IOERR_SHMSIZE => return ErrorKind::DiskFull,
         _ => {}
     }
     match error.code {
@@ -130,7 +128,6 @@ mod tests {
             (ffi::SQLITE_PERM, ErrorKind::ReadOnly),
             (ffi::SQLITE_CORRUPT, ErrorKind::Corrupt),
             (ffi::SQLITE_NOTADB, ErrorKind::Corrupt),
-            (ffi::SQLITE_IOERR_SHMSIZE, ErrorKind::DiskFull),
             (ffi::SQLITE_IOERR_SHORT_READ, ErrorKind::Corrupt),
             (ffi::SQLITE_IOERR_FSYNC, ErrorKind::Storage),
             (ffi::SQLITE_TOOBIG, ErrorKind::TooLarge),
