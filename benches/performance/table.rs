@@ -88,7 +88,10 @@ pub(crate) fn row(what: &str, reference: &str, theirs: f64, ours: f64, goal: &Go
         Goal::AtLeast(least) => {
             (format!("{:.2}x", theirs / ours), format!(">= {least}x"), theirs / ours >= *least)
         }
-        Goal::Nanos(most) => (format!("{ours:.0} ns"), format!("<= {most} ns"), ours <= *most),
+        Goal::Nanos(most) => {
+            let ratio = if theirs > 0.0 { format!("{:.2}x", ours / theirs) } else { "-".to_owned() };
+            (ratio, format!("<= {}", shown(*most)), ours <= *most)
+        }
     };
     let mark = if met { "yes" } else { "no" };
     println!("| {what} | {reference} | {} | {} | {figure} | {wanted} | {mark} |", shown(theirs), shown(ours));

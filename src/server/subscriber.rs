@@ -70,7 +70,6 @@ pub struct A2AEventSubscriber {
 
 /// What a subscriber is given.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub enum Update {
     /// The next event.
     Event(Event),
