@@ -3,6 +3,7 @@
 //! Settles nothing itself: each worker acks what it handled.
 
 use std::{
+    convert::Infallible,
     io::{self, Write},
     sync::{
         Mutex, PoisonError,
@@ -12,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crossbeam_channel::{Sender, bounded};
 use planbus::{
     Error, ErrorKind,
     redis::{ConsumerState, ConsumerStatus, Deliveries, Delivery, ManualDelivery, StopReport},
@@ -21,6 +23,7 @@ use crate::{
     agent_runtime::units::{counted, number},
     cli::Global,
     failure::{Exit, Failure, chain},
+    interrupt::CtrlC,
     redis::failed,
     text::{self, escape},
 };
@@ -126,21 +129,28 @@ impl Consuming {
         &self,
         workers: u64,
         work: impl Fn() -> Result<(), Failure> + Sync,
-        stop: &AtomicBool,
+        ctrl_c: &CtrlC,
         stop_after: Duration,
         cut_off: impl Fn(),
     ) -> Result<(), Failure> {
         let (worked, watched, stopped) = thread::scope(|scope| {
-            let workers: Vec<_> = (0..workers).map(|_| scope.spawn(&work)).collect();
+            // Each worker holds one end for as long as it works.
+            let (working, all_have_ended) = bounded::<Infallible>(0);
+            let begin = |working: Sender<Infallible>| {
+                let work = &work;
+                scope.spawn(move || {
+                    let _working = working;
+                    work()
+                })
+            };
+            let workers: Vec<_> = (0..workers).map(|_| begin(working.clone())).collect();
+            drop(working);
             let has_ended = || workers.iter().any(|worker| worker.is_finished());
-            let watched = self.watch(stop, has_ended);
+            let watched = self.watch(ctrl_c, has_ended);
             self.is_over.store(true, Ordering::Relaxed);
             // What no worker has is given back meanwhile.
             let stopping = scope.spawn(|| self.deliveries.stop(stop_after.saturating_add(SETTLE_MAX)));
-            let begun = Instant::now();
-            while begun.elapsed() < stop_after && !workers.iter().all(|worker| worker.is_finished()) {
-                thread::sleep(LOOK);
-            }
+            let _ = all_have_ended.recv_timeout(stop_after);
             cut_off();
             let panicked = || Failure::new(Exit::Failed, "a worker panicked");
             let worked: Result<(), Failure> =
@@ -153,12 +163,12 @@ impl Consuming {
     }
 
     /// Looks whether it is time to end, and tells what changes.
-    fn watch(&self, stop: &AtomicBool, has_ended: impl Fn() -> bool) -> Result<(), Failure> {
+    fn watch(&self, ctrl_c: &CtrlC, has_ended: impl Fn() -> bool) -> Result<(), Failure> {
         let mut told = None;
         let mut well_at = Instant::now();
         let (mut counts, mut has_streams) = (self.deliveries.status().counts, true);
         loop {
-            if stop.load(Ordering::Relaxed) {
+            if ctrl_c.has_come() {
                 return if self.bounds.has_any() { Err(interrupted()) } else { Ok(()) };
             }
             if has_ended() || self.bounds.count.is_some_and(|count| self.handled() >= count) {
@@ -185,7 +195,7 @@ impl Consuming {
             if self.bounds.idle.is_some_and(|idle| self.lock_busy_at().elapsed() >= idle) {
                 return Ok(());
             }
-            thread::sleep(LOOK);
+            ctrl_c.wait(LOOK);
         }
     }
 

@@ -15,7 +15,8 @@ use crossbeam_channel::{Receiver, bounded};
 
 use crate::failure::{Exit, Failure};
 
-/// Ctrl-C, for a command that works first and then has nothing to do but wait for it.
+/// Ctrl-C, for a command that also waits for it.
+#[derive(Clone)]
 pub(crate) struct CtrlC {
     /// Set at the first Ctrl-C.
     pub(crate) flag: Arc<AtomicBool>,
@@ -28,7 +29,8 @@ impl CtrlC {
         Self::listen_before(|| {})
     }
 
-    fn listen_before(last: impl Fn() + Send + 'static) -> Result<Self, Failure> {
+    /// The same; `last` is done at the second one, before the process ends.
+    pub(crate) fn listen_before(last: impl Fn() + Send + 'static) -> Result<Self, Failure> {
         let flag = Arc::new(AtomicBool::new(false));
         let set = Arc::clone(&flag);
         let (told, first) = bounded(1);
@@ -45,18 +47,18 @@ impl CtrlC {
         Ok(Self { flag, first })
     }
 
+    /// Whether the first Ctrl-C has come.
+    pub(crate) fn has_come(&self) -> bool {
+        self.flag.load(Ordering::Relaxed)
+    }
+
     /// Waits for the first Ctrl-C at most this long; says whether it has come.
     pub(crate) fn wait(&self, time: Duration) -> bool {
-        self.flag.load(Ordering::Relaxed) || self.first.recv_timeout(time).is_ok()
+        self.has_come() || self.first.recv_timeout(time).is_ok()
     }
 }
 
 /// A flag that Ctrl-C sets.
 pub(crate) fn flag() -> Result<Arc<AtomicBool>, Failure> {
-    flag_before(|| {})
-}
-
-/// A flag that Ctrl-C sets, and what is done at the second one before the process ends.
-pub(crate) fn flag_before(last: impl Fn() + Send + 'static) -> Result<Arc<AtomicBool>, Failure> {
-    Ok(CtrlC::listen_before(last)?.flag)
+    Ok(CtrlC::listen()?.flag)
 }

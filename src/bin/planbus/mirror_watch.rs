@@ -5,8 +5,6 @@
 use std::{
     env,
     io::{self, Write},
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -19,6 +17,7 @@ use crate::{
     agent_runtime::units::{counted, duration, number},
     cli::Global,
     failure::{Exit, Failure, chain},
+    interrupt::CtrlC,
     live::pane::Pane,
     progress::rate,
     terminal,
@@ -71,14 +70,9 @@ impl Watch {
     }
 
     /// Looks at the mirrors until it is time to end.
-    pub(crate) fn run(
-        &mut self,
-        mirrors: &[RedisMirror],
-        once: bool,
-        stop: &AtomicBool,
-    ) -> Result<(), Failure> {
+    pub(crate) fn run(&mut self, mirrors: &[RedisMirror], once: bool, ctrl_c: &CtrlC) -> Result<(), Failure> {
         loop {
-            if stop.load(Ordering::Relaxed) {
+            if ctrl_c.has_come() {
                 return if once { Err(interrupted()) } else { Ok(()) };
             }
             let look = || mirrors.iter().map(RedisMirror::status).collect::<Vec<MirrorStatus>>();
@@ -88,7 +82,7 @@ impl Watch {
                 self.tell(&look(), once);
                 return Ok(());
             }
-            thread::sleep(LOOK);
+            ctrl_c.wait(LOOK);
         }
     }
 

@@ -4,7 +4,7 @@
 //! written, or whose command did not succeed.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -21,7 +21,7 @@ use crate::{
     entry_view::EntryPrinter,
     exec::{Commands, Ran},
     failure::Failure,
-    interrupt,
+    interrupt::CtrlC,
     output::Output,
     redis::{ProfileOptions, RedisOptions, failed},
     terminal, when,
@@ -145,18 +145,18 @@ pub(crate) fn run(options: &ConsumeOptions, global: &Global, out: &mut Output) -
         endpoint.health().map_err(failed)?;
     }
     let commands = options.exec.as_deref().map(|line| Arc::new(Commands::new(line, options.timeout)));
-    let stop = match commands.clone() {
-        Some(commands) => interrupt::flag_before(move || commands.cut_off_and_wait())?,
-        None => interrupt::flag()?,
+    let ctrl_c = match commands.clone() {
+        Some(commands) => CtrlC::listen_before(move || commands.cut_off_and_wait())?,
+        None => CtrlC::listen()?,
     };
     let consuming = Consuming::new(builder.deliveries()?, bounds, global);
     match &commands {
         Some(commands) => {
             let handle = |delivery| exec(commands, delivery, &consuming, &options.retry);
             let work = || consuming.work(handle, || Ok(()));
-            consuming.run(options.workers, work, &stop, options.stop_after, || commands.cut_off())
+            consuming.run(options.workers, work, &ctrl_c, options.stop_after, || commands.cut_off())
         }
-        None => print(&consuming, form, &stop, options.stop_after, out),
+        None => print(&consuming, form, &ctrl_c, options.stop_after, out),
     }
 }
 
@@ -188,7 +188,7 @@ impl ConsumeOptions {
 fn print(
     consuming: &Consuming,
     form: Form,
-    stop: &AtomicBool,
+    ctrl_c: &CtrlC,
     stop_after: Duration,
     out: &mut Output,
 ) -> Result<(), Failure> {
@@ -214,7 +214,7 @@ fn print(
         true => Err(Failure::ClosedPipe),
         false => Ok(()),
     };
-    consuming.run(1, || consuming.work(write, rest), stop, stop_after, || {})
+    consuming.run(1, || consuming.work(write, rest), ctrl_c, stop_after, || {})
 }
 
 /// Runs the command for one delivery, and settles it.

@@ -6,11 +6,6 @@
 use std::{
     io::{self, Write},
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
     time::{Duration, Instant},
 };
 
@@ -88,7 +83,7 @@ pub(crate) fn run(options: &ImportOptions, global: &Global, out: &mut Output) ->
         bus,
         files: inputs.iter().map(|input| FileCount::of(input.name.clone())).collect(),
         keep_going: options.keep_going,
-        stop: Arc::clone(&ctrl_c.flag),
+        ctrl_c: ctrl_c.clone(),
         pace: Pace::new(options.speed),
         input: 0,
         batch: Vec::new(),
@@ -129,7 +124,7 @@ struct Import {
     /// What each of the inputs brought.
     files: Vec<FileCount>,
     keep_going: bool,
-    stop: Arc<AtomicBool>,
+    ctrl_c: CtrlC,
     pace: Pace,
     /// The input whose lines come now.
     input: usize,
@@ -206,7 +201,7 @@ impl Import {
     fn sleep(&mut self, until: Instant) -> Result<(), Failure> {
         while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
             self.look_up()?;
-            thread::sleep(left.min(WAIT));
+            self.ctrl_c.wait(left.min(WAIT));
         }
         Ok(())
     }
@@ -214,7 +209,7 @@ impl Import {
     /// Says how far it is, and ends where Ctrl-C asked for it.
     fn look_up(&mut self) -> Result<(), Failure> {
         self.progress.tell(self.read, self.census.events());
-        if !self.stop.load(Ordering::Relaxed) {
+        if !self.ctrl_c.has_come() {
             return Ok(());
         }
         self.commit()?;

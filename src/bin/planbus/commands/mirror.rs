@@ -14,7 +14,7 @@ use crate::{
     agent_runtime::units::number,
     cli::{Form, Global},
     failure::{Exit, Failure},
-    interrupt,
+    interrupt::CtrlC,
     mirror_watch::Watch,
     mirroring::to_json,
     output::Output,
@@ -70,14 +70,14 @@ pub(crate) fn run(options: &MirrorOptions, global: &Global, out: &mut Output) ->
         // Whoever asks for one run is told at once that there is nobody to run it with.
         endpoint.health().map_err(failed)?;
     }
-    let stop = interrupt::flag()?;
+    let ctrl_c = CtrlC::listen()?;
     let store = open_as_owner(EventStore::options(), global)?;
     let mirrors = profiles
         .into_iter()
         .map(|profile| start(options, &store, endpoint.clone(), profile))
         .collect::<Result<Vec<_>, _>>()?;
     let mut watch = Watch::new(&endpoint, mirrors.len(), global);
-    let done = watch.run(&mirrors, options.once, &stop);
+    let done = watch.run(&mirrors, options.once, &ctrl_c);
     watch.clear();
     let ends: Vec<MirrorStatus> = mirrors.iter().map(RedisMirror::status).collect();
     drop(mirrors);
