@@ -10,5 +10,6 @@ local known = redis.call('HGET', KEYS[3], id)
 local first = known and known:match('^[^\n]*\n%d+\n(%d+)') or digits(now)
 local record = {ARGV[2], ARGV[6], first, digits(now), ARGV[7]}
 redis.call('HSET', KEYS[3], id, table.concat(record, '\n'))
-redis.call('ZADD', KEYS[2], digits(now + tonumber(ARGV[5])), id)
+-- The millisecond that has begun is not waited for.
+redis.call('ZADD', KEYS[2], digits(now + 1 + tonumber(ARGV[5])), id)
 return 1
