@@ -42,6 +42,7 @@ mod listener;
 mod metrics;
 mod monitoring;
 mod options;
+mod page;
 mod params;
 mod problem;
 mod readiness;

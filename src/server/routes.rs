@@ -11,13 +11,14 @@ use axum::{
 };
 
 use super::{
-    a2a, access, agui, api, credentials, monitoring, problem::Problem, sse, state::Shared, websocket,
+    a2a, access, agui, api, credentials, monitoring, page, problem::Problem, sse, state::Shared, websocket,
 };
 
 /// All routes of a server.
 pub(super) fn router(state: Shared) -> Router {
     Router::new()
-        .route("/", get(api::index))
+        .route("/", get(page::index))
+        .route("/assets/{*path}", get(page::asset))
         .route("/events", get(api::events::list))
         .route("/events/{event_id}", get(api::events::one))
         .route("/events/stream", get(sse::all))

@@ -19,7 +19,9 @@ use crate::{error::Result, server::problem::Problem};
 /// The cookie of a session.
 const COOKIE: &str = "planbus_session";
 /// What answers to strangers too: whether the server is well, and what it is.
-const OPEN_PATHS: &[&str] = &["/.well-known/agent-card.json", "/healthz", "/readyz"];
+const OPEN_PATHS: &[&str] = &["/", "/.well-known/agent-card.json", "/healthz", "/readyz"];
+/// Below it are the files of the page, by which strangers sign in.
+const OPEN_FOLDER: &str = "/assets/";
 /// What counts the events of all tenants together.
 const WHOLE_PATHS: &[&str] = &["/metrics"];
 
@@ -82,7 +84,7 @@ impl Access {
         let path = parts.uri.path();
         let caller = match known {
             Some(caller) => caller,
-            None if OPEN_PATHS.contains(&path) => Caller::stranger(),
+            None if OPEN_PATHS.contains(&path) || path.starts_with(OPEN_FOLDER) => Caller::stranger(),
             None => return Err(unauthorized()),
         };
         // A browser sends the cookie whoever made it ask: what changes something takes a page of ours.

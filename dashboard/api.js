@@ -1,0 +1,80 @@
+// Asks the server: JSON in, JSON out, and errors that a person can act on.
+import { tenant } from './route.js';
+
+// What went wrong with a request: `status` is 0 where the server was not reached.
+export class ApiError extends Error {
+  constructor(status, kind, message, fields = {}) {
+    super(message);
+    Object.assign(this, { status, kind, ...fields });
+  }
+
+  // What to do next.
+  get advice() {
+    if (this.status === 0) return 'The server does not answer. Is it running? The page goes on by itself when it is back.';
+    if (this.status === 401) return 'Sign in with a token.';
+    if (this.status === 403) return 'The token that you signed in with may not see this. Sign in with another.';
+    if (this.status === 404) return 'It is not in the log: it was pruned, belongs to another tenant, or never was.';
+    if (this.status === 410) return 'Retention removed it from the log. Begin with what the log still holds.';
+    if (this.status === 503) return 'The server is busy or stopping. Try again in a moment.';
+    return this.status >= 500 ? 'The log of the server says why.' : 'Change what you asked for.';
+  }
+}
+
+// A URL of the server; paths begin without a slash, relative to the page.
+export const url = (path, params = {}) => {
+  const target = new URL(path.replace(/^\//, ''), document.baseURI);
+  for (const [name, value] of Object.entries(params)) {
+    if (value !== undefined && value !== null && value !== '') target.searchParams.set(name, value);
+  }
+  return target;
+};
+
+// The same, for what belongs to a tenant.
+export const tenantUrl = (path, params = {}) => {
+  const named = tenant();
+  return url(path, named === 'default' ? params : { tenant: named, ...params });
+};
+
+const answerOf = async (response) => {
+  const text = await response.text();
+  let body = null;
+  try {
+    body = text ? JSON.parse(text) : null;
+  } catch {
+    body = null;
+  }
+  if (response.ok) return body;
+  const error = body?.error ?? {};
+  throw new ApiError(response.status, error.kind ?? 'Http', error.message ?? `the server answered ${response.status}`, {
+    oldestSeq: error.oldest_seq,
+  });
+};
+
+export const request = async (target, options = {}) => {
+  let response;
+  try {
+    response = await fetch(target, { credentials: 'same-origin', ...options });
+  } catch (cause) {
+    if (cause.name === 'AbortError') throw cause;
+    throw new ApiError(0, 'Unreachable', 'the server was not reached');
+  }
+  return answerOf(response);
+};
+
+// GET of what belongs to the tenant.
+export const get = (path, params, options) => request(tenantUrl(path, params), options);
+
+// The page that follows, as `next` names it.
+export const getNext = (next, options) => request(url(next), options);
+
+// GET and POST of what belongs to no tenant.
+export const getWhole = (path, params, options) => request(url(path, params), options);
+export const post = (path, body) =>
+  request(url(path), { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+
+// Opens a session; the server keeps it in a cookie that scripts cannot read.
+export const signIn = (token) => request(url('session'), { method: 'POST', headers: { authorization: `Bearer ${token}` } });
+export const signOut = () => request(url('session'), { method: 'DELETE' });
+
+// An event as a command that fetches it again.
+export const curlOf = (target) => `curl -s '${target.toString().replaceAll("'", "%27")}'`;

@@ -1,0 +1,111 @@
+// What happens now: the connection of this tab to the feed of its tenant.
+import { openFeed } from './feed.js';
+import { createStore } from './store.js';
+
+const ALIVE_MS = 30_000;
+const listeners = new Set();
+const base = document.baseURI;
+
+// {connection, status, since, after}: `after` is the seq behind which every event is handed to this tab;
+// null until the server has answered once.
+export const connection = createStore({ connection: 'connecting', status: 0, since: Date.now(), after: null });
+// What retention took before this tab could be told of it: {after_seq, oldest_seq}, or null.
+export const gap = createStore(null);
+
+// Whether what comes is held back, and how many events are.
+export const isPaused = createStore(false);
+export const heldCount = createStore(0);
+// Changes when a view must read all it shows again: events were left out before this tab was told.
+export const epoch = createStore(0);
+
+// More than this is not held: with the pause the views read again what they show.
+const HELD_MAX = 20_000;
+let held = [];
+
+const hand = (events) => {
+  for (const listener of [...listeners]) listener(events);
+};
+const take = (message) => {
+  if (message.type === 'state') connection.set(message.state);
+  if (message.type === 'gap') {
+    gap.set(message.gap);
+    epoch.set((now) => now + 1);
+  }
+  if (message.type !== 'events') return;
+  if (!isPaused.get()) return hand(message.events);
+  heldCount.set((before) => before + message.events.length);
+  if (heldCount.get() <= HELD_MAX) held.push(...message.events);
+};
+const drop = () => {
+  held = [];
+  heldCount.set(0);
+};
+
+export const setPaused = (paused) => {
+  isPaused.set(paused);
+  if (paused) return;
+  const [events, isWhole] = [held, heldCount.get() <= HELD_MAX];
+  drop();
+  if (!isWhole) epoch.set((now) => now + 1);
+  else if (events.length) hand(events);
+};
+
+// The browser lets a text become the address of a script by a policy alone: this one lets one pass.
+const workerUrl = () => {
+  const target = new URL('assets/worker.js', base).toString();
+  if (!globalThis.trustedTypes) return target;
+  const policy = trustedTypes.createPolicy('planbus', {
+    createScriptURL: (text) => {
+      if (text === target) return text;
+      throw new TypeError('only the worker of the page');
+    },
+  });
+  return policy.createScriptURL(target);
+};
+
+const shared = () => {
+  const worker = new SharedWorker(workerUrl(), { type: 'module', name: `planbus ${base}` });
+  worker.port.onmessage = ({ data }) => take(data);
+  setInterval(() => worker.port.postMessage({ type: 'alive' }), ALIVE_MS);
+  addEventListener('pagehide', () => worker.port.postMessage({ type: 'leave' }));
+  return {
+    join: (tenant) => worker.port.postMessage({ type: 'join', base, tenant }),
+    retry: () => worker.port.postMessage({ type: 'retry' }),
+  };
+};
+
+const own = () => {
+  let feed = null;
+  return {
+    join: (tenant) => {
+      feed?.close();
+      feed = openFeed(base, tenant);
+      feed.listen(take);
+      take({ type: 'state', state: feed.state() });
+    },
+    retry: () => feed?.retry(),
+  };
+};
+
+let follower = null;
+let joined = null;
+
+// Follows a tenant from now on.
+export const join = (tenant) => {
+  if (joined === tenant) return;
+  joined = tenant;
+  drop();
+  gap.set(null);
+  connection.set({ connection: 'connecting', status: 0, since: Date.now(), after: null });
+  follower ??= globalThis.SharedWorker ? shared() : own();
+  follower.join(tenant);
+};
+addEventListener('pageshow', ({ persisted }) => persisted && follower?.join(joined));
+
+export const retry = () => follower?.retry();
+
+// Calls `listener(events)` with each batch, in the order of the log; gives what ends it.
+export const onEvents = (listener) => {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+};

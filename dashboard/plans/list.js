@@ -1,0 +1,125 @@
+// All plans, the newest first: how each stands, and what it does now.
+import { html, useCallback, useEffect, useRef, useState } from '../vendor/htm-preact-3.1.1.js';
+import { get, getNext } from '../api.js';
+import { STATUS } from '../events.js';
+import { connection, epoch, onEvents } from '../live.js';
+import { Empty, Failed, Loading } from '../parts/notice.js';
+import { clock, count, duration, running, useNow } from '../parts/time.js';
+import { VirtualList } from '../parts/virtual.js';
+import { navigate, setParams } from '../route.js';
+import { useStore } from '../store.js';
+import { follow } from './summary.js';
+
+const PAGE = 100;
+const ROW_HEIGHT = 52;
+// More rows are not kept: older plans are found by search.
+const ROWS_MAX = 20_000;
+
+const STATES = [
+  ['', 'All'],
+  ['running', 'Running'],
+  ['failed', 'Failed'],
+  ['completed', 'Completed'],
+];
+
+// A list of plans in one state is read again this long after plans turned.
+const REFRESH_MS = 500;
+const isTurn = ({ event_type: type }) => ['PlanStarted', 'PlanCompleted', 'PlanFailed'].includes(type);
+
+const hasText = (plan, text) =>
+  !text || [plan.plan_id, plan.goal, plan.source].some((field) => String(field ?? '').toLowerCase().includes(text.toLowerCase()));
+
+// The rows of a query, read page by page and kept up with what happens.
+const usePlans = ({ status = '', text = '', subplans = '' }) => {
+  const [list, setList] = useState({ rows: null, next: null, error: null });
+  const now = useStore(epoch);
+  const isReady = useStore(connection).after !== null;
+  const loading = useRef(null);
+  const query = { status, text, roots: subplans ? '' : 'true', limit: PAGE };
+  const isWanted = (plan) => (!status || plan.status === status) && hasText(plan, text) && (subplans || !plan.parent);
+
+  const load = useCallback(async (isMore, next) => {
+    loading.current?.abort();
+    const abort = new AbortController();
+    loading.current = abort;
+    try {
+      const page = await (isMore ? getNext(next, { signal: abort.signal }) : get('plans', query, { signal: abort.signal }));
+      setList(({ rows }) => {
+        const known = new Set(isMore ? rows.map((plan) => plan.plan_id) : []);
+        const fresh = page.plans.filter((plan) => !known.has(plan.plan_id));
+        return { rows: isMore ? [...rows, ...fresh] : fresh, next: page.next, error: null };
+      });
+    } catch (error) {
+      if (error.name !== 'AbortError') setList((before) => ({ ...before, error }));
+    } finally {
+      if (loading.current === abort) loading.current = null;
+    }
+  }, [status, text, subplans]);
+
+  useEffect(() => {
+    if (!isReady) return undefined;
+    setList({ rows: null, next: null, error: null });
+    load(false);
+    let timer = null;
+    const end = onEvents((events) => {
+      // A plan that this list left out may belong there now: only the server knows all of it.
+      if (status && events.some(isTurn)) timer ??= setTimeout(() => { timer = null; load(false); }, REFRESH_MS);
+      setList((before) => {
+        if (!before.rows) return before;
+        const rows = follow(before.rows, events, isWanted);
+        return rows === before.rows ? before : { ...before, rows: status ? rows.filter(isWanted) : rows };
+      });
+    });
+    return () => {
+      end();
+      clearTimeout(timer);
+      loading.current?.abort();
+    };
+  }, [load, now, isReady]);
+
+  const more = () => {
+    if (list.next && !loading.current && list.rows.length < ROWS_MAX) load(true, list.next);
+  };
+  return { ...list, more, again: () => load(false) };
+};
+
+const Row = ({ plan, now }) => {
+  const { mark, hue, word } = STATUS[plan.status];
+  const isRunning = plan.status === 'running';
+  const lasted = isRunning ? running(now - Date.parse(plan.started_at)) : duration((plan.duration_us ?? 0) / 1000);
+  return html`<span class="mark ${hue}" aria-hidden="true">${mark}</span>
+    <span class="what"><span class="title">${plan.goal || plan.plan_id}</span>
+      <span class="sub">${plan.error ? html`<span class="hue-red">${plan.error}</span>` : plan.goal ? plan.plan_id : plan.source ?? ''}</span></span>
+    <span class="facts"><span class="sr-only">${word}, </span>
+      ${plan.tool_calls > 0 && html`<span>${count(plan.tool_calls)} tools</span>`}
+      ${plan.failed_tool_calls > 0 && html`<span class="hue-red">${count(plan.failed_tool_calls)} failed</span>`}
+      ${plan.subplans > 0 && html`<span>${count(plan.subplans)} subplans</span>`}</span>
+    <span class="number ${isRunning ? 'hue-blue' : ''}">${lasted}</span>
+    <time class="number faint wide-only" datetime=${plan.started_at}>${clock(plan.started_at)}</time>`;
+};
+
+export const Plans = ({ params }) => {
+  const { rows, next, error, more, again } = usePlans(params);
+  const now = useNow(Boolean(rows?.some((plan) => plan.status === 'running')));
+  const isFiltered = params.status || params.text;
+  return html`<section class="view" aria-label="Plans">
+    <div class="bar">
+      <div class="choice" role="group" aria-label="Status">${STATES.map(([status, word]) => html`<button
+        aria-pressed=${(params.status ?? '') === status} onClick=${() => setParams({ status })}>${word}</button>`)}</div>
+      <input type="search" placeholder="Goal, id or agent" aria-label="Search plans" value=${params.text ?? ''}
+        onInput=${(event) => setParams({ text: event.target.value }, { replace: true })} />
+      <label class="check"><input type="checkbox" checked=${Boolean(params.subplans)}
+        onChange=${(event) => setParams({ subplans: event.target.checked ? 'true' : '' })} /> with subplans</label>
+      <span class="faint wide-only" role="status">${rows && `${count(rows.length)}${next ? '+' : ''} plans`}</span>
+    </div>
+    ${error && !rows ? html`<${Failed} error=${error} again=${again} />`
+      : !rows ? html`<${Loading} what="plans" />`
+      : rows.length ? html`<${VirtualList} label="Plans" count=${rows.length} height=${ROW_HEIGHT} anchorKey=${rows[0].plan_id}
+          row=${(at) => html`<${Row} plan=${rows[at]} now=${now} />`} keyOf=${(at) => rows[at].plan_id}
+          onOpen=${(at) => navigate(['plans', rows[at].plan_id])} onEnd=${more} />`
+      : isFiltered ? html`<${Empty} title="No plan is like this"><button onClick=${() => setParams({ status: '', text: '' })}>Show all</button><//>`
+      : html`<${Empty} title="No plan yet"><p>Plans appear here as they start. For a first one, run</p>
+          <pre>planbus demo --path .</pre><p>with the same store, or publish from your program:</p>
+          <pre>${'let run = bus.plan("my-plan").start(json!({"goal": "try it"}))?;'}</pre><//>`}
+  </section>`;
+};

@@ -1,0 +1,67 @@
+// How a plan stands, kept up with its events. Pure: rows come in and go out.
+
+// A plan of which only its start is known.
+const begun = (event) => ({
+  plan_id: event.plan_id,
+  tenant: event.tenant,
+  parent: event.payload?.parent ?? null,
+  status: 'running',
+  goal: event.payload?.goal ?? null,
+  source: event.source ?? null,
+  started_at: event.timestamp,
+  ended_at: null,
+  duration_us: null,
+  correlation_id: event.correlation_id ?? null,
+  events: 0,
+  tool_calls: 0,
+  failed_tool_calls: 0,
+  decisions: 0,
+  subplans: 0,
+  error: null,
+  first_seq: event.seq,
+  last_seq: 0,
+});
+
+const ended = (plan, event, status) => ({
+  ...plan,
+  status,
+  ended_at: event.timestamp,
+  duration_us: event.payload?.duration_us ?? (Date.parse(event.timestamp) - Date.parse(plan.started_at)) * 1000,
+  error: status === 'failed' ? event.payload?.error ?? null : null,
+});
+
+const STEPS = {
+  // A plan that begins again is running again.
+  PlanStarted: (plan) => ({ ...plan, status: 'running', ended_at: null, duration_us: null, error: null }),
+  PlanCompleted: (plan, event) => ended(plan, event, 'completed'),
+  PlanFailed: (plan, event) => ended(plan, event, 'failed'),
+  ToolCalled: (plan) => ({ ...plan, tool_calls: plan.tool_calls + 1 }),
+  ToolCompleted: (plan, { payload }) => (payload?.ok === false ? { ...plan, failed_tool_calls: plan.failed_tool_calls + 1 } : plan),
+  DecisionMade: (plan) => ({ ...plan, decisions: plan.decisions + 1 }),
+  SubplanSpawned: (plan) => ({ ...plan, subplans: plan.subplans + 1 }),
+};
+
+// The plan after an event of its own; one that it has taken in before changes nothing.
+export const step = (plan, event) => {
+  const before = plan ?? begun(event);
+  if (event.seq <= before.last_seq) return before;
+  const next = Object.hasOwn(STEPS, event.event_type) ? STEPS[event.event_type](before, event) : before;
+  return { ...next, events: next.events + 1, last_seq: event.seq };
+};
+
+// Rows, the newest first, after events: known plans go on, those that begin come on top where `isWanted`
+// says so. The same rows come back where nothing changed.
+export const follow = (rows, events, isWanted) => {
+  const places = new Map(rows.map((plan, at) => [plan.plan_id, at]));
+  const changed = new Map();
+  const added = new Map();
+  for (const event of events) {
+    const id = event.plan_id;
+    const at = places.get(id);
+    if (at !== undefined) changed.set(at, step(changed.get(at) ?? rows[at], event));
+    else if (added.has(id) || event.event_type === 'PlanStarted') added.set(id, step(added.get(id), event));
+  }
+  const next = changed.size ? rows.map((plan, at) => changed.get(at) ?? plan) : rows;
+  const fresh = [...added.values()].filter(isWanted).sort((a, b) => b.first_seq - a.first_seq);
+  return fresh.length ? [...fresh, ...next] : next;
+};
