@@ -122,6 +122,10 @@ fn a_query_narrows_pages_and_names_what_is_wrong() {
     assert_eq!(count(EventQuery::new().text("50%_7")), 22, "in the payload, literally");
     assert_eq!(count(EventQuery::new().text("workflow")), 1_000, "in the type");
     assert_eq!(count(EventQuery::new().text("WORKFLOW")), 0);
+    assert_eq!(count(EventQuery::new().exclude("brien")), 2_000, "whether a source is given or not");
+    assert_eq!(count(EventQuery::new().exclude("50%_7")), 2_478);
+    assert_eq!(count(EventQuery::new().text("workflow").exclude("workflow.")), 500, "both hold");
+    assert_eq!(count(EventQuery::new().plan("notes").exclude("other").newest_first()), 500);
     assert_eq!(count(EventQuery::new().plan("flow").types(["workflow.started"])), 500);
     assert_eq!(count(EventQuery::new().since("1970-01-01T00:00:10Z").until("1970-01-01T00:00:20Z")), 10);
     assert_eq!(seqs(&store.query(EventQuery::new().after(10).before(14)).expect("reads")), [11, 12, 13]);
@@ -159,10 +163,11 @@ fn a_query_narrows_pages_and_names_what_is_wrong() {
     assert_eq!(forward.len(), 1_000);
     assert_eq!(forward, backward);
 
-    let wrong: [(EventQuery, &str); 6] = [
+    let wrong: [(EventQuery, &str); 7] = [
         (EventQuery::new().limit(0), "limit"),
         (EventQuery::new().text(""), "text"),
         (EventQuery::new().text("x".repeat(2_000)), "text"),
+        (EventQuery::new().exclude(""), "exclude"),
         (EventQuery::new().plan(""), "plan"),
         (EventQuery::new().types(["a b"]), "types"),
         (EventQuery::new().since("yesterday"), "since"),

@@ -7,7 +7,6 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use super::{
-    cloud_event,
     rendering::Rendering,
     task::{self, Dialect},
 };
@@ -37,9 +36,9 @@ impl Frame {
     /// The event as JSON texts without a line break: one, but for protocols that say one event in
     /// several messages, or leave it out.
     pub(super) fn messages(&self, rendering: Rendering) -> Arc<[Bytes]> {
-        let made = self.texts[rendering as usize].get_or_init(|| match rendering {
-            Rendering::Plain => one(plain(&self.event)),
-            Rendering::CloudEvents => one(cloud_event::render(&self.event)),
+        let made = self.texts[rendering.index()].get_or_init(|| match rendering {
+            // An event of the log was rendered before: its payload is text.
+            Rendering::Text(form) => one(form.render(&self.event).unwrap_or_default()),
             Rendering::A2a => all(task::updates(Dialect::V1, &self.event)),
             Rendering::A2a03 => all(task::updates(Dialect::V03, &self.event)),
         });
@@ -58,12 +57,6 @@ fn one(json: String) -> Arc<[Bytes]> {
 
 fn all(texts: Vec<String>) -> Arc<[Bytes]> {
     texts.into_iter().map(|text| Bytes::from(one_line(text))).collect()
-}
-
-/// The JSON of EVENTS.md.
-fn plain(event: &Event) -> String {
-    // An event of the log was rendered before: its payload is text.
-    event.to_json().unwrap_or_default()
 }
 
 /// JSON as it was given may be spread over lines, which would end a line of the stream. Inside a
@@ -91,7 +84,7 @@ mod tests {
     fn a_payload_that_is_spread_over_lines_stands_on_one() {
         let event = Event::raw("plan", "note", "{\r\n  \"a\": 1.50,\n  \"b\": \"x\\ny\"\n}");
         let frame = Frame::new(event);
-        let texts = frame.messages(Rendering::Plain);
+        let texts = frame.messages(Rendering::default());
         let text = std::str::from_utf8(&texts[0]).expect("UTF-8");
         assert!(!text.contains(['\n', '\r']), "{text}");
         assert!(text.contains(r#""a": 1.50,"#) && text.contains(r#""x\ny""#), "{text}");
@@ -101,7 +94,7 @@ mod tests {
     fn no_character_that_ends_a_line_for_somebody_stands_in_a_text() {
         let note = "a\u{2028}b\u{2029}c\u{85}d\n";
         let event = Event::untyped("plan", "note", serde_json::json!({"note": note}));
-        let texts = Frame::new(event).messages(Rendering::Plain);
+        let texts = Frame::new(event).messages(Rendering::default());
         let text = std::str::from_utf8(&texts[0]).expect("UTF-8");
         assert!(!text.contains(['\u{2028}', '\u{2029}', '\u{85}']), "{text}");
         let read: serde_json::Value = serde_json::from_str(text).expect("JSON");
@@ -110,7 +103,13 @@ mod tests {
 
     #[test]
     fn each_text_is_made_once() {
-        let frame = Frame::new(Event::raw("plan", "note", "{}"));
-        assert!(Arc::ptr_eq(&frame.messages(Rendering::Plain), &frame.messages(Rendering::Plain)));
+        let frame = Frame::new(Event::raw("plan", "note", format!(r#"{{"a":"{}"}}"#, "x".repeat(2_000))));
+        let names = ["plain", "brief", "cloudevents", "a2a"];
+        let named = names.map(|name| name.parse().expect("a rendering"));
+        let texts = named.map(|rendering| frame.messages(rendering));
+        for (rendering, text) in named.into_iter().zip(&texts) {
+            assert!(Arc::ptr_eq(&frame.messages(rendering), text), "{rendering:?}");
+            assert_eq!(texts.iter().filter(|other| *other == text).count(), 1, "{rendering:?} is its own");
+        }
     }
 }

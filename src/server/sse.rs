@@ -58,7 +58,7 @@ async fn follow(
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let mut params = Params::parse(query)?;
-    let rendering = params.read::<Rendering, _>("format")?.unwrap_or(Rendering::Plain);
+    let rendering = params.read::<Rendering, _>("format")?.unwrap_or_default();
     let asked = Asked::read(params, &caller, plan_id, headers)?;
     let Some(following) = following::open(state, asked).await? else {
         // The one answer after which a browser does not come again.

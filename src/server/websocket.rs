@@ -100,7 +100,7 @@ async fn follow(state: &Shared, plan_id: Option<String>, client: Client) -> Resu
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(WRITE_BUFFER_BYTES);
     let mut params = Params::parse(query.as_deref())?;
-    let rendering = params.read::<Rendering, _>("format")?.unwrap_or(Rendering::Plain);
+    let rendering = params.read::<Rendering, _>("format")?.unwrap_or_default();
     let asked = Asked::read(params, &caller, plan_id, &headers)?;
     let following = following::open(state, asked).await?;
     let state = state.clone();

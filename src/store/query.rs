@@ -47,6 +47,7 @@ pub struct EventQuery {
     source: Option<AgentId>,
     correlation_id: Option<CorrelationId>,
     text: Option<String>,
+    exclude: Option<String>,
     after: Option<u64>,
     before: Option<u64>,
     limit: usize,
@@ -71,6 +72,7 @@ impl EventQuery {
             source: None,
             correlation_id: None,
             text: None,
+            exclude: None,
             after: None,
             before: None,
             limit: LIMIT_DEFAULT,
@@ -135,12 +137,13 @@ impl EventQuery {
     /// Only events with this text, 1 to 1,024 bytes, in the payload's JSON, the type or the
     /// source. It is taken literally: upper and lower case differ, and there are no wildcards.
     pub fn text(mut self, text: impl Into<String>) -> Self {
-        let text: String = text.into();
-        if text.is_empty() || text.len() > TEXT_MAX_BYTES {
-            let problem = format!("must be 1 to {TEXT_MAX_BYTES} bytes, got {}", text.len());
-            self.keep_fault(Error::invalid("text", problem));
-        }
-        self.text = Some(text);
+        self.text = self.literal("text", text.into());
+        self
+    }
+
+    /// Only events without this text, the opposite of [`text`](Self::text). With both, both hold.
+    pub fn exclude(mut self, text: impl Into<String>) -> Self {
+        self.exclude = self.literal("exclude", text.into());
         self
     }
 
@@ -181,6 +184,14 @@ impl EventQuery {
                 None
             }
         }
+    }
+
+    fn literal(&mut self, field: &str, text: String) -> Option<String> {
+        if text.is_empty() || text.len() > TEXT_MAX_BYTES {
+            let problem = format!("must be 1 to {TEXT_MAX_BYTES} bytes, got {}", text.len());
+            self.keep_fault(Error::invalid(field, problem));
+        }
+        Some(text)
     }
 
     fn keep_fault(&mut self, fault: Error) {
@@ -247,6 +258,7 @@ impl EventQuery {
             || self.source.is_some()
             || self.correlation_id.is_some()
             || self.text.is_some()
+            || self.exclude.is_some()
             || !self.types.is_empty()
     }
 
@@ -276,8 +288,14 @@ impl EventQuery {
             statement.and(" AND correlation_id = ?", [id.to_string()]);
         }
         if let Some(text) = &self.text {
-            let condition = " AND (instr(payload, ?) OR instr(event_type, ?) OR instr(source, ?))";
-            statement.and(condition, [text.clone(), text.clone(), text.clone()]);
+            statement
+                .and(" AND (instr(payload, ?) OR instr(event_type, ?) OR instr(source, ?))", thrice(text));
+        }
+        if let Some(text) = &self.exclude {
+            // NULL, as a source that is not given, would make the opposite of no match none either.
+            let condition =
+                " AND NOT (instr(payload, ?) OR instr(event_type, ?) OR instr(ifnull(source, ''), ?))";
+            statement.and(condition, thrice(text));
         }
         if !self.types.is_empty() {
             statement.and(" AND (0", []);
@@ -310,6 +328,10 @@ impl EventStore {
     ) -> Result<(Vec<Event>, Option<u64>)> {
         query.run_within(&self.inner, &self.tenant, Budget { bytes, seqs })
     }
+}
+
+fn thrice(text: &str) -> [String; 3] {
+    [(); 3].map(|()| text.to_owned())
 }
 
 /// A statement and its parameters but for the window and the limit.

@@ -6,6 +6,7 @@
 #![allow(dead_code)]
 
 pub(crate) mod guarded;
+pub(crate) mod listed;
 pub(crate) mod socket;
 pub(crate) mod wire;
 

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     error::ErrorKind,
     event::{EventId, PlanId, Tenant, Timestamp},
-    server::{access::Caller, params::Params, problem::Problem, state::Shared},
+    server::{access::Caller, form::Form, params::Params, problem::Problem, state::Shared},
     store::EventQuery,
 };
 
@@ -72,10 +72,11 @@ pub(in crate::server) async fn one(
     let id: EventId = event_id.parse()?;
     let mut params = Params::parse(query.as_deref())?;
     let tenant = caller.tenant(params.tenant()?)?;
+    let form = params.read::<Form, _>("format")?.unwrap_or_default();
     params.finish()?;
     let found = state.look_up(move |store| {
         let event = store.for_tenant(tenant)?.get(id)?;
-        event.map(|event| event.to_json()).transpose()
+        event.map(|event| form.render(&event)).transpose()
     });
     let json = found.await?.ok_or_else(|| Problem::not_found("event_id: the log has no such event"))?;
     Ok(page::answer(json))
@@ -88,6 +89,7 @@ struct Asked {
     plan: Option<PlanId>,
     query: EventQuery,
     newest_first: bool,
+    form: Form,
 }
 
 impl Asked {
@@ -110,6 +112,9 @@ impl Asked {
         if let Some(text) = params.take("text")? {
             query = query.text(text);
         }
+        if let Some(text) = params.take("exclude")? {
+            query = query.exclude(text);
+        }
         if let Some(time) = params.read::<Timestamp, _>("since")? {
             query = query.since(time);
         }
@@ -126,8 +131,9 @@ impl Asked {
         if newest_first {
             query = query.newest_first();
         }
+        let form = params.read::<Form, _>("format")?.unwrap_or_default();
         params.finish()?;
-        Ok(Self { tenant, plan, query, newest_first })
+        Ok(Self { tenant, plan, query, newest_first, form })
     }
 }
 
@@ -138,7 +144,7 @@ async fn answer(
     address: Address,
     is_of_plan: bool,
 ) -> Result<Response, Problem> {
-    let Asked { tenant, plan, query, newest_first } = asked;
+    let Asked { tenant, plan, query, newest_first, form } = asked;
     let read = state.read(move |store| {
         let (events, place) = store.for_tenant(tenant.clone())?.query_page(query, PAGE_BYTES, PAGE_SEQS)?;
         if events.is_empty()
@@ -149,7 +155,7 @@ async fn answer(
         }
         let mut page = Page::of("events");
         for event in &events {
-            page.push(&event.to_json()?);
+            page.push(&form.render(event)?);
         }
         let parameter = if newest_first { "before" } else { "after" };
         Ok(Some(page.end(&address, place.map(|place| (parameter, place)))))

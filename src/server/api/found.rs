@@ -4,7 +4,7 @@ use super::page::{self, Address, Page};
 use crate::{
     error::Result,
     event::{PlanId, Tenant},
-    server::{params::Params, problem::Problem},
+    server::{form::Form, params::Params, problem::Problem},
     store::{SearchIndex, SearchQuery},
 };
 
@@ -17,6 +17,7 @@ pub(super) struct Sought {
     tenant: Tenant,
     query: SearchQuery,
     newest_first: bool,
+    form: Form,
     limit: usize,
 }
 
@@ -32,6 +33,9 @@ impl Sought {
         if let Some(plan) = plan {
             query = query.plan(plan);
         }
+        if let Some(text) = params.take("exclude")? {
+            query = query.exclude(text);
+        }
         if let Some(seq) = params.number("after")? {
             query = query.after(seq);
         }
@@ -44,8 +48,9 @@ impl Sought {
             query = query.oldest_first();
         }
         let limit = page::limit(&mut params)?;
+        let form = params.read::<Form, _>("format")?.unwrap_or_default();
         params.finish()?;
-        Ok(Self { tenant, query, newest_first, limit })
+        Ok(Self { tenant, query, newest_first, form, limit })
     }
 
     /// A page, with the seq up to which the index has read the log, and the log's last.
@@ -54,10 +59,10 @@ impl Sought {
         let parameter = if self.newest_first { "before" } else { "after" };
         loop {
             let query = self.query.clone().limit(self.limit.min(READ_EVENTS));
-            let found = index.search(&self.tenant, &query).map_err(|error| error.within("q"))?;
+            let found = index.search(&self.tenant, &query)?;
             let mut place = found.next;
             for event in &found.events {
-                page.push(&event.to_json()?);
+                page.push(&self.form.render(event)?);
                 self.limit -= 1;
                 if page.is_full() {
                     place = event.seq();

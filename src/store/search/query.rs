@@ -43,6 +43,7 @@ pub(crate) struct SearchQuery {
     terms: Vec<Term>,
     plan: Option<PlanId>,
     types: Vec<TypePattern>,
+    exclude: Option<String>,
     after: Option<u64>,
     before: Option<u64>,
     limit: usize,
@@ -64,19 +65,19 @@ impl SearchQuery {
             terms: Vec::new(),
             plan: None,
             types: Vec::new(),
+            exclude: None,
             after: None,
             before: None,
             limit: LIMIT_DEFAULT,
             newest_first: true,
             fault: None,
         };
-        if text.is_empty() || text.len() > TEXT_MAX_BYTES {
-            query.keep_fault("text", format!("must be 1 to {TEXT_MAX_BYTES} bytes, got {}", text.len()));
+        if !query.keep_bounds("q", text) {
             return query;
         }
         query.terms = terms(text);
         if query.terms.is_empty() {
-            query.keep_fault("text", "must have a letter or a digit to look for".to_owned());
+            query.keep_fault("q", "must have a letter or a digit to look for".to_owned());
         }
         query
     }
@@ -93,6 +94,14 @@ impl SearchQuery {
             self.keep_fault("types", format!("must be at most {TYPES_MAX}, got {}", types.len()));
         }
         self.types = types;
+        self
+    }
+
+    /// Only events without this text, 1 to 1,024 bytes, in the payload's JSON, the type or the source. It
+    /// is taken literally, as that of an [`EventQuery`](crate::EventQuery) is.
+    pub(crate) fn exclude(mut self, text: String) -> Self {
+        self.keep_bounds("exclude", &text);
+        self.exclude = Some(text);
         self
     }
 
@@ -123,6 +132,15 @@ impl SearchQuery {
         self
     }
 
+    /// Whether a text is neither too short nor too long.
+    fn keep_bounds(&mut self, field: &str, text: &str) -> bool {
+        let is_within = (1..=TEXT_MAX_BYTES).contains(&text.len());
+        if !is_within {
+            self.keep_fault(field, format!("must be 1 to {TEXT_MAX_BYTES} bytes, got {}", text.len()));
+        }
+        is_within
+    }
+
     fn keep_fault(&mut self, field: &str, problem: String) {
         self.fault.get_or_insert_with(|| Error::invalid(field, problem));
     }
@@ -147,9 +165,16 @@ impl SearchQuery {
         }
     }
 
-    /// Whether an event that the index named is one that was asked for, as far as its envelope tells.
+    /// Whether an event that the index named is one that was asked for, as far as it tells without its
+    /// words.
     pub(super) fn wants(&self, event: &Event) -> bool {
-        self.plan.as_ref().is_none_or(|plan| plan == event.plan_id())
+        let has = |text: &str| {
+            event.payload_json().is_ok_and(|json| json.contains(text))
+                || event.event_type().as_str().contains(text)
+                || event.source().is_some_and(|source| source.as_str().contains(text))
+        };
+        self.exclude.as_deref().is_none_or(|text| !has(text))
+            && self.plan.as_ref().is_none_or(|plan| plan == event.plan_id())
             && (self.types.is_empty() || self.types.iter().any(|pattern| pattern.matches(event.event_type())))
     }
 
@@ -252,9 +277,11 @@ mod tests {
     #[test]
     fn a_query_names_the_field_that_was_given_wrong() {
         let told = |query: SearchQuery| query.check().expect_err("refused").to_string();
-        assert_eq!(told(SearchQuery::new("")), "text: must be 1 to 1024 bytes, got 0");
-        assert_eq!(told(SearchQuery::new(&"x".repeat(1_025))), "text: must be 1 to 1024 bytes, got 1025");
-        assert_eq!(told(SearchQuery::new("--")), "text: must have a letter or a digit to look for");
+        assert_eq!(told(SearchQuery::new("")), "q: must be 1 to 1024 bytes, got 0");
+        assert_eq!(told(SearchQuery::new(&"x".repeat(1_025))), "q: must be 1 to 1024 bytes, got 1025");
+        assert_eq!(told(SearchQuery::new("--")), "q: must have a letter or a digit to look for");
+        let long = "x".repeat(1_025);
+        assert_eq!(told(SearchQuery::new("x").exclude(long)), "exclude: must be 1 to 1024 bytes, got 1025");
         assert_eq!(told(SearchQuery::new("x").limit(0)), "limit: must be 1 to 1000, got 0");
         SearchQuery::new(&"x".repeat(1_024)).check().expect("accepted");
     }

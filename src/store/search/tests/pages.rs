@@ -142,7 +142,7 @@ fn p11_any_text_is_searched_for_literally_and_finds_the_event_that_holds_it() {
         match index.search(&Tenant::default(), &query) {
             Ok(page) => prop_assert!(seqs(&page).contains(&seq), "{text:?}"),
             Err(error) => {
-                prop_assert_eq!(error.to_string(), "text: must have a letter or a digit to look for");
+                prop_assert_eq!(error.to_string(), "q: must have a letter or a digit to look for");
                 prop_assert!(words::words(&text).next().is_none());
             }
         }
