@@ -64,8 +64,8 @@ export const request = async (target, options = {}) => {
 // GET of what belongs to the tenant.
 export const get = (path, params, options) => request(tenantUrl(path, params), options);
 
-// The page that follows, as `next` names it.
-export const getNext = (next, options) => request(url(next), options);
+// The page that follows, as `next` names it: with the path that the server is known under.
+export const getNext = (next, options) => request(new URL(next, document.baseURI), options);
 
 // GET and POST of what belongs to no tenant.
 export const getWhole = (path, params, options) => request(url(path, params), options);

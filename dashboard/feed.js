@@ -17,6 +17,7 @@ export const openFeed = (base, tenant) => {
     for (const [name, value] of Object.entries(params)) target.searchParams.set(name, value);
     return target;
   };
+  let closed = false;
   let state = { connection: 'connecting', status: 0, since: Date.now(), after: null };
   let source = null;
   let waiting = [];
@@ -45,15 +46,10 @@ export const openFeed = (base, tenant) => {
   const begin = async () => {
     retry = null;
     try {
-      if (state.after === null) {
-        const response = await fetch(at('events', { order: 'desc', limit: 1, format: 'brief' }), { credentials: 'same-origin' });
-        if (!response.ok) return refused(response.status);
-        const page = await response.json();
-        state = { ...state, after: page.events[0]?.seq ?? 0 };
-      } else {
-        const response = await fetch(at('plans', { limit: 1 }), { credentials: 'same-origin' });
-        if (!response.ok) return refused(response.status);
-      }
+      const response = await fetch(at('events', { order: 'desc', limit: 1, format: 'brief' }), { credentials: 'same-origin' });
+      if (!response.ok) return refused(response.status);
+      const page = await response.json();
+      if (state.after === null) state = { ...state, after: page.events[0]?.seq ?? 0 };
     } catch {
       return later('cut');
     }
@@ -66,7 +62,6 @@ export const openFeed = (base, tenant) => {
     retry = setTimeout(begin, delay);
     delay = Math.min(delay * 2, RETRY_MAX_MS);
   };
-  let closed = false;
 
   const follow = () => {
     if (closed) return;
@@ -86,7 +81,10 @@ export const openFeed = (base, tenant) => {
     };
     source.addEventListener('Gap', ({ data }) => {
       flush();
-      tell({ type: 'gap', gap: JSON.parse(data) });
+      const gap = JSON.parse(data);
+      // Also back, where the log is another one than before.
+      state = { ...state, after: gap.oldest_seq - 1 };
+      tell({ type: 'gap', gap });
     });
     // What the browser would try again by itself is begun anew too: only a request of our own can tell a
     // server that is away from a session that has ended.

@@ -150,6 +150,9 @@ fn an_application_serves_the_routes_under_a_path_of_its_own() {
     assert!(page.body.contains(r#""next":"/bus/events?limit=1&after=1""#), "{}", page.body);
     let task = ask(application.addr, "GET /bus/a2a/v1/tasks/plan", &[("A2A-Version", "1.0")], "");
     assert_eq!(task.status, 200, "{task:?}");
+    let page = ask(application.addr, "GET /bus", &[("Accept", "text/html")], "");
+    assert!(page.body.contains(r#"<base href="/bus/">"#), "its files are found from there: {page:?}");
+    assert_eq!(application.status("/bus/assets/app.js", &[]), 200);
     assert_eq!(application.status("/bus/nothing", &[]), 404);
     assert_eq!(application.status("/bus/events", &[("Origin", "http://evil.example")]), 403);
     assert_eq!(application.status("/bus/events", &[("Host", "evil.example")]), 421);

@@ -17,6 +17,7 @@ use super::{
     access::Caller,
     counters::Transport,
     following::{self, Asked},
+    form::Form,
     frame::Frame,
     params::Params,
     problem::Problem,
@@ -72,6 +73,15 @@ struct Sse {
     rendering: Rendering,
 }
 
+impl Sse {
+    /// What a browser calls an event. It hears those alone whose names it was told before: what a page
+    /// follows, which is to see types that nobody knew, has none.
+    fn name<'a>(&self, frame: &'a Frame) -> Option<&'a str> {
+        let is_for_page = self.rendering == Rendering::Text(Form::Brief);
+        (!is_for_page).then(|| frame.event().event_type().as_str())
+    }
+}
+
 impl Encoder for Sse {
     const TRANSPORT: Transport = Transport::Sse;
 
@@ -86,7 +96,7 @@ impl Encoder for Sse {
         for (at, text) in texts.iter().enumerate() {
             // A client that is cut off between two messages of an event is sent both again.
             let id = (at + 1 == texts.len()).then(|| frame.seq());
-            stream::write_message(out, id, Some(frame.event().event_type().as_str()), &[text]);
+            stream::write_message(out, id, self.name(frame), &[text]);
         }
     }
 
