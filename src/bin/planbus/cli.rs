@@ -11,10 +11,11 @@ use planbus::{AgentId, CorrelationId, PlanId, PlanStatus, Tenant, Timestamp, Typ
 
 use crate::{
     commands::{
-        backup::BackupOptions, consume::ConsumeOptions, dlq::DlqOptions, export::ExportOptions,
-        groups::GroupsOptions, health::HealthOptions, import::ImportOptions, mirror::MirrorOptions,
-        pending::PendingOptions, prune::PruneOptions, restore::RestoreOptions, serve::ServeOptions,
-        stats::StatsOptions, streams::StreamsOptions, verify::VerifyOptions,
+        backup::BackupOptions, completions::CompletionsOptions, consume::ConsumeOptions, dlq::DlqOptions,
+        export::ExportOptions, groups::GroupsOptions, health::HealthOptions, import::ImportOptions,
+        man::ManOptions, mirror::MirrorOptions, pending::PendingOptions, prune::PruneOptions,
+        restore::RestoreOptions, serve::ServeOptions, stats::StatsOptions, streams::StreamsOptions,
+        verify::VerifyOptions,
     },
     failure::{Exit, Failure},
     redis::RedisBeside,
@@ -60,13 +61,16 @@ impl Cli {
 
     /// Refuses a tenant where it would be ignored.
     pub(crate) fn check(&self) -> Result<(), Failure> {
+        const ITSELF: &str = "tells of planbus itself, and opens no store";
         const LOG: &str = "works on the whole log, all tenants together";
         const SERVER: &str = "serves all tenants; a client names one with ?tenant=NAME";
         const STREAMS: &str = "looks at all streams of the profile; name one instead";
         let (command, what) = match self.command {
             Command::Backup(_) => ("backup", LOG),
+            Command::Completions(_) => ("completions", ITSELF),
             Command::Groups(_) => ("groups", STREAMS),
             Command::Health(_) => ("health", LOG),
+            Command::Man(_) => ("man", ITSELF),
             Command::Mirror(_) => ("mirror", LOG),
             Command::Pending(_) => ("pending", STREAMS),
             Command::Prune(_) => ("prune", LOG),
@@ -147,6 +151,12 @@ pub(crate) enum Command {
     /// The copy is as the log was at one moment, and is verified before it gets its name. An existing
     /// file is never replaced. `planbus restore` brings it back; reading commands read it as it is.
     Backup(BackupOptions),
+    /// Print what makes a shell complete planbus's commands and options
+    ///
+    /// For bash, once and for all:
+    /// `planbus completions bash > ~/.local/share/bash-completion/completions/planbus`;
+    /// for this shell alone: `source <(planbus completions bash)`.
+    Completions(CompletionsOptions),
     /// Handle the events of streams in Redis as one of a group: print them, or run a command for each
     ///
     /// Each event goes to one consumer of the group, and is acked only when it was written, or when the
@@ -189,6 +199,11 @@ pub(crate) enum Command {
     /// event, published through the bus. Creates the store when it is missing. Importing a file again
     /// adds nothing; importing one that has grown adds its new lines.
     Import(ImportOptions),
+    /// Print the manual page of planbus, or write one for each command
+    ///
+    /// To read it: `planbus man | man -l -`. To install all of them:
+    /// `planbus man --to ~/.local/share/man/man1`.
+    Man(ManOptions),
     /// Copy the log into streams of Redis, and go on until Ctrl-C
     ///
     /// Owns the store meanwhile: for a log that no runtime has open. A runtime mirrors its own with

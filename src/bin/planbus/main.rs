@@ -53,6 +53,7 @@ fn main() -> ExitCode {
     let mut out = Output::new(&cli.global);
     let done = cli.check().and_then(|()| match &cli.command {
         Command::Backup(options) => commands::backup::run(options, &cli.global, &mut out),
+        Command::Completions(options) => commands::completions::run(options, &mut out),
         Command::Consume(options) => commands::consume::run(options, &cli.global, &mut out),
         Command::Demo(options) => commands::demo::run(options, &cli.global, &mut out),
         Command::Dlq(options) => commands::dlq::run(options, &cli.global, &mut out),
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         Command::Groups(options) => commands::groups::run(options, &cli.global, &mut out),
         Command::Health(options) => commands::health::run(options, &cli.global, &mut out),
         Command::Import(options) => commands::import::run(options, &cli.global, &mut out),
+        Command::Man(options) => commands::man::run(options, &mut out),
         Command::Mirror(options) => commands::mirror::run(options, &cli.global, &mut out),
         Command::Pending(options) => commands::pending::run(options, &cli.global, &mut out),
         Command::Plans(options) => commands::plans::run(options, &cli.global, &mut out),

@@ -1,6 +1,7 @@
 //! The commands, one file each, and what they share: opening the store.
 
 pub(crate) mod backup;
+pub(crate) mod completions;
 pub(crate) mod consume;
 pub(crate) mod demo;
 pub(crate) mod dlq;
@@ -9,6 +10,7 @@ pub(crate) mod export;
 pub(crate) mod groups;
 pub(crate) mod health;
 pub(crate) mod import;
+pub(crate) mod man;
 pub(crate) mod mirror;
 pub(crate) mod pending;
 pub(crate) mod plans;
