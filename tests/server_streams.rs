@@ -4,12 +4,14 @@
 
 mod server_support;
 
+use std::{sync::mpsc, thread, time::Duration};
+
 use planbus::{
     Event, EventBus, EventStore, Filter, PlanCompleted, PlanStarted, Retention, Start,
     server::{Server, Update},
 };
 use serde_json::json;
-use server_support::{Live, Sse};
+use server_support::{Live, Sse, wait_until};
 
 #[test]
 fn p6_a_plan_is_replayed_then_followed_to_its_end() {
@@ -150,4 +152,23 @@ fn p6_rows_that_somebody_took_from_the_middle_or_the_end_are_a_gap_and_nothing_i
     assert_eq!(stream.seqs(3), [6, 7, 8]);
     assert_eq!(stream.message().json(), json!({"after_seq": 8, "oldest_seq": 11}));
     assert_eq!((note(&store), stream.seqs(1)), (11, vec![11]));
+}
+
+#[test]
+fn whoever_waits_for_followers_waits_no_longer_than_until_the_first_is_there() {
+    let live = Live::start();
+    assert!(!live.server.wait_for_followers(Duration::ZERO));
+    let url = live.url("/events/stream");
+    let (leave, left) = mpsc::channel::<()>();
+    let follower = thread::spawn(move || {
+        let _stream = Sse::open(&url, &[]).expect("a stream");
+        // Ends when the sender is dropped.
+        let _ = left.recv();
+    });
+    assert!(live.server.wait_for_followers(Duration::MAX));
+    assert!(live.server.wait_for_followers(Duration::ZERO), "and not when one is there already");
+    drop(leave);
+    follower.join().expect("no panic");
+    wait_until("it is gone", || live.server.stats().followers == 0);
+    assert!(!live.server.wait_for_followers(Duration::ZERO), "one who has left does not count");
 }

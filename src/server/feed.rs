@@ -51,7 +51,7 @@ pub(super) struct Feed {
     /// Nothing more is put into the ring.
     is_over: AtomicBool,
     is_stopping: AtomicBool,
-    /// For what the thread waits for beside the log: a first reader, and the end of a pause.
+    /// For what is waited for beside the log: a first reader, and the end of a pause.
     waiting: Mutex<()>,
     called: Condvar,
 }
@@ -155,6 +155,14 @@ impl Feed {
     /// How many follow.
     pub(super) fn readers(&self) -> usize {
         self.readers.lock().len()
+    }
+
+    /// Waits until somebody follows, at most this long; says whether somebody does.
+    pub(super) fn wait_for_reader(&self, time: Duration) -> bool {
+        let mut waiting = self.waiting.lock();
+        self.called.wait_while_for(&mut waiting, |()| self.readers() == 0 && !self.is_stopping(), time);
+        drop(waiting);
+        self.readers() > 0
     }
 
     pub(super) fn take(&self, after: u64, filter: &CompiledFilter) -> Taken {

@@ -159,6 +159,12 @@ impl Server {
         ServerStats { followers: self.running.state.feed().readers() }
     }
 
+    /// Waits until somebody follows the log, at most this long, and says whether somebody does: for a
+    /// program that is to be watched from its first event.
+    pub fn wait_for_followers(&self, time: Duration) -> bool {
+        self.running.state.feed().wait_for_reader(time)
+    }
+
     /// Stops: no client is taken any more, streams end where they are, and requests that run have until
     /// the deadline. Clients of streams come again where they were. Says whether all ended by
     /// themselves; what did not is cut.
