@@ -19,7 +19,7 @@ use crate::{
     },
     failure::{Exit, Failure},
     redis::RedisBeside,
-    serving::ServeBeside,
+    serving::{self, ServeBeside},
     text::escape,
     when,
 };
@@ -256,6 +256,7 @@ pub(crate) enum Command {
 
 /// The options of `demo`.
 #[derive(Args, Debug)]
+#[command(mut_arg("addr", serving::may_be_left_out))]
 pub(crate) struct DemoOptions {
     /// The directory to survey
     #[arg(long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
@@ -266,6 +267,10 @@ pub(crate) struct DemoOptions {
 
     #[command(flatten)]
     pub(crate) serve: ServeBeside,
+
+    /// With --serve on a terminal, begin at once, not when the page is open
+    #[arg(long, requires = "addr")]
+    pub(crate) no_wait: bool,
 }
 
 /// The options of `events`.

@@ -1,4 +1,5 @@
-//! A server of the log, as a command runs it: where it listens, what a person is told, and its end.
+//! A server of the log, as a command runs it: where it listens, what a person is told, for whom it
+//! waits, and its end.
 //!
 //! Writes to stderr alone, and only before and after the work of a command, so that nothing is written
 //! into what a command draws.
@@ -13,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, ValueHint};
+use clap::{Arg, Args, ValueHint};
 use planbus::{
     Error, PlanId, Tenant,
     server::{AccessToken, Server, ServerBuilder},
@@ -23,15 +24,21 @@ use crate::{
     cli::Global,
     failure::{Exit, Failure},
     interrupt::CtrlC,
+    style::{Painter, Style},
+    terminal,
     text::{escape, shell_word},
 };
 
 /// Names the file of tokens where `--token-file` does not.
 pub(crate) const TOKEN_FILE_VARIABLE: &str = "PLANBUS_TOKEN_FILE";
+/// Where a server listens unless somebody says otherwise.
+pub(crate) const DEFAULT_ADDR: &str = "127.0.0.1:7070";
 /// How long requests may take that run when a server is asked to end.
 const STOP_MAX: Duration = Duration::from_secs(5);
 /// How long one wait for Ctrl-C lasts, where nothing else is to be looked at.
 const WAIT: Duration = Duration::from_secs(60);
+/// How often it is looked for Enter and Ctrl-C, while a page is waited for.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A server beside a command that publishes.
 #[derive(Args, Debug)]
@@ -55,6 +62,15 @@ impl ServeBeside {
         let named = env::var_os(TOKEN_FILE_VARIABLE).map(PathBuf::from);
         Door::new(addr, "--serve", self.token_file.as_deref().or(named.as_deref())).map(Some)
     }
+}
+
+/// For a command without other words, to which `--serve` alone says enough.
+pub(crate) fn may_be_left_out(addr: Arg) -> Arg {
+    let help = format!(
+        "Serve the log over HTTP meanwhile, at HOST:PORT, by default {DEFAULT_ADDR}, and when the work is \
+         done go on until Ctrl-C; port 0 takes a free one. On a terminal it begins when the page is open"
+    );
+    addr.num_args(0..=1).default_missing_value(DEFAULT_ADDR).help(help)
 }
 
 /// Reads an address to listen at.
@@ -165,23 +181,28 @@ pub(crate) struct About<'a> {
     pub(crate) messages: Option<&'a str>,
 }
 
-/// Says where a server listens, and what to try there; with a token, where one is needed.
+/// Says where the page is to be opened, and what else to try there; with a token, where one is needed.
 pub(crate) fn announce(server: &Server, is_closed: bool, about: About<'_>, global: &Global) {
     let url = server.url();
     let tenant = global.tenant();
     let is_named = tenant != Tenant::default();
-    let (which, plan) = match about.plan {
-        Some(plan) => ("this plan", path_part(plan.as_str())),
-        None => ("one plan", "PLAN".to_owned()),
+    let (which, plan, page) = match about.plan.map(|plan| path_part(plan.as_str())) {
+        Some(plan) => ("this plan", plan.clone(), format!("/#/plans/{plan}")),
+        None if is_named => ("one plan", "PLAN".to_owned(), "/#/plans".to_owned()),
+        None => ("one plan", "PLAN".to_owned(), "/".to_owned()),
     };
     let curl = if is_closed { "curl -H 'Authorization: Bearer SECRET'" } else { "curl" };
     // A request that names no tenant is shown the default one.
-    let at = |path: &str| {
+    let named = |path: &str| {
         let sign = if path.contains('?') { '&' } else { '?' };
         let named = if is_named { format!("{sign}tenant={tenant}") } else { String::new() };
-        shell_word(&format!("{url}{path}{named}")).into_owned()
+        format!("{url}{path}{named}")
     };
+    let at = |path: &str| shell_word(&named(path)).into_owned();
     let messages = about.messages.map(|messages| format!("; the message {messages}")).unwrap_or_default();
+    let painter = Painter::new(terminal::is_stderr());
+    let page = painter.paint(Style::Heading, &named(&page));
+    note(global, &format!("planbus: open {page} in a browser"));
     tell(global, &format!("serving {} at {url}; Ctrl-C ends", global.db.display()));
     for (what, command) in [
         ("all events", format!("{curl} -N {}", at("/events/stream?after=0"))),
@@ -189,7 +210,7 @@ pub(crate) fn announce(server: &Server, is_closed: bool, about: About<'_>, globa
         ("plans", format!("{curl} {}", at("/plans"))),
         ("A2A", format!("{url}/.well-known/agent-card.json{messages}")),
     ] {
-        note(global, &format!("  {what:<10}  {command}"));
+        note(global, &painter.paint(Style::Faint, &format!("  {what:<10}  {command}")));
     }
 }
 
@@ -213,9 +234,30 @@ impl Serving {
     ) -> Result<Self, Failure> {
         let Some(door) = door else { return Ok(Self(None)) };
         let is_closed = door.is_closed();
-        let server = door.open(builder, global)?;
+        let server = door.open(builder.search(), global)?;
         announce(&server, is_closed, about, global);
         Ok(Self(Some(server)))
+    }
+
+    /// Where somebody sits at a terminal, waits until the page is open there or Enter is pressed, so that
+    /// the work, `what`, is seen from its first event. Says whether to begin: Ctrl-C says no.
+    pub(crate) fn wait_for_page(&self, what: &str, ctrl_c: &CtrlC, global: &Global) -> Result<bool, Failure> {
+        let Some(server) = &self.0 else { return Ok(true) };
+        if !terminal::is_stdin() || !terminal::is_stderr() || global.quiet {
+            return Ok(true);
+        }
+        tell(global, &format!("{what} begins when the page is open; Enter begins it now"));
+        while !server.wait_for_followers(LOOK) {
+            if ctrl_c.has_come() {
+                return Ok(false);
+            }
+            if terminal::has_line() {
+                let read = io::stdin().read_line(&mut String::new());
+                read.map_err(|error| Failure::of(Exit::Failed, "read from the terminal", &error))?;
+                break;
+            }
+        }
+        Ok(!ctrl_c.has_come())
     }
 
     /// Goes on serving until Ctrl-C, for whoever wants to look at what the command did.

@@ -27,6 +27,23 @@ pub(crate) fn can_redraw() -> bool {
     is_stderr() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
+/// Whether a line can be read from stdin now, or its end is there.
+#[cfg(unix)]
+pub(crate) fn has_line() -> bool {
+    use std::os::fd::AsFd;
+
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    let stdin = io::stdin();
+    let mut watched = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+    poll(&mut watched, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+}
+
+/// Whether a line can be read from stdin now: not to be had here.
+#[cfg(not(unix))]
+pub(crate) fn has_line() -> bool {
+    false
+}
+
 /// Whether stdout is a pipe whose reader is gone.
 #[cfg(unix)]
 pub(crate) fn is_stdout_closed() -> bool {

@@ -59,6 +59,9 @@ pub(crate) fn run(options: &DemoOptions, global: &Global, out: &mut Output) -> R
         About { plan: Some(survey.plan_id()), messages: Some("`survey FOLDER` starts a survey") },
         global,
     )?;
+    if !options.no_wait && !serving.wait_for_page("the survey", &ctrl_c, global)? {
+        return Err(Failure::new(Exit::Interrupted, "interrupted before the survey began"));
+    }
     // Two writers on one terminal would spoil each other's lines.
     let is_watched =
         terminal::can_redraw() && !global.quiet && global.verbose == 0 && env::var_os("RUST_LOG").is_none();

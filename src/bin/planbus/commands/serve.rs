@@ -34,7 +34,7 @@ const LOOK: Duration = Duration::from_secs(1);
 #[derive(Args, Debug)]
 pub(crate) struct ServeOptions {
     /// Where to listen, HOST:PORT; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7070", value_parser = serving::address)]
+    #[arg(long, value_name = "ADDR", default_value = serving::DEFAULT_ADDR, value_parser = serving::address)]
     addr: String,
 
     /// Let in only who has a token of this file: a line each, NAME TENANTS SECRET, where TENANTS is * for
