@@ -36,6 +36,7 @@ mod counters;
 mod credentials;
 mod executor;
 mod feed;
+mod figures;
 mod followed;
 mod following;
 mod form;

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::store::StoreStats;
 
-/// How long a scrape waits for the store's figures.
+/// How long who asks for figures waits for the store's figures.
 const STORE_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// `GET /metrics`.
@@ -55,7 +55,8 @@ pub(super) async fn metrics(Extract(state): Extract<Shared>) -> Result<Response,
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE), (header::CACHE_CONTROL, "no-store")], text).into_response())
 }
 
-async fn store_figures(state: &State) -> Option<StoreStats> {
+/// The figures of the store; `None` where it does not answer in time.
+pub(super) async fn store_figures(state: &State) -> Option<StoreStats> {
     let read = timeout(STORE_WAIT_MAX, state.look_up(|store| store.stats())).await;
     match read {
         Ok(Ok(stats)) => Some(stats),

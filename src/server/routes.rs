@@ -11,7 +11,8 @@ use axum::{
 };
 
 use super::{
-    a2a, access, agui, api, credentials, monitoring, page, problem::Problem, sse, state::Shared, websocket,
+    a2a, access, agui, api, credentials, figures, monitoring, page, problem::Problem, sse, state::Shared,
+    websocket,
 };
 
 /// All routes of a server.
@@ -28,6 +29,7 @@ pub(super) fn router(state: Shared) -> Router {
         .route("/plans/{plan_id}/events", get(api::events::of_plan))
         .route("/plans/{plan_id}/events/stream", get(sse::plan))
         .route("/plans/{plan_id}/events/ws", get(websocket::plan))
+        .route("/stats", get(figures::stats))
         .route("/metrics", get(monitoring::metrics))
         .route("/healthz", get(monitoring::healthz))
         .route("/readyz", get(monitoring::readyz))

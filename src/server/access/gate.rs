@@ -23,7 +23,7 @@ const OPEN_PATHS: &[&str] = &["/", "/.well-known/agent-card.json", "/healthz", "
 /// Below it are the files of the page, by which strangers sign in.
 const OPEN_FOLDER: &str = "/assets/";
 /// What counts the events of all tenants together.
-const WHOLE_PATHS: &[&str] = &["/metrics"];
+const WHOLE_PATHS: &[&str] = &["/metrics", "/stats"];
 
 /// Whom a server lets in.
 #[derive(Debug)]

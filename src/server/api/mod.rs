@@ -33,6 +33,7 @@ pub(super) async fn index() -> Response {
         "/agui/{plan_id}",
         "/session",
         "/tickets",
+        "/stats",
         "/metrics",
         "/healthz",
         "/readyz",

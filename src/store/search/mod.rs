@@ -17,6 +17,7 @@ use std::{
     ffi::OsString,
     fs::File,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -63,6 +64,8 @@ pub(crate) struct SearchIndex {
     files: Files,
     /// `None` where making it anew failed: the next use tries again.
     file: RwLock<Option<IndexFile>>,
+    /// What was told last of how far it has read.
+    indexed: AtomicU64,
     /// Held for as long as the index is open; after the file, so that it is closed first.
     _lock: File,
 }
@@ -129,7 +132,13 @@ impl SearchIndex {
                 opened => Some(opened?),
             },
         };
-        let index = Self { store: store.clone(), files, file: RwLock::new(opened), _lock: lock };
+        let index = Self {
+            store: store.clone(),
+            files,
+            file: RwLock::new(opened),
+            indexed: AtomicU64::new(0),
+            _lock: lock,
+        };
         // Whether it is of this log is settled before anybody asks it.
         index.catch_up(0)?;
         Ok(index)
@@ -160,6 +169,7 @@ impl SearchIndex {
             let change = Change { removed: begin..floor, added: &added, from: &from, to: &to };
             // The file may have been made anew meanwhile, by a search that found it damaged.
             if from == to || self.with_file(|file| file.apply(&change))? {
+                self.indexed.store(to.indexed, Ordering::Relaxed);
                 return Ok(SearchProgress {
                     indexed_seq: to.indexed,
                     last_seq: batch.last,
@@ -168,6 +178,12 @@ impl SearchIndex {
                 });
             }
         }
+    }
+
+    /// All events up to this seq can be found, 0 for none: as it was after the last change of the index.
+    /// Waits for nobody.
+    pub(crate) fn indexed_seq(&self) -> u64 {
+        self.indexed.load(Ordering::Relaxed)
     }
 
     /// Keeps the index up to date until `should_stop` says so or the store is closed. It is asked after
