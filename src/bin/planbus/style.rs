@@ -98,3 +98,42 @@ pub(crate) fn mark(status: PlanStatus) -> &'static str {
         _ => "●",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the page calls the colours of a terminal.
+    fn hue(style: Style) -> &'static str {
+        match style.code() {
+            Some("1;31") => "red",
+            Some("32") => "green",
+            Some("33") => "yellow",
+            Some("34") => "blue",
+            Some("35") => "magenta",
+            Some("36") => "cyan",
+            _ => "grey",
+        }
+    }
+
+    #[test]
+    fn an_event_type_has_the_same_colour_in_a_terminal_and_on_the_page() {
+        let page = include_str!("../../../dashboard/events.js");
+        let types = [
+            EventType::PlanStarted,
+            EventType::PlanCompleted,
+            EventType::PlanFailed,
+            EventType::DecisionMade,
+            EventType::ToolCalled,
+            EventType::ToolCompleted,
+            EventType::SubplanSpawned,
+            EventType::SubplanCompleted,
+        ];
+        for event_type in types {
+            let line = format!("  {event_type}: '{}',", hue(Style::from(&event_type)));
+            assert!(page.contains(&line), "the page has no line {line:?}");
+        }
+        let other: EventType = "price_seen".parse().expect("a type");
+        assert!(page.contains(&format!("?? '{}'", hue(Style::from(&other)))));
+    }
+}
