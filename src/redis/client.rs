@@ -129,6 +129,11 @@ impl Client {
         })
     }
 
+    /// Whether it is given up.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over
+    }
+
     fn look_at(&mut self, reply: &Reply) {
         self.is_over |= reply.as_ref().is_err_and(|refusal| refusal.needs_reconnect());
     }

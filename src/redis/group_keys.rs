@@ -72,7 +72,7 @@ pub(super) fn counts_key(dlq: &str) -> String {
 }
 
 /// Refuses what no group of consumers can be called.
-pub(super) fn check_group(group: &str) -> Result<()> {
+pub(crate) fn check_group(group: &str) -> Result<()> {
     let problem = match group.len() {
         1..=GROUP_MAX_BYTES if group.chars().any(char::is_control) => {
             "must have no control characters".to_owned()

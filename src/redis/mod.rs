@@ -39,8 +39,6 @@ mod url;
 pub use self::mirror::{
     MirrorBuilder, MirrorState, MirrorStatus, OnInexpressible, RedisMirror, StreamTrouble,
 };
-#[cfg(feature = "server")]
-pub(crate) use self::thread::spawn as spawn_thread;
 pub use self::{
     consumer::{
         Consumer, ConsumerBuilder, ConsumerCounts, ConsumerState, ConsumerStatus, Deliveries, Delivery,
@@ -61,6 +59,8 @@ pub use self::{
         StreamFollower, StreamInfo, StreamList, Streams, StreamsHealth, TrimReport, TrimRule,
     },
 };
+#[cfg(feature = "server")]
+pub(crate) use self::{dead_letters::Reading, group_keys::check_group, thread::spawn as spawn_thread};
 #[cfg(feature = "sqlite")]
 pub use crate::store::{Inbox, InboxBuilder, InboxFloor, InboxTransaction, Skipped};
 

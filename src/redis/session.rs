@@ -73,6 +73,11 @@ impl Session {
         }
     }
 
+    /// Whether the server said that it is the wrong one: another connection may find the right one.
+    pub(super) fn is_over(&self) -> bool {
+        self.client.is_over()
+    }
+
     /// Lets the server wait for so long before it answers.
     pub(super) fn allow_wait(&mut self, wait: Duration) -> Result<()> {
         self.client.set_read_timeout(wait + ANSWER_MAX)

@@ -54,6 +54,20 @@ pub(super) async fn read(options: &Options, headers: &HeaderMap, mut body: Body)
     }
 }
 
+/// Refuses a body that is not said to be JSON: pages of other sites can send other types unasked.
+#[cfg(feature = "redis")]
+pub(super) fn check_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let said = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = said.split(';').next().unwrap_or_default().trim();
+    if kind.eq_ignore_ascii_case("application/json")
+        && headers.get_all(header::CONTENT_TYPE).iter().count() == 1
+    {
+        return Ok(());
+    }
+    let message = "Content-Type: must be application/json";
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "InvalidInput", message))
+}
+
 fn too_large(bytes_max: usize) -> Problem {
     let message = format!("body: must be at most {bytes_max} bytes");
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "TooLarge", message)

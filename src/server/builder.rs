@@ -76,8 +76,10 @@ impl ServerBuilder {
         self
     }
 
-    /// The streams of a profile whose groups and dead letters `/metrics` tells of. Redis is asked at a
-    /// scrape, at most every few seconds; where it does not answer the page says so.
+    /// The streams of a profile whose groups and dead letters `/metrics` and `/redis` tell of; whoever
+    /// has a token that sees all tenants, or where there is none everybody, may also send dead letters
+    /// back to their groups there. Redis is asked when somebody asks for it, for figures at most every few
+    /// seconds; where it does not answer that is told.
     #[cfg(feature = "redis")]
     pub fn redis(mut self, streams: Streams) -> Self {
         self.options.redis = Some(streams);

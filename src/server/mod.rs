@@ -50,6 +50,8 @@ mod params;
 mod problem;
 mod readiness;
 mod reads;
+#[cfg(feature = "redis")]
+mod redis;
 mod rendering;
 mod ring;
 mod routes;

@@ -18,8 +18,13 @@ const REPLAYS_MAX: usize = 3;
 const ANSWERS_MAX: usize = 2;
 /// How many calls of the executor run at a time.
 const EXECUTIONS_MAX: usize = 4;
+/// How many ask a Redis at a time, which may stand still.
+#[cfg(feature = "redis")]
+const REDIS_MAX: usize = 3;
+#[cfg(not(feature = "redis"))]
+const REDIS_MAX: usize = 0;
 /// How many threads all of them need.
-pub(super) const THREADS_MAX: usize = LOOK_UPS_MAX + REPLAYS_MAX + ANSWERS_MAX + EXECUTIONS_MAX;
+pub(super) const THREADS_MAX: usize = LOOK_UPS_MAX + REPLAYS_MAX + ANSWERS_MAX + EXECUTIONS_MAX + REDIS_MAX;
 
 /// What blocks, by how long it may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +37,9 @@ pub(super) enum Work {
     Answer,
     /// What somebody else's code does.
     Execution,
+    /// A call of Redis.
+    #[cfg(feature = "redis")]
+    Redis,
 }
 
 /// Work that is waited for. Dropped before its turn, it is not done.
@@ -45,6 +53,8 @@ pub(super) struct Reads {
     replays: Arc<Semaphore>,
     answers: Arc<Semaphore>,
     executions: Arc<Semaphore>,
+    #[cfg(feature = "redis")]
+    redis: Arc<Semaphore>,
 }
 
 impl Reads {
@@ -56,6 +66,8 @@ impl Reads {
             replays: places(REPLAYS_MAX),
             answers: places(ANSWERS_MAX),
             executions: places(EXECUTIONS_MAX),
+            #[cfg(feature = "redis")]
+            redis: places(REDIS_MAX),
         }
     }
 
@@ -70,6 +82,8 @@ impl Reads {
             Work::Replay => &self.replays,
             Work::Answer => &self.answers,
             Work::Execution => &self.executions,
+            #[cfg(feature = "redis")]
+            Work::Redis => &self.redis,
         });
         let runtime = self.runtime.clone();
         Box::pin(async move {

@@ -33,6 +33,7 @@ pub(super) fn router(state: Shared) -> Router {
         .route("/metrics", get(monitoring::metrics))
         .route("/healthz", get(monitoring::healthz))
         .route("/readyz", get(monitoring::readyz))
+        .merge(api::redis::routes())
         .merge(agui::routes())
         .merge(a2a::routes())
         .route("/session", post(credentials::open_session).delete(credentials::close_session))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 #[cfg(feature = "redis")]
-use super::metrics::RedisFigures;
+use super::redis::Redis;
 use super::{
     access::Access,
     counters::Counters,
@@ -31,7 +31,7 @@ pub(super) struct State {
     pub(super) readiness: Readiness,
     pub(super) search: Option<Search>,
     #[cfg(feature = "redis")]
-    pub(super) redis: Option<Arc<RedisFigures>>,
+    pub(super) redis: Option<Redis>,
     pub(super) access: Arc<Access>,
     feed: FeedThread,
 }
@@ -52,13 +52,13 @@ impl State {
         };
         let feed = FeedThread::start(&bus, &store, Reads::new(runtime))?;
         Ok(Arc::new(Self {
+            #[cfg(feature = "redis")]
+            redis: options.redis.clone().map(|streams| Redis::new(streams, store.clone())),
             bus,
             store,
             counters: Arc::default(),
             readiness: Readiness::default(),
             search,
-            #[cfg(feature = "redis")]
-            redis: options.redis.clone().map(RedisFigures::new),
             options,
             access,
             feed,

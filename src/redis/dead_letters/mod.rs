@@ -21,6 +21,8 @@ mod tests;
 
 use serde::{Serialize, Serializer};
 
+#[cfg(feature = "server")]
+pub(crate) use self::query::Reading;
 pub(in crate::redis) use self::{
     burial::{Burial, Buried},
     replayed::replayed,

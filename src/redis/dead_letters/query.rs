@@ -39,6 +39,28 @@ pub struct DeadLetterQuery {
     newest_first: bool,
     after: Option<DeadLetterCursor>,
     limit: usize,
+    reading_max: Reading,
+}
+
+/// How much of the queues is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reading {
+    /// Letters, wanted or not.
+    pub(crate) letters: usize,
+    /// What is in their fields.
+    pub(crate) bytes: usize,
+}
+
+impl Reading {
+    /// As much as there is.
+    const ALL: Self = Self { letters: usize::MAX, bytes: usize::MAX };
+
+    /// What may still be read after this letter; `None` where that was enough.
+    pub(super) fn after(self, letter: &DeadLetter) -> Option<Self> {
+        let bytes: usize = letter.fields.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let left = Self { letters: self.letters.saturating_sub(1), bytes: self.bytes.saturating_sub(bytes) };
+        (left.letters > 0 && left.bytes > 0).then_some(left)
+    }
 }
 
 /// Where a page of dead letters ended.
@@ -72,6 +94,7 @@ impl Default for DeadLetterQuery {
             newest_first: false,
             after: None,
             limit: 100,
+            reading_max: Reading::ALL,
         }
     }
 }
@@ -136,6 +159,14 @@ impl DeadLetterQuery {
         self
     }
 
+    /// Ends a page early once so much was read for it, be it that nothing of it was wanted: the next
+    /// page goes on there.
+    #[cfg(feature = "server")]
+    pub(crate) fn reading_max(mut self, reading: Reading) -> Self {
+        self.reading_max = reading;
+        self
+    }
+
     /// The query ready for use, or the first part of it that was given wrong.
     pub(super) fn compile(&self) -> Result<Selection<'_>> {
         if !(1..=DEAD_LETTERS_PAGE_MAX).contains(&self.limit) {
@@ -165,6 +196,10 @@ impl Selection<'_> {
 
     pub(super) fn limit(&self) -> usize {
         self.query.limit
+    }
+
+    pub(super) fn reading_max(&self) -> Reading {
+        self.query.reading_max
     }
 
     pub(super) fn after(&self) -> Option<&DeadLetterCursor> {

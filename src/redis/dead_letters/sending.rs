@@ -42,6 +42,8 @@ pub(super) fn replay(
     };
     let answer = match session.attempt(&replay_command(profile, letter, stream, group))? {
         Ok(answer) => reply::bytes(answer)?,
+        // A replica, say, refuses every letter, and this connection is of no more use.
+        Err(refused) if session.is_over() => return Err(refused),
         Err(refused) => return Ok(Err(refused)),
     };
     match answer.as_slice() {

@@ -84,16 +84,18 @@ impl<'a> Walk<'a> {
     /// The next page.
     pub(super) fn page(&mut self, session: &mut Session) -> Result<DeadLetterPage> {
         let mut letters = Vec::new();
+        let mut left = Some(self.selection.reading_max());
         while let Some((queue, end)) = self.ahead.last() {
             let part = reply::list(session.ask(&self.part(queue, *end))?)?;
             let is_last = part.len() < PART_LETTERS;
             for entry in part {
                 let letter = DeadLetter::parse(queue, entry, self.profile)?;
                 self.at = Some(letter.id);
+                left = left.and_then(|left| left.after(&letter));
                 if self.selection.wants(&letter) {
                     letters.push(letter);
                 }
-                if letters.len() == self.selection.limit() {
+                if letters.len() == self.selection.limit() || left.is_none() {
                     let next = self.at.map(|id| DeadLetterCursor { queue: queue.clone(), id });
                     return Ok(DeadLetterPage { letters, next });
                 }

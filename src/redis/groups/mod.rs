@@ -11,7 +11,7 @@ pub use self::{
     pending::{PENDING_MAX_ENTRIES, PendingEntry, PendingQuery},
     status::{GroupConsumer, GroupStatus},
 };
-use super::streams::Streams;
+use super::streams::{StreamInfo, Streams};
 use crate::error::Result;
 
 impl Streams {
@@ -21,9 +21,15 @@ impl Streams {
     /// # Errors
     /// `TooLarge` where the profile has more than [`LIST_MAX_STREAMS`](crate::redis::LIST_MAX_STREAMS).
     pub fn groups(&self) -> Result<Vec<GroupStatus>> {
+        self.streams_and_groups().map(|(_, groups)| groups)
+    }
+
+    /// How the profile's streams stand, and their groups as by [`groups`](Self::groups).
+    pub(crate) fn streams_and_groups(&self) -> Result<(Vec<StreamInfo>, Vec<GroupStatus>)> {
         let names = self.list()?.streams;
         let infos = self.infos(&names)?;
-        status::ask(&mut self.session("look at groups")?, self.profile(), infos)
+        let groups = status::ask(&mut self.session("look at groups")?, self.profile(), &infos)?;
+        Ok((infos, groups))
     }
 
     /// The consumers that a group of a stream knows, alive or not, by name.

@@ -57,12 +57,12 @@ pub(super) fn as_millis<S: Serializer>(time: &Duration, serializer: S) -> Result
 pub(super) fn ask(
     session: &mut Session,
     profile: &Profile,
-    infos: Vec<StreamInfo>,
+    infos: &[StreamInfo],
 ) -> Result<Vec<GroupStatus>> {
     let groups: Vec<(GroupKeys, GroupInfo)> = infos
-        .into_iter()
-        .flat_map(|info| info.groups.into_iter().map(move |group| (info.name.clone(), group)))
-        .map(|(stream, group)| (GroupKeys::new(profile, &stream, &group.name), group))
+        .iter()
+        .flat_map(|info| info.groups.iter().map(move |group| (&info.name, group)))
+        .map(|(stream, group)| (GroupKeys::new(profile, stream, &group.name), group.clone()))
         .collect();
     let commands: Vec<Cmd> = groups.iter().flat_map(|(keys, _)| commands(keys)).collect();
     let mut answers = session.ask_all(&commands)?.into_iter();

@@ -246,7 +246,7 @@ impl Streams {
     }
 
     #[cfg(feature = "server")]
-    pub(in crate::redis) fn endpoint(&self) -> &RedisEndpoint {
+    pub(crate) fn endpoint(&self) -> &RedisEndpoint {
         &self.endpoint
     }
 

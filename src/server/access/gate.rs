@@ -22,8 +22,8 @@ const COOKIE: &str = "planbus_session";
 const OPEN_PATHS: &[&str] = &["/", "/.well-known/agent-card.json", "/healthz", "/readyz"];
 /// Below it are the files of the page, by which strangers sign in.
 const OPEN_FOLDER: &str = "/assets/";
-/// What counts the events of all tenants together.
-const WHOLE_PATHS: &[&str] = &["/metrics", "/stats"];
+/// What concerns all tenants together, with all that is below.
+const WHOLE_PATHS: &[&str] = &["/metrics", "/redis", "/stats"];
 
 /// Whom a server lets in.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ impl Access {
             let message = "Origin: must be given with a session that is to change something";
             return Err(Problem::new(StatusCode::FORBIDDEN, "Unauthorized", message));
         }
-        if WHOLE_PATHS.contains(&path) && !caller.sees_all() {
+        if is_whole(path) && !caller.sees_all() {
             let message = "path: needs a token that sees all tenants";
             return Err(Problem::new(StatusCode::FORBIDDEN, "Unauthorized", message));
         }
@@ -114,6 +114,12 @@ impl Access {
             (false, None) => sessions(&parts.headers).find_map(|secret| book.by_session(secret, now)),
         }
     }
+}
+
+/// Whether a path concerns all tenants together.
+fn is_whole(path: &str) -> bool {
+    let below = |whole: &&str| path.strip_prefix(whole);
+    WHOLE_PATHS.iter().filter_map(below).any(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The answer to whoever shows nothing, or nothing that is known.

@@ -9,6 +9,7 @@ mod page;
 
 pub(super) mod events;
 pub(super) mod plans;
+pub(super) mod redis;
 
 use axum::response::Response;
 use serde_json::json;
@@ -31,6 +32,11 @@ pub(super) async fn index() -> Response {
         "/a2a/v1/message:stream",
         "/a2a/v1/tasks",
         "/agui/{plan_id}",
+        "/redis",
+        "/redis/pending",
+        "/redis/dead-letters",
+        "/redis/dead-letters/{stream}/{id}",
+        "/redis/dead-letters/replay",
         "/session",
         "/tickets",
         "/stats",

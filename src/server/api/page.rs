@@ -42,7 +42,7 @@ pub(super) struct Address {
 
 impl Address {
     /// The same list behind a place, which a parameter names.
-    fn behind(&self, parameter: &str, place: u64) -> String {
+    pub(super) fn behind(&self, parameter: &str, place: impl std::fmt::Display) -> String {
         let given = form_urlencoded::parse(self.query.as_deref().unwrap_or_default().as_bytes());
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(given.filter(|(name, _)| name != parameter));

@@ -10,8 +10,6 @@ mod page;
 mod redis;
 mod scrape;
 
-#[cfg(feature = "redis")]
-pub(super) use self::redis::RedisFigures;
 pub(super) use self::scrape::Scrape;
 
 /// The type of the page.

@@ -12,8 +12,6 @@ use prometheus_client::{
 };
 
 use super::page::Page;
-#[cfg(feature = "redis")]
-use super::redis::Look;
 use crate::{
     bus::{BusStats, SubscriptionState},
     server::counters::{Counters, CutReason, Transport},
@@ -37,7 +35,7 @@ pub(in crate::server) struct Scrape {
     pub(in crate::server) counters: Arc<Counters>,
     /// `None` where the server was given no Redis to look at.
     #[cfg(feature = "redis")]
-    pub(in crate::server) redis: Option<Arc<Look>>,
+    pub(in crate::server) redis: Option<Arc<crate::server::redis::Look>>,
 }
 
 impl Scrape {
@@ -65,7 +63,7 @@ impl Collector for Scrape {
         write_server(page, &self.counters)?;
         #[cfg(feature = "redis")]
         if let Some(redis) = &self.redis {
-            redis.write(page)?;
+            super::redis::write(redis, page)?;
         }
         Ok(())
     }
