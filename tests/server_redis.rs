@@ -15,8 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use consumer_support::builder;
-use planbus::redis::{Delivery, RetryPolicy};
+use consumer_support::{builder, endpoint};
+use planbus::redis::{Delivery, Profile, RedisMirror, RetryPolicy};
 use redis_support::{RedisServer, Reply, wait_for};
 use serde_json::{Value, json};
 use server_redis_support::{QUEUE, QUEUE_PATH, STREAM, mirror, refusal, replay, watching};
@@ -66,6 +66,37 @@ fn streams_groups_and_dead_letters_are_told_with_how_the_server_is() {
     assert_eq!(told["groups"], json!([group]));
     assert_eq!(told["dead_letters"], json!([{"queue": QUEUE, "waiting": 1, "replaying": 0}]));
     assert_eq!(told["left_out"], 0);
+}
+
+#[test]
+fn the_mirrors_of_the_process_are_told_as_they_are_also_when_they_ended() {
+    let Some(redis) = RedisServer::builder().tcp().requirepass("canary-7f3").start() else { return };
+    let mut mirrors = Vec::new();
+    let live = Live::with_bus(|bus, mut server| {
+        for profile in [Profile::native(), Profile::orchestration()] {
+            let builder = RedisMirror::builder(bus.store().expect("a store"), endpoint(&redis));
+            let mirror = builder.profile(profile).start().expect("starts");
+            server = server.mirror(&mirror);
+            mirrors.push(mirror);
+        }
+        server
+    });
+    // The other profile has no word for it.
+    publish(&live, 1..=4);
+    mirrors.iter().for_each(|mirror| mirror.flush(ANSWER_MAX).expect("Redis equals the log"));
+    let place = format!("redis://default:***@127.0.0.1:{}", redis.port());
+    let told = |name: &str, state: &str, skipped: u64| {
+        json!({
+            "name": name, "state": state, "lag": 0, "redis": place, "last_error": null, "skipped": skipped
+        })
+    };
+    let (status, stats) = live.get("/stats");
+    assert_eq!(status, 200);
+    assert_eq!(stats["mirrors"], json!([told("native", "live", 0), told("orchestration", "live", 4)]));
+    assert_eq!(stats["has_redis"], false, "that is for `redis` to say");
+    drop(mirrors);
+    let stats = live.get("/stats").1;
+    assert_eq!(stats["mirrors"][0], told("native", "stopped", 0));
 }
 
 #[test]

@@ -60,7 +60,9 @@ pub use self::{
     },
 };
 #[cfg(feature = "server")]
-pub(crate) use self::{dead_letters::Reading, group_keys::check_group, thread::spawn as spawn_thread};
+pub(crate) use self::{
+    dead_letters::Reading, group_keys::check_group, mirror::MirrorWatch, thread::spawn as spawn_thread,
+};
 #[cfg(feature = "sqlite")]
 pub use crate::store::{Inbox, InboxBuilder, InboxFloor, InboxTransaction, Skipped};
 

@@ -17,7 +17,7 @@ use super::{
     state::State,
 };
 #[cfg(feature = "redis")]
-use crate::redis::Streams;
+use crate::redis::{RedisMirror, Streams};
 use crate::{
     bus::EventBus,
     error::{Error, ErrorKind, Result},
@@ -83,6 +83,14 @@ impl ServerBuilder {
     #[cfg(feature = "redis")]
     pub fn redis(mut self, streams: Streams) -> Self {
         self.options.redis = Some(streams);
+        self
+    }
+
+    /// A mirror of this process, which `/stats` tells of; may be called for several. The server does not
+    /// keep it running.
+    #[cfg(feature = "redis")]
+    pub fn mirror(mut self, mirror: &RedisMirror) -> Self {
+        self.options.mirrors.push(mirror.watch());
         self
     }
 

@@ -11,6 +11,8 @@ use axum::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
+#[cfg(feature = "redis")]
+use super::mirrors;
 use super::{
     monitoring::store_figures,
     state::{Shared, State},
@@ -112,9 +114,9 @@ fn figures(state: &State, store: Option<StoreStats>) -> Figures {
     let is_owner = !state.store.is_read_only();
     let name = state.store.path().file_name().unwrap_or_default();
     #[cfg(feature = "redis")]
-    let has_redis = state.redis.is_some();
+    let (has_redis, mirrors) = (state.redis.is_some(), mirrors::to_json(&state.options.mirrors));
     #[cfg(not(feature = "redis"))]
-    let has_redis = false;
+    let (has_redis, mirrors) = (false, Vec::new());
     Figures {
         version: env!("CARGO_PKG_VERSION"),
         store: name.to_string_lossy().into_owned(),
@@ -125,7 +127,7 @@ fn figures(state: &State, store: Option<StoreStats>) -> Figures {
         // Whoever only reads commits and publishes nothing.
         commits: is_owner.then(|| state.store.commit_stats().into()),
         bus: is_owner.then(|| state.bus.stats().into()),
-        mirrors: Vec::new(),
+        mirrors,
         clients: Clients { followers: state.feed().readers() },
         has_redis,
     }

@@ -43,6 +43,8 @@ mod form;
 mod frame;
 mod listener;
 mod metrics;
+#[cfg(feature = "redis")]
+mod mirrors;
 mod monitoring;
 mod options;
 mod page;

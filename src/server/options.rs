@@ -4,7 +4,7 @@ use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use super::{access::AccessOptions, executor::PlanExecutor, searching::SearchFile};
 #[cfg(feature = "redis")]
-use crate::redis::Streams;
+use crate::redis::{MirrorWatch, Streams};
 use crate::{
     error::{Error, ErrorKind, Result},
     event::PAYLOAD_MAX_BYTES,
@@ -34,6 +34,8 @@ pub(super) struct Options {
     pub(super) body_bytes_max: usize,
     #[cfg(feature = "redis")]
     pub(super) redis: Option<Streams>,
+    #[cfg(feature = "redis")]
+    pub(super) mirrors: Vec<MirrorWatch>,
     pub(super) executor: Option<Executor>,
     pub(super) access: AccessOptions,
     pub(super) search: Option<SearchFile>,
@@ -63,6 +65,8 @@ impl Default for Options {
             body_bytes_max: PAYLOAD_MAX_BYTES + (1 << 20),
             #[cfg(feature = "redis")]
             redis: None,
+            #[cfg(feature = "redis")]
+            mirrors: Vec::new(),
             executor: None,
             access: AccessOptions::default(),
             search: None,

@@ -10,7 +10,8 @@ use std::{
 
 use planbus::{
     ErrorKind, EventStore,
-    redis::{MirrorState, MirrorStatus, RedisMirror},
+    redis::{MirrorState, MirrorStatus, RedisMirror, Streams},
+    server::ServerBuilder,
 };
 use serde_json::{Value, json};
 
@@ -30,37 +31,73 @@ const AWAY_MAX: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_secs(1);
 
 /// A mirror that may be there or not.
-pub(crate) struct Mirroring(Option<(RedisMirror, String, String)>);
+pub(crate) struct Mirroring(Option<Beside>);
+
+/// A mirror beside a command.
+struct Beside {
+    mirror: RedisMirror,
+    streams: Streams,
+    place: String,
+    profile: String,
+    /// Up to which seq a person was told how Redis stands.
+    told_seq: u64,
+}
 
 impl Mirroring {
     /// Starts a mirror where one was asked for; Redis need not be there.
     pub(crate) fn start(options: &RedisBeside, store: &EventStore) -> Result<Self, Failure> {
         let Some(endpoint) = options.endpoint()? else { return Ok(Self(None)) };
-        let place = endpoint.to_string();
-        let mirror = RedisMirror::builder(store, endpoint).profile(options.profile()?).start()?;
-        Ok(Self(Some((mirror, place, options.profile_words()))))
+        let (place, profile) = (endpoint.to_string(), options.profile()?);
+        let streams = Streams::new(endpoint.clone(), profile.clone());
+        let mirror = RedisMirror::builder(store, endpoint).profile(profile).start()?;
+        Ok(Self(Some(Beside { mirror, streams, place, profile: options.profile_words(), told_seq: 0 })))
     }
 
-    /// Waits until Redis has everything, but not for ever, and ends the mirror. Says how it stands,
-    /// for whoever reads the result as JSON.
-    pub(crate) fn finish(self, global: &Global) -> Result<Option<Value>, Failure> {
-        let Some((mirror, place, profile)) = self.0 else { return Ok(None) };
-        let flushed = flush(&mirror);
-        let status = mirror.status();
-        mirror.stop()?;
-        let told = match &flushed {
-            Ok(()) if global.quiet => None,
-            Ok(()) => Some(done(&status, &place)),
+    /// Lets a server tell how the mirror and its Redis are.
+    pub(crate) fn show(&self, server: ServerBuilder) -> ServerBuilder {
+        match &self.0 {
+            Some(beside) => server.redis(beside.streams.clone()).mirror(&beside.mirror),
+            None => server,
+        }
+    }
+
+    /// Waits until Redis has everything so far, but not for ever. Says how it stands, for whoever reads the
+    /// result as JSON.
+    pub(crate) fn settle(&mut self, global: &Global) -> Option<Value> {
+        let beside = self.0.as_mut()?;
+        let flushed = flush(&beside.mirror);
+        let status = beside.tell(&flushed, !global.quiet, global);
+        Some(to_json(&status))
+    }
+
+    /// Brings what was published since to Redis too, and ends the mirror.
+    pub(crate) fn end(self, global: &Global) -> Result<(), Failure> {
+        let Some(mut beside) = self.0 else { return Ok(()) };
+        if beside.mirror.status().head > beside.told_seq {
+            let flushed = flush(&beside.mirror);
+            beside.tell(&flushed, false, global);
+        }
+        beside.mirror.stop().map_err(Failure::from)
+    }
+}
+
+impl Beside {
+    /// Tells a person how Redis stands: what it lacks, or, if that is wanted, that it has everything.
+    fn tell(&mut self, flushed: &planbus::Result<()>, says_done: bool, global: &Global) -> MirrorStatus {
+        let status = self.mirror.status();
+        self.told_seq = status.head;
+        let told = match flushed {
+            Ok(()) => says_done.then(|| done(&status, &self.place)),
             Err(error) => {
-                let command = command(&global.db, &place, &profile);
-                Some(left(&status, &place, &chain(error), &command))
+                let command = command(&global.db, &self.place, &self.profile);
+                Some(left(&status, &self.place, &chain(error), &command))
             }
         };
         if let Some(told) = told {
             // A note alone: where nobody can read it, the command is done all the same.
             let _ = writeln!(io::stderr(), "planbus: {}", escape(&told));
         }
-        Ok(Some(to_json(&status)))
+        status
     }
 }
 

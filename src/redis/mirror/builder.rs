@@ -7,6 +7,7 @@ use super::{
     batch::{Encoder, Limits, OnInexpressible},
     book::Book,
     shared::Shared,
+    watch::MirrorWatch,
     worker::Worker,
 };
 use crate::{
@@ -148,6 +149,7 @@ impl MirrorBuilder {
         progress.streams.retain(|(key, _)| self.profile.is_stream(key));
         let book = Book::new(progress, &setup, self.store.floor()?);
         let shared = Arc::new(Shared::new(book.cursor()));
+        let watch = MirrorWatch::new(self.store.clone(), Arc::clone(&shared), name, self.endpoint.clone());
         let encoder = Encoder {
             store: self.store.clone(),
             profile: self.profile,
@@ -158,9 +160,9 @@ impl MirrorBuilder {
             entry: Entry::default(),
         };
         let mut worker = Worker {
-            store: self.store.clone(),
+            store: self.store,
             endpoint: self.endpoint,
-            shared: Arc::clone(&shared),
+            shared,
             encoder,
             book,
             claim,
@@ -171,7 +173,7 @@ impl MirrorBuilder {
         worker.save()?;
         let thread = thread::spawn(format!("planbus-{reader}"), move || worker.run())
             .map_err(|cause| Error::with_source(ErrorKind::Storage, "start the mirror's thread", cause))?;
-        Ok(RedisMirror::new(self.store, shared, name, thread))
+        Ok(RedisMirror::new(watch, thread))
     }
 }
 

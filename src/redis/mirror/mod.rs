@@ -17,18 +17,18 @@ mod status;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod worker;
 
 use std::{
     fmt,
-    sync::Arc,
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
 
-use self::shared::Shared;
+pub(crate) use self::watch::MirrorWatch;
 pub use self::{
     batch::OnInexpressible,
     builder::MirrorBuilder,
@@ -64,9 +64,7 @@ use crate::{
 /// # Ok::<(), planbus::Error>(())
 /// ```
 pub struct RedisMirror {
-    store: EventStore,
-    shared: Arc<Shared>,
-    name: String,
+    watch: MirrorWatch,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -76,32 +74,20 @@ impl RedisMirror {
         MirrorBuilder::new(store, endpoint)
     }
 
-    fn new(store: EventStore, shared: Arc<Shared>, name: String, thread: JoinHandle<()>) -> Self {
-        Self { store, shared, name, thread: Mutex::new(Some(thread)) }
+    fn new(watch: MirrorWatch, thread: JoinHandle<()>) -> Self {
+        Self { watch, thread: Mutex::new(Some(thread)) }
     }
 
     /// How the mirror is doing.
     #[must_use]
     pub fn status(&self) -> MirrorStatus {
-        let news = self.shared.news();
-        let head = self.store.head().unwrap_or(news.seq).max(news.seq);
-        let waits_since = if head > news.seq { self.store.recorded_after(news.seq) } else { None };
-        MirrorStatus {
-            name: self.name.clone(),
-            state: news.state,
-            seq: news.seq,
-            is_compared: news.is_compared,
-            head,
-            lag_events: head - news.seq,
-            lag: waits_since.map_or(Duration::ZERO, |since| crate::Timestamp::now().duration_since(since)),
-            appended: news.appended,
-            streams: news.streams,
-            skipped: news.skipped,
-            troubled: news.troubled,
-            trim_held_by: news.trim_held_by,
-            last_error: news.last_error,
-            server: news.server,
-        }
+        self.watch.status()
+    }
+
+    /// A look at the mirror for somebody else, which does not keep it running.
+    #[cfg(feature = "server")]
+    pub(crate) fn watch(&self) -> MirrorWatch {
+        self.watch.clone()
     }
 
     /// Waits until Redis equals the log as it is now: until every event is in its stream, and a look
@@ -114,9 +100,9 @@ impl RedisMirror {
     /// what blocks it; `Closed` when it was stopped.
     pub fn flush(&self, timeout: Duration) -> Result<()> {
         let deadline = Instant::now().checked_add(timeout);
-        let request = self.shared.request(self.store.head()?);
-        self.store.wake_tails();
-        let (is_done, news) = self.shared.wait_for(request, deadline);
+        let request = self.watch.shared.request(self.watch.store.head()?);
+        self.watch.store.wake_tails();
+        let (is_done, news) = self.watch.shared.wait_for(request, deadline);
         if is_done {
             return Ok(());
         }
@@ -139,8 +125,8 @@ impl RedisMirror {
     /// # Errors
     /// `Storage` when the thread had panicked.
     pub fn stop(&self) -> Result<()> {
-        self.shared.stop();
-        self.store.wake_tails();
+        self.watch.shared.stop();
+        self.watch.store.wake_tails();
         let Some(thread) = self.thread.lock().take() else { return Ok(()) };
         thread.join().map_err(|_| Error::new(ErrorKind::Storage, "the mirror's thread panicked"))
     }
@@ -149,13 +135,13 @@ impl RedisMirror {
 impl Drop for RedisMirror {
     fn drop(&mut self) {
         if let Err(error) = self.stop() {
-            tracing::error!(mirror = self.name.as_str(), %error, "planbus.mirror");
+            tracing::error!(mirror = self.watch.name.as_str(), %error, "planbus.mirror");
         }
     }
 }
 
 impl fmt::Debug for RedisMirror {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisMirror").field("name", &self.name).field("news", &self.shared.news()).finish()
+        f.debug_tuple("RedisMirror").field(&self.watch).finish()
     }
 }

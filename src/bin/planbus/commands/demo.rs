@@ -51,11 +51,11 @@ pub(crate) fn run(options: &DemoOptions, global: &Global, out: &mut Output) -> R
     }
     let before = store.head()?;
     let bus = EventBus::builder().store(store.clone()).build()?;
-    let mirroring = Mirroring::start(&options.redis, &store)?;
+    let mut mirroring = Mirroring::start(&options.redis, &store)?;
     let on_demand = OnDemand::below(&survey, &bus, Arc::clone(&ctrl_c.flag));
     let serving = Serving::start(
         door,
-        Server::builder(&bus).executor(on_demand.executor()),
+        mirroring.show(Server::builder(&bus).executor(on_demand.executor())),
         About { plan: Some(survey.plan_id()), messages: Some("`survey FOLDER` starts a survey") },
         global,
     )?;
@@ -82,19 +82,20 @@ pub(crate) fn run(options: &DemoOptions, global: &Global, out: &mut Output) -> R
         has_decisions: !store.query(decided)?.is_empty(),
     };
     match out.form(Form::Table) {
-        Form::Json => write_json(&survey, &report, &log, mirroring.finish(global)?, global, out)?,
+        Form::Json => write_json(&survey, &report, &log, mirroring.settle(global), global, out)?,
         form => {
             match form {
                 Form::Tree => show::write_tree(&store, survey.plan_id(), out)?,
                 _ => write_summary(&survey, &report, &log, &look, global, out)?,
             }
             out.flush()?;
-            mirroring.finish(global)?;
+            mirroring.settle(global);
         }
     }
     out.flush()?;
     serving.go_on(&ctrl_c, global);
     drop(on_demand);
+    mirroring.end(global)?;
     bus.close();
     store.close()?;
     Ok(())

@@ -76,9 +76,9 @@ pub(crate) fn run(options: &ImportOptions, global: &Global, out: &mut Output) ->
     let total: Option<u64> = inputs.iter().map(|input| input.bytes).sum();
     let ctrl_c = CtrlC::listen()?;
     let store = open_as_owner(EventStore::options(), global)?;
-    let mirroring = Mirroring::start(&options.redis, &store)?;
+    let mut mirroring = Mirroring::start(&options.redis, &store)?;
     let bus = EventBus::builder().store(store.clone()).build()?;
-    let serving = Serving::start(door, Server::builder(&bus), About::default(), global)?;
+    let serving = Serving::start(door, mirroring.show(Server::builder(&bus)), About::default(), global)?;
     let mut import = Import {
         bus,
         files: inputs.iter().map(|input| FileCount::of(input.name.clone())).collect(),
@@ -98,7 +98,7 @@ pub(crate) fn run(options: &ImportOptions, global: &Global, out: &mut Output) ->
     match form {
         Form::Json => {
             let mut object = to_json(census, files, elapsed);
-            if let Some(mirror) = mirroring.finish(global)? {
+            if let Some(mirror) = mirroring.settle(global) {
                 object["mirror"] = mirror;
             }
             out.json(&object.to_string())?;
@@ -106,7 +106,7 @@ pub(crate) fn run(options: &ImportOptions, global: &Global, out: &mut Output) ->
         Form::Table | Form::Tree => {
             write_summary(census, files, elapsed, global, out)?;
             out.flush()?;
-            mirroring.finish(global)?;
+            mirroring.settle(global);
         }
     }
     // Where it ended early there is something to be done, and not to be looked at.
@@ -114,6 +114,7 @@ pub(crate) fn run(options: &ImportOptions, global: &Global, out: &mut Output) ->
         out.flush()?;
         serving.go_on(&ctrl_c, global);
     }
+    mirroring.end(global)?;
     import.bus.close();
     done.and(import.passed_over()).and(store.close().map_err(Failure::from))
 }
