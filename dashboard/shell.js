@@ -4,6 +4,7 @@ import { KEYS, useKeys } from './keys.js';
 import { connection, gap, heldCount, isPaused, join, retry, setPaused } from './live.js';
 import { count, useNow } from './parts/time.js';
 import { Plans } from './plans/list.js';
+import { PlanPage } from './plans/page.js';
 import { linkTo, navigate, setParams, useRoute } from './route.js';
 import { SignIn } from './signin.js';
 import { useStore } from './store.js';
@@ -17,6 +18,7 @@ const VIEWS = [
 
 const viewOf = ({ path, params }) => {
   const [name] = path;
+  if (name === 'plans' && path[1]) return html`<${PlanPage} key=${`${params.tenant} ${path[1]}`} id=${path[1]} params=${params} />`;
   if (name === 'plans') return html`<${Plans} params=${params} />`;
   return html`<div class="notice"><h2>There is no such page</h2><p><a href=${linkTo(['plans'])}>Go to the plans</a></p></div>`;
 };

@@ -7,7 +7,9 @@ const SPARE = 8;
 // Rows of one height. `row(at)` gives what stands in a row, `keyOf(at)` its name, `onOpen(at)` is called
 // by Enter and by a click, `onEnd` when the last rows come near. `anchor` names the row that stays where
 // it is while rows are put in above it. `isTailing` keeps the end in view while the reader is there.
-export const VirtualList = ({ label, count, height, row, keyOf, onOpen, onEnd, onTop, anchorKey, isTailing, selected }) => {
+// Of another `role` than a listbox, `rowProps(at)` says what the rows are; `onKey(event, at)` takes a key
+// (true, or the place to move to) or leaves it (false).
+export const VirtualList = ({ label, count, height, row, keyOf, onOpen, onEnd, onTop, anchorKey, isTailing, selected, role = 'listbox', rowProps, onKey }) => {
   const frame = useRef(null);
   const seen = useRef({ count, anchor: null, isAtEnd: true });
   const [view, setView] = useState({ top: 0, rows: 40 });
@@ -53,8 +55,12 @@ export const VirtualList = ({ label, count, height, row, keyOf, onOpen, onEnd, o
   const onKeyDown = (event) => {
     const page = Math.max(1, view.rows - 2);
     const moves = { ArrowDown: active + 1, ArrowUp: active - 1, PageDown: active + page, PageUp: active - page, Home: 0, End: count - 1 };
-    if (event.altKey || event.ctrlKey || event.metaKey) return;
-    if (Object.hasOwn(moves, event.key) && count) {
+    if (event.altKey || event.ctrlKey || event.metaKey || event.target !== frame.current) return;
+    const taken = active >= 0 && active < count && onKey?.(event, active);
+    if (taken || taken === 0) {
+      if (taken !== true) move(taken);
+      event.preventDefault();
+    } else if (Object.hasOwn(moves, event.key) && count) {
       move(moves[event.key]);
       event.preventDefault();
     } else if (event.key === 'Enter' && active >= 0 && active < count) {
@@ -70,10 +76,10 @@ export const VirtualList = ({ label, count, height, row, keyOf, onOpen, onEnd, o
     const key = keyOf(at);
     const classes = `row${at === active ? ' is-active' : ''}${key === selected ? ' is-selected' : ''}`;
     rows.push(html`<div key=${key} id=${`${id}-${at}`} class=${classes} role="option" aria-selected=${key === selected || at === active}
-      aria-posinset=${at + 1} aria-setsize=${count} style=${{ transform: `translateY(${at * height}px)`, height: `${height}px` }}
+      aria-posinset=${at + 1} aria-setsize=${count} ...${rowProps?.(at)} style=${{ transform: `translateY(${at * height}px)`, height: `${height}px` }}
       onClick=${() => { setActive(at); onOpen?.(at); }}>${row(at)}</div>`);
   }
-  return html`<div class="virtual" ref=${frame} role="listbox" tabindex="0" aria-label=${label} onScroll=${look} onKeyDown=${onKeyDown}
+  return html`<div class="virtual" ref=${frame} role=${role} tabindex="0" aria-label=${label} onScroll=${look} onKeyDown=${onKeyDown}
     aria-activedescendant=${active >= first && active < last ? `${id}-${active}` : undefined}>
     <div class="virtual-all" role="presentation" style=${{ height: `${count * height}px` }}>${rows}</div>
   </div>`;

@@ -1,0 +1,43 @@
+// The head of a plan: what it is to reach, how it stands, its figures, and its names to take along.
+import { html } from '../vendor/htm-preact-3.1.1.js';
+import { below } from '../events.js';
+import { clock, counted, duration, running } from '../parts/time.js';
+import { linkTo } from '../route.js';
+import { standing } from './marks.js';
+import { errorOf, isRunning, lasted, startOf, totalsOf } from './model.js';
+
+const Crumbs = ({ ancestors, root }) => html`<nav class="crumbs" aria-label="Plans above">
+  <a href=${linkTo(['plans'])}>Plans</a>
+  ${ancestors.map((plan, at) => html`<span aria-hidden="true">›</span><a class="crumb" href=${linkTo(['plans', plan.plan_id])} title=${plan.plan_id}>${
+    plan.goal || below(plan.plan_id, ancestors[at - 1]?.plan_id)}</a>`)}
+  <span aria-hidden="true">›</span><span class="crumb" aria-current="page" title=${root.id}>${below(root.id, ancestors[ancestors.length - 1]?.plan_id)}</span>
+</nav>`;
+
+const Figures = ({ plans }) => {
+  const { events, tools, failed, decisions, subplans } = totalsOf(plans);
+  return html`<li>${counted(events, 'event')}</li><li>${counted(tools, 'tool call')}</li>
+    ${failed > 0 && html`<li class="hue-red">${counted(failed, 'failed call')}</li>`}
+    ${decisions > 0 && html`<li>${counted(decisions, 'decision')}</li>`}
+    ${subplans > 0 && html`<li>${counted(subplans, 'subplan')}</li>`}`;
+};
+
+export const Head = ({ plan, root, plans, ancestors, now }) => {
+  const { mark, hue, word } = standing(root);
+  const took = isRunning(root) ? running(lasted(root, now)) : duration(lasted(root, now));
+  const error = errorOf(root);
+  const started = new Date(startOf(root)).toISOString();
+  return html`<header class="plan-head">
+    <${Crumbs} ancestors=${ancestors} root=${root} />
+    <div class="plan-title">
+      <h1 title=${root.goal || root.id}>${root.goal || root.id}</h1>
+      <p class=${`standing ${hue}`}><span aria-hidden="true">${mark}</span> ${word} <span class="number">${took}</span></p>
+    </div>
+    ${error && html`<p class="plan-error hue-red" title=${error}>${error}</p>`}
+    <ul class="plan-facts">
+      <li>started <time datetime=${started}>${clock(started)}</time></li>
+      ${root.source && html`<li>by ${root.source}</li>`}
+      ${root.starts > 1 && html`<li class="hue-yellow">begun ${root.starts} times</li>`}
+      <${Figures} plans=${plans} />
+    </ul>
+  </header>`;
+};

@@ -1,0 +1,67 @@
+// The events of a plan and all below it, in the order of the log; each with what caused it and what it
+// caused.
+import { html, useMemo, useState } from '../vendor/htm-preact-3.1.1.js';
+import { below, describe, hueOf } from '../events.js';
+import { Empty } from '../parts/notice.js';
+import { clock, duration } from '../parts/time.js';
+import { VirtualList } from '../parts/virtual.js';
+import { setParams } from '../route.js';
+import { startOf, timeOf } from './model.js';
+
+const ROW_HEIGHT = 28;
+// Rails beyond this depth lie on one another.
+const DEPTH_MAX = 8;
+
+const hasFailed = ({ event_type: type, payload }) => type === 'PlanFailed' || payload?.ok === false;
+
+const hasText = (event, text) =>
+  [event.event_type, event.plan_id, event.source ?? '', describe(event)].some((part) => part.toLowerCase().includes(text));
+
+const eventsOf = (model, depths, { text = '', failed }) => {
+  const wanted = text.toLowerCase();
+  return model.events.filter((event) => depths.has(event.plan_id) && (!failed || hasFailed(event)) && (!wanted || hasText(event, wanted)));
+};
+
+// A link within the log; the row around it stays closed.
+const Jump = ({ seq, title, children }) => html`<a class="jump" tabindex="-1" title=${title} href=${location.hash}
+  onClick=${(event) => { event.preventDefault(); event.stopPropagation(); setParams({ event: seq }); }}>${children}</a>`;
+
+const Row = ({ event, model, root, depth, isClock, relation }) => {
+  const cause = event.causation_id && model.seqs.get(event.causation_id);
+  const effects = model.effects.get(event.event_id) ?? [];
+  const words = describe(event);
+  const offset = timeOf(event) - startOf(root);
+  return html`<span class=${`relation ${relation}`} aria-hidden="true">${relation === 'is-cause' ? '◂' : relation === 'is-effect' ? '▸' : ''}</span>
+    <time class="number faint" datetime=${event.timestamp} title=${event.timestamp}>${isClock ? clock(event.timestamp) : `${offset < 0 ? '−' : '+'}${duration(Math.abs(offset))}`}</time>
+    <span class="rails" aria-hidden="true">${Array.from({ length: Math.min(depth, DEPTH_MAX) }, () => html`<span></span>`)}</span>
+    <span class=${`type ${hueOf(event)}`}>${event.event_type}</span>
+    <span class="of wide-only faint" title=${event.plan_id}>${event.plan_id === root.id ? '' : below(event.plan_id, root.id)}</span>
+    <span class="said" title=${words}>${words}</span>
+    ${cause && html`<${Jump} seq=${cause} title="The event that caused this one">${relation === 'is-effect' ? 'its effect' : `caused by #${cause}`}<//>`}
+    ${effects.length > 0 && html`<${Jump} seq=${effects[0]} title="The first event that this one caused">caused ${effects.length}<//>`}
+    <span class="number faint wide-only">${event.seq}</span>`;
+};
+
+export const Log = ({ model, root, plans, version, params, isLive }) => {
+  const [isClock, setClock] = useState(false);
+  const depths = useMemo(() => new Map(plans.map(({ plan, depth }) => [plan.id, depth])), [plans]);
+  const events = useMemo(() => eventsOf(model, depths, params), [model, version, depths, params.text, params.failed]);
+  const selected = Number(params.event) || undefined;
+  const selectedAt = selected ? events.findIndex(({ seq }) => seq === selected) : -1;
+  const open = events[selectedAt];
+  const relationOf = (event) => {
+    if (!open || event === open) return '';
+    if (open.causation_id === event.event_id) return 'is-cause';
+    return event.causation_id === open.event_id ? 'is-effect' : '';
+  };
+  if (!events.length) {
+    return html`<${Empty} title=${params.failed && !params.text ? 'Nothing failed' : 'No event is like this'}>
+      <button onClick=${() => setParams({ failed: '', text: '' })}>Show all</button><//>`;
+  }
+  return html`<div class="log-head"><button aria-pressed=${isClock} onClick=${() => setClock(!isClock)}
+      title="Times from the start of the plan, or of the day">${isClock ? 'time of day' : 'from the start'}</button></div>
+    <${VirtualList} label="Events of the plan" count=${events.length} height=${ROW_HEIGHT} isTailing=${isLive}
+      row=${(at) => html`<${Row} event=${events[at]} model=${model} root=${root} depth=${depths.get(events[at].plan_id)} isClock=${isClock}
+        relation=${relationOf(events[at])} />`}
+      keyOf=${(at) => events[at].seq} selected=${selected} selectedAt=${selectedAt} onOpen=${(at) => setParams({ event: events[at].seq })} />`;
+};

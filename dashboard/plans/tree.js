@@ -1,0 +1,95 @@
+// A plan as a tree: under each plan its calls, decisions and subplans in order, with how long each took.
+import { html, useMemo, useState } from '../vendor/htm-preact-3.1.1.js';
+import { below } from '../events.js';
+import { Empty } from '../parts/notice.js';
+import { duration, running } from '../parts/time.js';
+import { VirtualList } from '../parts/virtual.js';
+import { linkTo, setParams } from '../route.js';
+import { standing } from './marks.js';
+import { endOf, errorOf, isRunning, lasted, startOf } from './model.js';
+import { keyOfItem, rowsOf, selfTime } from './rows.js';
+import { wordsOf } from './words.js';
+
+const ROW_HEIGHT = 30;
+// Rows are not moved further to the right than this.
+const DEPTH_MAX = 12;
+
+const percent = (part, whole) => `${Math.min(Math.max((part / whole) * 100, 0), 100)}%`;
+
+// Self time is worked out once for what has ended, again after each event of the plan.
+const known = new WeakMap();
+const selfOf = (plan) => {
+  if (isRunning(plan)) return null;
+  const before = known.get(plan);
+  if (before?.items === plan.items.length && before.endMs === endOf(plan)) return before.self;
+  const spans = plan.items.filter((item) => item.kind !== 'decision').map((item) => ({ start: startOf(item), end: endOf(item) ?? endOf(plan) }));
+  const self = selfTime(startOf(plan), endOf(plan), spans);
+  known.set(plan, { items: plan.items.length, endMs: endOf(plan), self });
+  return self;
+};
+
+// When an item was, within the time of the whole plan; what a plan did by itself stands out.
+const Span = ({ item, from, whole, now }) => {
+  const [start, end] = [startOf(item), endOf(item) ?? now];
+  const self = item.kind === 'plan' && item.items.length ? selfOf(item) : null;
+  const title = self === null ? undefined : `${duration(self)} without its calls and subplans`;
+  return html`<span class="span wide-only" aria-hidden="true" title=${title}><span class="span-whole"
+    style=${{ left: percent(start - from, whole), width: percent(end - start, whole) }}>${self !== null && end > start
+      && html`<span class="span-self" style=${{ width: percent(self, end - start) }}></span>`}</span></span>`;
+};
+
+const Row = ({ row, root, now, whole, onToggle }) => {
+  const { item, depth, isOpen } = row;
+  const { mark, hue, word } = standing(item);
+  const { title, more } = wordsOf(item);
+  const error = errorOf(item);
+  const isPlan = item.kind === 'plan';
+  const took = item.kind === 'decision' ? '' : isRunning(item) ? running(lasted(item, now)) : duration(lasted(item, now));
+  const rest = isPlan && item.goal ? below(item.id, item.parent?.id) : more;
+  return html`<span class="indent" style=${{ width: `${Math.min(depth, DEPTH_MAX) * 1.125}rem` }}></span>
+    <span class="twist" aria-hidden="true" onClick=${isOpen === undefined ? undefined : (event) => { event.stopPropagation(); onToggle(item); }}>${
+      isOpen === undefined ? '' : isOpen ? '▾' : '▸'}</span>
+    <span class=${`mark ${hue}`} title=${word} aria-hidden="true">${mark}</span>
+    <span class="said" title=${[title, error, rest].filter(Boolean).join('\n')}><span class="sr-only">${item.kind}, ${word}: </span>
+      <span class=${isPlan ? 'title is-plan' : item.kind === 'call' ? 'title hue-cyan' : 'title'}>${title}</span>
+      ${error && html`<span class="hue-red">${error}</span>`}<span class="sub">${rest}</span></span>
+    ${isPlan && item !== root && html`<a class="enter" href=${linkTo(['plans', item.id])} title="This subplan alone" tabindex="-1"
+      onClick=${(event) => event.stopPropagation()}><span aria-hidden="true">↗</span><span class="sr-only">open</span></a>`}
+    <${Span} item=${item} from=${startOf(root)} whole=${whole} now=${now} />
+    <span class=${`number ${isRunning(item) ? 'hue-blue' : ''}`}>${took}</span>`;
+};
+
+const seqsOf = (item) => [item.seq, item.endSeq];
+
+export const Tree = ({ root, version, params, now }) => {
+  const [closed, setClosed] = useState(new Set());
+  const { text = '', failed } = params;
+  const rows = useMemo(() => rowsOf(root, { closed, failedOnly: Boolean(failed), text }), [root, version, closed, failed, text]);
+  const whole = Math.max((endOf(root) ?? now) - startOf(root), 0.001);
+  const toggle = (item) => {
+    const next = new Set(closed);
+    if (!next.delete(keyOfItem(item))) next.add(keyOfItem(item));
+    setClosed(next);
+  };
+  // Arrows as in every tree: right opens, then goes in; left closes, then goes out.
+  const onKey = ({ key }, at) => {
+    const { item, isOpen, depth } = rows[at];
+    if (key === 'ArrowRight' && isOpen === false) toggle(item);
+    else if (key === 'ArrowRight') return isOpen ? at + 1 : true;
+    else if (key === 'ArrowLeft' && isOpen) toggle(item);
+    else if (key === 'ArrowLeft') return Math.max(0, rows.slice(0, at).findLastIndex((row) => row.depth < depth));
+    else return false;
+    return true;
+  };
+  if (!rows.length) {
+    return html`<${Empty} title=${failed && !text ? 'Nothing failed' : 'Nothing here is like this'}>
+      <button onClick=${() => setParams({ failed: '', text: '' })}>Show all</button><//>`;
+  }
+  const selectedAt = params.event ? rows.findIndex(({ item }) => seqsOf(item).includes(Number(params.event))) : -1;
+  return html`<${VirtualList} label="Steps of the plan" role="tree" count=${rows.length} height=${ROW_HEIGHT}
+    row=${(at) => html`<${Row} row=${rows[at]} root=${root} now=${now} whole=${whole} onToggle=${toggle} />`}
+    rowProps=${(at) => ({ role: 'treeitem', 'aria-level': rows[at].depth + 1, 'aria-expanded': rows[at].isOpen, 'aria-posinset': rows[at].at, 'aria-setsize': rows[at].of })}
+    keyOf=${(at) => keyOfItem(rows[at].item)} onKey=${onKey} selectedAt=${selectedAt}
+    selected=${selectedAt >= 0 ? keyOfItem(rows[selectedAt].item) : undefined}
+    onOpen=${(at) => rows[at].item.seq && setParams({ event: rows[at].item.seq })} />`;
+};
