@@ -1,0 +1,44 @@
+// A server that asks for a token: a wrong one, a right one, one that sees a tenant alone, and one that is
+// taken back.
+import { at, live, run } from './drive.mjs';
+
+await run({ expected: [/status of 40[13]/] }, async ({ page, given, open }) => {
+  const token = page.getByLabel('Token');
+  const tenant = page.getByLabel('Tenant');
+  const signIn = page.getByRole('button', { name: 'Sign in' });
+  const row = (text) => page.getByRole('option').filter({ hasText: text });
+  await open();
+  await page.getByRole('heading', { name: 'asks for a token' }).waitFor();
+  await token.fill('no such token at all');
+  await signIn.click();
+  await page.getByRole('alert').filter({ hasText: 'knows no such token' }).waitFor();
+
+  await token.fill(given.acme);
+  await signIn.click();
+  await row('of acme').waitFor();
+
+  // Another tenant's plans are not for this token.
+  await open('#/plans?tenant=other');
+  await page.getByRole('heading', { name: 'does not see this tenant' }).waitFor();
+  await tenant.fill('acme');
+  await signIn.click();
+  await row('of acme').waitFor();
+  await live(page);
+
+  await at('signed in');
+  await row('of acme').getByText('completed').waitFor();
+
+  // The same after a reload: the browser keeps the session.
+  await page.reload();
+  await row('of acme').waitFor();
+  await live(page);
+
+  await at('reloaded');
+  await page.getByRole('heading', { name: 'asks for a token' }).waitFor();
+  await token.fill(given.ci);
+  await signIn.click();
+  await row('of acme').waitFor();
+  await live(page);
+  await open('#/plans');
+  await row('of default').waitFor();
+});
