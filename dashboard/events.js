@@ -15,7 +15,7 @@ const HUES = {
 // The hue of an event, as a class.
 export const hueOf = ({ event_type: type, payload }) => {
   const failed = (type === 'ToolCompleted' || type === 'SubplanCompleted') && payload?.ok === false;
-  return `hue-${failed ? 'red' : HUES[type] ?? 'grey'}`;
+  return `hue-${failed ? 'red' : Object.hasOwn(HUES, type) ? HUES[type] : 'grey'}`;
 };
 
 export const STATUS = {

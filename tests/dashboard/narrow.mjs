@@ -1,0 +1,20 @@
+// Narrow screens: nothing is wider than the screen, on no view.
+import { check, run } from './drive.mjs';
+
+await run({ viewport: { width: 360, height: 740 } }, async ({ page, given, open }) => {
+  for (const { hash, text } of given.views) {
+    await open(hash);
+    await page.getByText(text).first().waitFor();
+    const seen = await page.evaluate(() => ({
+      width: document.documentElement.scrollWidth,
+      // What stands out, so that a failure names it.
+      wide: [...document.querySelectorAll('main *, header *')]
+        .filter((node) => node.getBoundingClientRect().right > 361 && !node.closest('.sr-only, nav'))
+        .slice(0, 5).map((node) => `${node.tagName}.${node.className}`),
+    }));
+    check(`${hash} is no wider than the screen`, seen.width <= 360, seen);
+    // What can be pressed can be hit by a finger, and is on the screen.
+    const search = page.getByRole('banner').getByRole('link', { name: 'Plans', exact: true });
+    await search.click();
+  }
+});

@@ -1,0 +1,78 @@
+//! The page in a real browser, given texts that would do something if anything took them for more.
+
+#![cfg(feature = "server")]
+
+mod dashboard_support;
+mod server_support;
+
+use dashboard_support::Browser;
+use planbus::{Event, EventBus, ToolError};
+use serde_json::{Value, json};
+use server_support::Live;
+
+/// A text that is a script, an element, an address and the end of an attribute.
+fn hostile(what: &str) -> String {
+    format!(
+        "{what}<script>globalThis.hacked=1;alert(1)</script><img src=x onerror=\"hacked=1;alert(2)\">\
+         <svg onload=alert(3)></svg><a href=\"javascript:alert(4)\">{what}</a>\"'`--></style>${{alert(5)}}&lt;b&gt;"
+    )
+}
+
+/// A run whose every text is hostile; where a field of the envelope is limited, as much as fits.
+fn publish(bus: &EventBus, plan: &str) {
+    let run = bus.plan(plan).source("agent<img src=//planbus.invalid/a onerror=alert(6)>");
+    let run = run.start(json!({"goal": hostile("goal"), hostile("key"): hostile("value")})).expect("starts");
+    run.decide(hostile("decision"), json!({"reason": hostile("reason"), "links": ["javascript:alert(7)"]}))
+        .expect("decides");
+    let failed = run.tool(&hostile("tool"), json!({"arguments": hostile("argument")}), || {
+        Err::<(), _>(hostile("tool error"))
+    });
+    assert!(matches!(failed, Err(ToolError::Tool(_))));
+    run.tool("__proto__", json!({"__proto__": {"hacked": 1}, "constructor": 1}), || {
+        Ok::<_, String>("toString")
+    })
+    .expect("runs");
+    for event_type in ["constructor", "toString", "hasOwnProperty", "valueOf", "then"] {
+        bus.publish(Event::untyped(
+            plan,
+            event_type,
+            json!({"type": event_type, "ok": "no", "duration_us": "x"}),
+        ))
+        .expect("publishes");
+    }
+    // Numbers where texts are, texts where numbers are, nothing where something is; half of a character.
+    for (event_type, payload) in [
+        ("PlanStarted", r#"{"goal": {"a": []}, "parent": 7}"#),
+        ("DecisionMade", r#"{"decision": null, "reason": [1, 2]}"#),
+        ("ToolCalled", r#"{"call_id": {}, "tool": false, "arguments": "text"}"#),
+        ("ToolCompleted", r#"{"call_id": [], "ok": "maybe", "duration_us": -1e400, "error": {}}"#),
+        ("SubplanSpawned", r#"{"subplan": 12}"#),
+        ("SubplanCompleted", r#"{"subplan": "", "ok": null}"#),
+        ("note", r#"{"half": "\ud800", "turned": "\u202e\u200b\u0000", "n": 9007199254740993}"#),
+    ] {
+        bus.publish(Event::raw(plan, event_type, payload)).expect("publishes");
+    }
+    run.fail(hostile("error")).expect("fails");
+}
+
+#[test]
+fn p11_texts_of_events_are_shown_as_text_on_every_view_and_do_nothing() {
+    let live = Live::start();
+    // In a path of a page such an id is more than a name.
+    let plan = format!("a/../b?c#d&e=%2F {}", hostile("plan"));
+    publish(&live.bus, &plan);
+    for name in ["__proto__", "constructor", "..", ".", "%", "a\"b", "🦀".repeat(64).as_str()] {
+        publish(&live.bus, name);
+    }
+    let views: [(String, &[&str]); 1] =
+        [("#/plans".to_owned(), &["goal<script>globalThis.hacked=1", "error<script>"])];
+    let views: Value = views.iter().map(|(hash, texts)| json!({"hash": hash, "texts": texts})).collect();
+    let Some(mut page) = Browser::start_with("hostile.mjs", &live.server.url(), &json!({"views": views}))
+    else {
+        return;
+    };
+    page.reach("read");
+    publish(&live.bus, &plan);
+    publish(&live.bus, "another");
+    page.finish();
+}
