@@ -35,9 +35,9 @@ const Badge = () => {
   const now = useNow(state === 'cut', 1_000);
   const [word, hue] = WORDS[state];
   const seconds = Math.floor((now - since) / 1_000);
-  return html`<button class="badge ${hue}" onClick=${retry} title="The connection to the server; press to try again" role="status">
+  return html`<span role="status"><button class="badge ${hue}" onClick=${retry} title="The connection to the server; press to try again">
     <span class="dot" aria-hidden="true"></span>${word}${state === 'cut' && seconds >= 2 ? ` ${seconds} s` : ''}
-  </button>`;
+  </button></span>`;
 };
 
 const Pause = () => {
@@ -90,10 +90,10 @@ export const Shell = () => {
   const state = useStore(connection);
   const [isHelp, setHelp] = useState(false);
   const tenant = route.params.tenant || 'default';
+  const word = VIEWS.find(([view]) => view === route.path[0])?.[1] ?? 'planbus';
   useEffect(() => join(tenant), [tenant]);
   useEffect(() => {
-    const name = route.path[1] ?? VIEWS.find(([view]) => view === route.path[0])?.[1] ?? 'planbus';
-    document.title = `${name} · planbus`;
+    document.title = `${route.path[1] ?? word} · planbus`;
   }, [route]);
   useKeys({
     ...Object.fromEntries(VIEWS.map(([view], at) => [String(at + 1), () => navigate([view])])),
@@ -120,6 +120,8 @@ export const Shell = () => {
       </div>
     </header>
     <${GapBanner} />
-    <main id="main" tabindex="-1">${isRefused ? html`<${SignIn} status=${state.status} />` : viewOf(route)}</main>
+    <main id="main" tabindex="-1">
+      ${route.path.length < 2 && html`<h1 class="sr-only">${word}</h1>`}
+      ${isRefused ? html`<${SignIn} status=${state.status} />` : viewOf(route)}</main>
     ${isHelp && html`<${Help} onClose=${() => setHelp(false)} />`}`;
 };

@@ -48,3 +48,12 @@ fn on_a_narrow_screen_nothing_is_wider_than_it() {
     let Some(page) = Browser::start_with("narrow.mjs", &live.server.url(), &views) else { return };
     page.finish();
 }
+
+#[test]
+fn no_view_has_what_a_check_of_accessibility_finds_wrong() {
+    let live = Live::start();
+    publish(&live.bus);
+    let views = json!({"views": [{"hash": "#/plans", "text": "book a trip"}]});
+    let Some(page) = Browser::start_with("accessible.mjs", &live.server.url(), &views) else { return };
+    page.finish();
+}

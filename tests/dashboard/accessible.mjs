@@ -1,0 +1,20 @@
+// What axe finds wrong on each view, in both themes: names, roles, contrast, order.
+import { createRequire } from 'node:module';
+import { check, run } from './drive.mjs';
+
+const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+
+await run({ expected: [/axe/] }, async ({ page, given, open }) => {
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme });
+    for (const { hash, text } of given.views) {
+      await open(hash);
+      await page.getByText(text).first().waitFor();
+      // By the browser itself: the page's policy lets no such script in.
+      await page.evaluate((await import('node:fs')).readFileSync(axe, 'utf8'));
+      const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
+      const told = violations.map(({ id, help, nodes }) => ({ id, help, where: nodes.slice(0, 4).map(({ html, any }) => `${html.slice(0, 160)} ${any[0]?.message ?? ''}`) }));
+      check(`${hash} in ${colorScheme} is accessible`, told.length === 0, told);
+    }
+  }
+});
