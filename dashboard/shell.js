@@ -1,5 +1,7 @@
 // The frame around every view: where one is, how the connection stands, and what must be said at once.
 import { html, useEffect, useState } from './vendor/htm-preact-3.1.1.js';
+import { Rate } from './health/now.js';
+import { Health } from './health/view.js';
 import { KEYS, useKeys } from './keys.js';
 import { connection, gap, heldCount, isPaused, join, retry, setPaused } from './live.js';
 import { count, useNow } from './parts/time.js';
@@ -20,6 +22,7 @@ const viewOf = ({ path, params }) => {
   const [name] = path;
   if (name === 'plans' && path[1]) return html`<${PlanPage} key=${`${params.tenant} ${path[1]}`} id=${path[1]} params=${params} />`;
   if (name === 'plans') return html`<${Plans} params=${params} />`;
+  if (name === 'health') return html`<${Health} params=${params} />`;
   return html`<div class="notice"><h2>There is no such page</h2><p><a href=${linkTo(['plans'])}>Go to the plans</a></p></div>`;
 };
 
@@ -115,7 +118,7 @@ export const Shell = () => {
       <nav aria-label="Views">${VIEWS.map(([view, word]) => html`<a href=${linkTo([view])} aria-current=${route.path[0] === view ? 'page' : undefined}>${word}</a>`)}</nav>
       <div class="tools">
         ${tenant !== 'default' && html`<span class="tenant" title="Whose events are shown">${tenant}</span>`}
-        <${Pause} /><${Badge} /><${Theme} />
+        <${Pause} /><${Rate} /><${Badge} /><${Theme} />
         <button onClick=${() => setHelp(true)} title="Keys"><span aria-hidden="true">?</span><span class="sr-only">Keys</span></button>
       </div>
     </header>

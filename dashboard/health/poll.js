@@ -1,0 +1,51 @@
+// Asks the server again and again while somebody looks: the view is shown, the tab is visible, nothing is
+// paused. A failure clears nothing: what is known stays, with its age.
+import { useEffect, useRef, useState } from '../vendor/htm-preact-3.1.1.js';
+import { connection, isPaused } from '../live.js';
+import { useStore } from '../store.js';
+
+// An answer that does not come is a failure after this time.
+const ANSWER_MS = 10_000;
+
+// {data, error, at, again}: `read({signal})` asks; `at` is when the data came. Reads anew when `key`
+// changes, and forgets then.
+export const usePoll = (read, everyMs, key = '') => {
+  const [state, setState] = useState({ data: null, error: null, at: 0, key });
+  const paused = useStore(isPaused);
+  const isLive = useStore(connection).connection === 'live';
+  const ask = useRef(null);
+
+  useEffect(() => {
+    let timer = null;
+    let abort = null;
+    const run = async () => {
+      clearTimeout(timer);
+      abort?.abort();
+      const own = new AbortController();
+      abort = own;
+      try {
+        const data = await read({ signal: AbortSignal.any([own.signal, AbortSignal.timeout(ANSWER_MS)]) });
+        if (!own.signal.aborted) setState({ data, error: null, at: Date.now(), key });
+      } catch (error) {
+        if (own.signal.aborted) return;
+        setState((before) => ({ ...(before.key === key ? before : { data: null, at: 0, key }), error }));
+      }
+      if (!own.signal.aborted && !paused && !document.hidden) timer = setTimeout(run, everyMs);
+    };
+    const onVisible = () => {
+      clearTimeout(timer);
+      if (!document.hidden && !paused) run();
+    };
+    ask.current = run;
+    if (!paused || !state.data || state.key !== key) run();
+    document.addEventListener('visibilitychange', onVisible);
+    return () => {
+      clearTimeout(timer);
+      abort?.abort();
+      document.removeEventListener('visibilitychange', onVisible);
+    };
+  }, [key, paused, everyMs, isLive]);
+
+  const own = state.key === key ? state : { data: null, error: null, at: 0 };
+  return { ...own, again: () => ask.current?.() };
+};
