@@ -181,6 +181,9 @@ fn plans_are_listed_in_pages_and_shown_with_their_subplans() {
     assert_eq!((all.len(), count, all[0].as_str(), all[120].as_str()), (121, 3, "plan-1/a", "plan-0"));
     assert_eq!(listed("/plans?limit=60&roots=true").0.len(), 120);
     assert_eq!(listed("/plans?status=completed&limit=1000").0.len(), 60);
+    assert_eq!(listed("/plans?text=A%20PART").0, ["plan-1/a"]);
+    let running = listed("/plans?text=plan-11&status=running&limit=2").0;
+    assert_eq!(running, ["plan-119", "plan-117", "plan-115", "plan-113", "plan-111", "plan-11"]);
     let (status, plan) = live.get("/plans/plan-1");
     assert_eq!((status, &plan["status"], &plan["subplans"]), (200, &json!("running"), &json!(1)));
     let (_, tree) = live.get("/plans/plan-1?tree=true");

@@ -232,6 +232,46 @@ fn plans_are_listed_by_their_last_change_and_counted_whatever_the_page() {
 }
 
 #[test]
+fn a_plan_is_found_by_what_its_summary_shows_of_its_goal_id_and_source() {
+    let dir = Dir::new();
+    let store = opened(&dir);
+    save(&store, odd_plans());
+    save(
+        &store,
+        [
+            Event::new("late", DecisionMade::new("a goal, once")).with_source("Scout"),
+            Event::new("late", PlanFailed::new("no goal")).with_source("other"),
+            Event::new("100%", PlanStarted::new("Again, \u{c9}")).with_source("o'brien"),
+        ],
+    );
+    let shows = |plan: &PlanSummary, text: &str| {
+        let source = plan.source.as_ref().map(ToString::to_string);
+        let shown = [Some(plan.plan_id.to_string()), plan.goal.clone(), source];
+        shown.iter().flatten().any(|shown| shown.to_ascii_lowercase().contains(&text.to_ascii_lowercase()))
+    };
+    for query in [PlanQuery::new(), PlanQuery::new().newest_change_first()] {
+        let all = store.plans(query.clone()).expect("plans");
+        let mut counts = Vec::new();
+        let texts = [
+            "once", "AGAIN", "PLANNER", "scout", "other", "%", "_", "\u{c9}", "\u{e9}", "'", "[1]", "no",
+            "\0",
+        ];
+        for text in texts {
+            let wanted = all.iter().filter(|plan| shows(plan, text)).map(|plan| plan.plan_id.to_string());
+            let wanted: Vec<_> = wanted.collect();
+            assert_eq!(names(&store, query.clone().text(text)), wanted, "{text}");
+            assert_eq!(store.count_plans(query.clone().text(text)).expect("counts"), wanted.len() as u64);
+            counts.push(wanted.len());
+        }
+        assert_eq!(counts, [1, 1, 1, 1, 0, 2, 1, 1, 1, 2, 1, 1, 0]);
+    }
+    for wrong in [String::new(), "x".repeat(1_025)] {
+        let error = store.plans(PlanQuery::new().text(wrong.as_str())).expect_err("refused");
+        assert_eq!(error.to_string(), format!("text: must be 1 to 1024 bytes, got {}", wrong.len()));
+    }
+}
+
+#[test]
 fn p11_a_tree_ends_where_its_plans_say_too_much() {
     let dir = Dir::new();
     let store = opened(&dir);

@@ -20,6 +20,8 @@ use crate::{
 const LIMIT_DEFAULT: usize = 100;
 /// The most plans that one query returns.
 const LIMIT_MAX: usize = 10_000;
+/// The longest text that can be looked for.
+const TEXT_MAX_BYTES: usize = 1_024;
 
 impl EventStore {
     /// The tenant's plans that were started, the newest first.
@@ -58,6 +60,8 @@ pub struct PlanQuery {
     roots_only: bool,
     correlation_id: Option<CorrelationId>,
     changed_since: Option<Timestamp>,
+    /// In lower case.
+    text: Option<String>,
     by_change: bool,
     before: Option<u64>,
     limit: usize,
@@ -78,6 +82,7 @@ impl PlanQuery {
             roots_only: false,
             correlation_id: None,
             changed_since: None,
+            text: None,
             by_change: false,
             before: None,
             limit: LIMIT_DEFAULT,
@@ -117,6 +122,18 @@ impl PlanQuery {
                 self.fault.get_or_insert(fault.into());
             }
         }
+        self
+    }
+
+    /// Only plans with this text, 1 to 1,024 bytes, in their goal, their id or their source. It is taken
+    /// literally, but for the case of the letters A to Z.
+    pub fn text(mut self, text: impl Into<String>) -> Self {
+        let text: String = text.into();
+        if !(1..=TEXT_MAX_BYTES).contains(&text.len()) {
+            let problem = format!("must be 1 to {TEXT_MAX_BYTES} bytes, got {}", text.len());
+            self.fault.get_or_insert(Error::invalid("text", problem));
+        }
+        self.text = Some(text.to_ascii_lowercase());
         self
     }
 
@@ -216,6 +233,17 @@ impl PlanQuery {
                             CASE json_type(entry.payload, '$.parent') WHEN 'text' THEN
                                 entry.payload ->> '$.parent' END END,
                         entry.correlation_id)))
+                AND (?8 IS NULL OR instr(lower(entry.plan_id), ?8) OR (
+                    SELECT CASE WHEN first.event_type = 'PlanStarted'
+                        THEN instr(lower(first.source), ?8) OR CASE WHEN json_valid(first.payload)
+                            THEN instr(lower(first.payload ->> '$.goal'), ?8) END
+                        ELSE (SELECT instr(lower(oldest.source), ?8) FROM plan_events AS oldest
+                            WHERE oldest.tenant = ?1 AND oldest.plan_id = entry.plan_id
+                            ORDER BY oldest.id LIMIT 1) END
+                    FROM plan_events AS first
+                    WHERE first.event_type IN ('PlanStarted', 'PlanCompleted', 'PlanFailed')
+                        AND first.tenant = ?1 AND first.plan_id = entry.plan_id
+                    ORDER BY first.id LIMIT 1))
                 THEN entry.plan_id END
             FROM plan_events AS entry
             WHERE entry.event_type IN ('PlanStarted', 'PlanCompleted', 'PlanFailed')
@@ -227,10 +255,9 @@ impl PlanQuery {
         let correlation = self.correlation_id.as_ref().map(CorrelationId::as_str);
         let since = self.changed_since.map(|time| time.to_string());
         let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
-        let limit = PAGE_ROWS as i64;
-        let mut rows = statement
-            .query((tenant.as_str(), before, limit, status, self.roots_only, correlation, since))
-            .map_err(failed)?;
+        let (limit, roots, text) = (PAGE_ROWS as i64, self.roots_only, self.text.as_deref());
+        let params = (tenant.as_str(), before, limit, status, roots, correlation, since, text);
+        let mut rows = statement.query(params).map_err(failed)?;
         let mut page = Page::default();
         while let Some(row) = rows.next().map_err(failed)? {
             let seq: i64 = row.get(0).map_err(failed)?;

@@ -65,6 +65,7 @@ const PAGE_ENTRIES: u64 = 20_000;
 struct Asked {
     status: Option<PlanStatus>,
     is_roots: bool,
+    text: Option<String>,
     before: Option<u64>,
     limit: usize,
 }
@@ -74,6 +75,7 @@ impl Asked {
         let asked = Self {
             status: params.read::<PlanStatus, _>("status")?,
             is_roots: params.flag("roots")?,
+            text: params.take("text")?,
             before: params.number("before")?,
             limit: page::limit(&mut params)?,
         };
@@ -110,6 +112,9 @@ impl Asked {
         }
         if self.is_roots {
             query = query.roots_only();
+        }
+        if let Some(text) = &self.text {
+            query = query.text(text);
         }
         if let Some(before) = self.before {
             query = query.before(before);
