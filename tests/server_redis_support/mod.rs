@@ -59,3 +59,25 @@ pub(crate) fn refusal((status, answer): (u16, Value)) -> (u16, String, String) {
     let text = |name: &str| answer["error"][name].as_str().unwrap_or_default().to_owned();
     (status, text("kind"), text("message"))
 }
+
+/// Adds a letter as planbus writes it.
+pub(crate) fn add_letter(redis: &RedisServer, id: &str, group: &str, error: &str) {
+    let fields = [
+        ("event_id", "01K0A1B2C3D4E5F6G7H8J9KAMB"),
+        ("event_type", "note"),
+        ("plan_id", "plan"),
+        ("timestamp", "2026-02-11T12:58:38.123456Z"),
+        ("tenant", "default"),
+        ("payload", "{}"),
+        ("_dlq_group", group),
+        ("_dlq_original_stream", STREAM),
+        ("_dlq_original_id", "7-1"),
+        ("_dlq_retry_count", "4"),
+        ("_dlq_error", error),
+        ("_dlq_reason", "failed"),
+        ("_dlq_fields", "7"),
+    ];
+    let words = fields.iter().flat_map(|(name, value)| [*name, *value]);
+    let command: Vec<&str> = ["XADD", QUEUE, id].into_iter().chain(words).collect();
+    redis.command(&command);
+}
