@@ -82,6 +82,29 @@ fn a_second_owner_in_another_process_is_locked_out_until_the_first_is_dead() {
 }
 
 #[test]
+fn a_reader_learns_whether_there_is_an_owner_and_keeps_none_away() {
+    let dir = Dir::new();
+    let mut child = start_owner(&dir.db());
+    let reader = EventStore::open_read_only(dir.db()).expect("opens");
+    assert!(reader.has_owner().expect("asks"), "another process");
+    child.0.kill().expect("SIGKILL");
+    child.0.wait().expect("dead");
+    assert!(!reader.has_owner().expect("asks"), "what a killed owner left counts for nothing");
+    for _ in 0..20 {
+        std::thread::scope(|threads| {
+            let asking = threads.spawn(|| (0..100).for_each(|_| drop(reader.has_owner().expect("asks"))));
+            while !asking.is_finished() {
+                let store = EventStore::open(dir.db()).expect("whoever asks is not in the way");
+                assert!(store.has_owner().expect("asks"));
+                assert!(reader.has_owner().expect("asks"), "this process");
+                store.close().expect("closes");
+                assert!(!reader.has_owner().expect("asks"));
+            }
+        });
+    }
+}
+
+#[test]
 fn the_owner_keeps_its_locks_when_others_open_and_close_the_files_in_its_process() {
     let dir = Dir::new();
     let store = EventStore::open(dir.db()).expect("creates");

@@ -12,7 +12,7 @@ use std::{
     path::Path,
 };
 
-use super::{create, fault, files::Files, options::Durability};
+use super::{EventStore, create, fault, files::Files, options::Durability};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How often a file to lock may be replaced under our hands before we give up.
@@ -73,6 +73,21 @@ fn write_at_start(mut file: &File, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)
 }
 
+impl EventStore {
+    /// Whether a process has the store open for writing, this one or another. Asking hinders nobody.
+    ///
+    /// Where the system cannot tell, which is everywhere but on Linux, an owner that was killed counts
+    /// until the next one has come and gone.
+    ///
+    /// # Errors
+    /// `Closed` when the store is; `Storage` or `ReadOnly` when the file with the owner's lock cannot be
+    /// looked at.
+    pub fn has_owner(&self) -> Result<bool> {
+        self.inner.check_open()?;
+        Ok(!self.is_read_only() || is_held(&self.inner.files)?)
+    }
+}
+
 /// The held lock; dropping it lets the next owner in.
 #[derive(Debug)]
 pub(super) struct OwnerLock {
@@ -95,6 +110,9 @@ impl OwnerLock {
             Durability::Process => file.sync_all().and_then(|()| create::sync_directory(&files.directory)),
         });
         written.map_err(|cause| fault::file("write the owner's note to", &files.lock, cause))?;
+        if let Err(cause) = sign::put_up(&file) {
+            tracing::debug!(%cause, "planbus: readers will take the store for one without an owner");
+        }
         Ok(Self { file, note })
     }
 
@@ -117,10 +135,12 @@ impl OwnerLock {
 
     /// Lets the next owner in; with nothing to look for where this one `ended_well`.
     pub(super) fn release(self, ended_well: bool) {
-        // The lock itself goes with the file handle.
+        // The locks themselves go with the file handle.
         if ended_well {
             let _ = self.file.set_len(0);
         }
+        // Before the lock goes: the next owner puts up its own.
+        let _ = sign::take_down(&self.file);
         let _ = self.file.unlock();
     }
 }
@@ -155,6 +175,69 @@ fn open(path: &Path) -> Result<File> {
         options.mode(0o600).custom_flags(nix::libc::O_NOFOLLOW);
     }
     options.open(path).map_err(|cause| fault::file("open to lock", path, cause))
+}
+
+/// Whether somebody has the lock. Asks without taking it: that could turn away an owner who comes at
+/// this moment.
+fn is_held(files: &Files) -> Result<bool> {
+    match File::open(&files.lock) {
+        Ok(file) => {
+            sign::is_up(&file).map_err(|cause| fault::file("look who has locked", &files.lock, cause))
+        }
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(cause) => Err(fault::file("open", &files.lock, cause)),
+    }
+}
+
+/// A second lock on the same file, an open file description lock, which unlike the first can be asked
+/// for. The system takes both away with the owner's process.
+#[cfg(target_os = "linux")]
+mod sign {
+    use std::{fs::File, io};
+
+    use nix::{
+        fcntl::{FcntlArg, fcntl},
+        libc,
+    };
+
+    pub(super) fn put_up(file: &File) -> io::Result<()> {
+        Ok(fcntl(file, FcntlArg::F_OFD_SETLK(&whole(libc::F_WRLCK))).map(drop)?)
+    }
+
+    pub(super) fn take_down(file: &File) -> io::Result<()> {
+        Ok(fcntl(file, FcntlArg::F_OFD_SETLK(&whole(libc::F_UNLCK))).map(drop)?)
+    }
+
+    pub(super) fn is_up(file: &File) -> io::Result<bool> {
+        let mut found = whole(libc::F_RDLCK);
+        fcntl(file, FcntlArg::F_OFD_GETLK(&mut found))?;
+        Ok(found.l_type != libc::F_UNLCK as i16)
+    }
+
+    fn whole(kind: i32) -> libc::flock {
+        let (kind, from_start) = (kind as i16, libc::SEEK_SET as i16);
+        libc::flock { l_type: kind, l_whence: from_start, l_start: 0, l_len: 0, l_pid: 0 }
+    }
+}
+
+/// Where no lock can be asked for, the note stands for it: it outlives an owner that was killed.
+#[cfg(not(target_os = "linux"))]
+mod sign {
+    use std::{fs::File, io};
+
+    use super::Note;
+
+    pub(super) fn put_up(_file: &File) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn take_down(_file: &File) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn is_up(file: &File) -> io::Result<bool> {
+        Ok(Note::read_from(file).pid != 0)
+    }
 }
 
 /// Who has the lock, as far as its file tells.

@@ -24,6 +24,7 @@ mod plan_view;
 mod progress;
 mod redis;
 mod serving;
+mod store_file;
 mod stream_view;
 mod style;
 mod table;

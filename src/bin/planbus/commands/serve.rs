@@ -25,6 +25,7 @@ use crate::{
     output::Output,
     redis::RedisBeside,
     serving::{self, About, Door},
+    store_file::{StoreFile, file_id},
 };
 
 /// How often it is looked whether the store is still there.
@@ -127,11 +128,8 @@ fn watch(
     let mut trouble = None;
     while !ctrl_c.wait(LOOK) {
         look();
-        if StoreFile::of(&global.db) != *file {
-            let told = format!("the store {} was moved, removed or replaced", global.db.display());
-            let failure = Failure::new(Exit::Unavailable, told);
-            return Err(failure.hint("start planbus serve again when it is there"));
-        }
+        let there = file.check(&global.db, Exit::Unavailable);
+        there.map_err(|failure| failure.hint("start planbus serve again when it is there"))?;
         let now = store.head().err().map(|error| chain(&error));
         if now != trouble {
             serving::tell(global, now.as_deref().unwrap_or("the log can be read again"));
@@ -177,31 +175,4 @@ impl<'a> TokenFile<'a> {
         };
         serving::tell(global, &told);
     }
-}
-
-/// Which file a store is, by more than its name. It is never opened: that is the store's alone.
-#[derive(PartialEq)]
-enum StoreFile {
-    Missing,
-    There { id: Option<(u64, u64)> },
-}
-
-impl StoreFile {
-    fn of(path: &Path) -> Self {
-        match fs::metadata(path) {
-            Ok(metadata) => Self::There { id: file_id(&metadata) },
-            Err(_) => Self::Missing,
-        }
-    }
-}
-
-#[cfg(unix)]
-fn file_id(metadata: &fs::Metadata) -> Option<(u64, u64)> {
-    use std::os::unix::fs::MetadataExt;
-    Some((metadata.dev(), metadata.ino()))
-}
-
-#[cfg(not(unix))]
-fn file_id(_: &fs::Metadata) -> Option<(u64, u64)> {
-    None
 }
