@@ -15,7 +15,7 @@ use crate::{
         export::ExportOptions, groups::GroupsOptions, health::HealthOptions, import::ImportOptions,
         man::ManOptions, mirror::MirrorOptions, pending::PendingOptions, prune::PruneOptions,
         restore::RestoreOptions, serve::ServeOptions, stats::StatsOptions, streams::StreamsOptions,
-        verify::VerifyOptions,
+        verify::VerifyOptions, watch::WatchOptions,
     },
     failure::{Exit, Failure},
     redis::RedisBeside,
@@ -36,7 +36,10 @@ Exit codes:
   4    the store is locked by its owner, or cannot be reached, read or written; or Redis cannot be reached
   5    the file is damaged or is no planbus store, or a newer planbus wrote it
   6    the log or the input is not as it should be: verify found a row that was changed, or import met bad lines
-  130  interrupted by Ctrl-C";
+  7    the plan that was waited for failed
+  8    cut off: the store that was followed was moved or removed, cannot be read any more, or retention
+       removed events before they were read
+  130  interrupted by Ctrl-C, or by q, before what was waited for had ended";
 
 /// Plan events of agents: watch a survey run through the bus, and look into its log.
 #[derive(Debug, Parser)]
@@ -86,7 +89,8 @@ impl Cli {
             | Command::Import(_)
             | Command::Plans(_)
             | Command::Show(_)
-            | Command::Streams(_) => return Ok(()),
+            | Command::Streams(_)
+            | Command::Watch(_) => return Ok(()),
         };
         if self.global.tenant.is_none() {
             return Ok(());
@@ -125,6 +129,12 @@ impl Global {
     /// Whose plans, for a command that works for one tenant.
     pub(crate) fn tenant(&self) -> Tenant {
         self.tenant.clone().unwrap_or_default()
+    }
+
+    /// Whether something may be drawn and drawn again: nobody asked for quiet, nor for diagnostics, since
+    /// two writers on one terminal would spoil each other's lines.
+    pub(crate) fn wants_pictures(&self) -> bool {
+        !self.quiet && self.verbose == 0 && env::var_os("RUST_LOG").is_none()
     }
 
     /// Whose events alone, where somebody said so.
@@ -252,6 +262,14 @@ pub(crate) enum Command {
     /// put in. Also checks tables and pages. Prints the head: keep it elsewhere, and give it to a later
     /// run with --head, to find even a log that was cut or rewritten as a whole.
     Verify(VerifyOptions),
+    /// Watch the plans that run, or one until it ends
+    ///
+    /// On a terminal a tree that is drawn again in place: what runs, how long, its tool calls and their
+    /// outcomes, decisions and failures; ? shows the keys. Elsewhere, and with -q, a line for each start
+    /// and end of a plan, each decision and each tool that failed; `-o json` gives the events. With PLAN
+    /// it ends with the plan: exit code 0 where it completed, 7 where it failed, 8 where the watcher was
+    /// cut off from the log; one that is begun again goes on.
+    Watch(WatchOptions),
 }
 
 /// The options of `demo`.
@@ -315,6 +333,11 @@ pub(crate) struct EventsOptions {
     /// Go on with new events as they are committed, also by other processes; Ctrl-C ends it
     #[arg(short, long)]
     pub(crate) follow: bool,
+
+    /// With --follow and --plan: end when the plan has ended, with exit code 0 where it completed and 7
+    /// where it failed; one that is begun again goes on
+    #[arg(long, requires = "follow", requires = "plan", conflicts_with = "redis")]
+    pub(crate) until_end: bool,
 
     #[command(flatten)]
     pub(crate) redis: RedisBeside,

@@ -17,6 +17,8 @@ pub(crate) enum Exit {
     Unavailable = 4,
     NoStore = 5,
     Unsound = 6,
+    PlanFailed = 7,
+    Cut = 8,
     Interrupted = 130,
 }
 

@@ -14,7 +14,9 @@ mod entry_view;
 mod exec;
 mod export;
 mod failure;
+mod family;
 mod fields;
+mod follow;
 mod interrupt;
 mod live;
 mod mirror_watch;
@@ -32,6 +34,7 @@ mod terminal;
 mod text;
 mod timeline;
 mod trace;
+mod watch;
 mod when;
 
 #[path = "../../../examples/agent_runtime/mod.rs"]
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         Command::Stats(options) => commands::stats::run(options, &cli.global, &mut out),
         Command::Streams(options) => commands::streams::run(options, &cli.global, &mut out),
         Command::Verify(options) => commands::verify::run(options, &cli.global, &mut out),
+        Command::Watch(options) => commands::watch::run(options, &cli.global, &mut out),
     });
     match done.and_then(|()| out.flush()) {
         // Whoever reads us has seen enough: that is no error.

@@ -3,7 +3,6 @@
 //! Draws over its own lines where stderr is a terminal; elsewhere it says only what changes.
 
 use std::{
-    env,
     io::{self, Write},
     time::{Duration, Instant},
 };
@@ -52,11 +51,7 @@ pub(crate) struct Watch {
 impl Watch {
     /// For so many mirrors of this Redis.
     pub(crate) fn new(endpoint: &RedisEndpoint, mirrors: usize, global: &Global) -> Self {
-        // Two writers on one terminal would spoil each other's lines.
-        let is_watched = terminal::can_redraw()
-            && !global.quiet
-            && global.verbose == 0
-            && env::var_os("RUST_LOG").is_none();
+        let is_watched = terminal::can_redraw() && global.wants_pictures();
         Self {
             pane: is_watched.then(Pane::default),
             is_quiet: global.quiet,

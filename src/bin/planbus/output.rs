@@ -55,6 +55,11 @@ impl Output {
         self.painter.paint(style, text)
     }
 
+    /// Texts, each fit for a terminal, in one line; cut where there is a terminal.
+    pub(crate) fn line_of(&self, parts: &[(Style, String)]) -> String {
+        self.painter.line(parts, self.columns.unwrap_or(usize::MAX))
+    }
+
     /// Writes one line, which is fit for a terminal already.
     pub(crate) fn line(&mut self, line: &str) -> Result<(), Failure> {
         self.writer.write_all(line.as_bytes())?;

@@ -10,7 +10,7 @@ use crate::{
     failure::{Exit, Failure},
     output::Output,
     style::{self, Style},
-    text::{cut, escape, width},
+    text::escape,
 };
 
 /// A plan, or a tree of plans, as a JSON object.
@@ -75,21 +75,13 @@ fn write_line(tree: &PlanTree, branch: &str, parent: Option<&str>, out: &mut Out
         failed => format!(", {failed} failed"),
     };
     let error = plan.error.as_deref().map(|error| format!("  {}", escape(error))).unwrap_or_default();
-    // Cut from the left to the right, so that every part knows what room is left.
-    let mut room = out.columns().unwrap_or(usize::MAX);
-    let mut take = |text: &str| {
-        let shown = cut(text, room).into_owned();
-        room = room.saturating_sub(width(&shown));
-        shown
-    };
     let line = [
-        (Style::Faint, take(branch)),
-        (Style::from(plan.status), take(&format!("{mark} "))),
-        (Style::Plain, take(&escape(name))),
-        (Style::Faint, take(&format!("  {}", facts.join(", ")))),
-        (Style::Bad, take(&failed)),
-        (Style::Bad, take(&error)),
+        (Style::Faint, branch.to_owned()),
+        (Style::from(plan.status), format!("{mark} ")),
+        (Style::Plain, escape(name).into_owned()),
+        (Style::Faint, format!("  {}", facts.join(", "))),
+        (Style::Bad, failed),
+        (Style::Bad, error),
     ];
-    let line: String = line.iter().map(|(style, text)| out.paint(*style, text)).collect();
-    out.line(&line)
+    out.line(&out.line_of(&line))
 }

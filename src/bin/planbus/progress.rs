@@ -5,7 +5,6 @@
 //! the terminal as it was.
 
 use std::{
-    env,
     io::{self, Write},
     time::{Duration, Instant},
 };
@@ -37,11 +36,7 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn new(global: &Global, total: Option<u64>) -> Self {
-        // Two writers on one terminal would spoil each other's lines.
-        let is_watched = terminal::can_redraw()
-            && !global.quiet
-            && global.verbose == 0
-            && env::var_os("RUST_LOG").is_none();
+        let is_watched = terminal::can_redraw() && global.wants_pictures();
         Self { pane: is_watched.then(Pane::default), begun: Instant::now(), drawn: None, total }
     }
 

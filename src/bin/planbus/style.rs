@@ -6,6 +6,8 @@ use std::env;
 
 use planbus::{EventType, PlanStatus};
 
+use crate::text::{cut, width};
+
 /// What a piece of text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
@@ -81,6 +83,20 @@ impl Painter {
             Some(code) if self.is_on && !text.is_empty() => format!("\x1b[{code}m{text}\x1b[0m"),
             _ => text.to_owned(),
         }
+    }
+
+    /// Texts that are fit for a terminal in one line of at most so many columns, what does not fit cut
+    /// off at the end.
+    pub(crate) fn line(self, parts: &[(Style, String)], columns: usize) -> String {
+        let mut room = columns;
+        let mut line = String::new();
+        for (style, text) in parts {
+            let shown = cut(text, room);
+            line.push_str(&self.paint(*style, &shown));
+            // Nothing stands behind a text that was cut.
+            room = if shown.len() < text.len() { 0 } else { room.saturating_sub(width(&shown)) };
+        }
+        line
     }
 }
 

@@ -24,7 +24,16 @@ pub(crate) fn is_stderr() -> bool {
 
 /// Whether lines on stderr can be drawn again in place.
 pub(crate) fn can_redraw() -> bool {
-    is_stderr() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    is_stderr() && moves_cursor()
+}
+
+/// Whether lines on stdout can be drawn again in place.
+pub(crate) fn can_redraw_stdout() -> bool {
+    is_stdout() && moves_cursor()
+}
+
+fn moves_cursor() -> bool {
+    std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// Whether a line can be read from stdin now, or its end is there.

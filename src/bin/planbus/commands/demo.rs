@@ -62,10 +62,9 @@ pub(crate) fn run(options: &DemoOptions, global: &Global, out: &mut Output) -> R
     if !options.no_wait && !serving.wait_for_page("the survey", &ctrl_c, global)? {
         return Err(Failure::new(Exit::Interrupted, "interrupted before the survey began"));
     }
-    // Two writers on one terminal would spoil each other's lines.
-    let is_watched =
-        terminal::can_redraw() && !global.quiet && global.verbose == 0 && env::var_os("RUST_LOG").is_none();
-    let live = is_watched.then(|| Live::start(&bus, survey.plan_id())).transpose()?;
+    let live = (terminal::can_redraw() && global.wants_pictures())
+        .then(|| Live::start(&bus, survey.plan_id()))
+        .transpose()?;
     let outcome = survey.run(&bus, Arc::clone(&ctrl_c.flag));
     drop(live);
     let look = Look::new(global, survey.plan_id());

@@ -10,7 +10,7 @@ use std::{
 };
 
 use planbus::{
-    Event, EventBus, EventQuery, EventStore, EventType, Filter, PlanId, PlanStarted, Start, Timestamp,
+    Event, EventQuery, EventStore, EventType, Filter, PlanId, PlanStarted, Timestamp, TypePattern,
 };
 
 use super::{check_times, note_nothing, open, stream_events};
@@ -18,6 +18,8 @@ use crate::{
     cli::{EventsOptions, Form, Global},
     describe,
     failure::{Exit, Failure},
+    family::PlanEnd,
+    follow::Follow,
     interrupt,
     output::Output,
     style::Style,
@@ -72,7 +74,10 @@ pub(crate) fn run(options: &EventsOptions, global: &Global, out: &mut Output) ->
     }
     printer.begin(out)?;
     match stop {
-        Some(stop) => follow(options, global, store.clone(), Start::After(head), &stop, &mut printer, out),
+        Some(stop) => {
+            let tail = Follow::after(head, followed(options, global), &store, global)?;
+            follow(options, tail, &stop, &mut printer, out)
+        }
         None => {
             if printer.printed == 0 && options.last != Some(0) {
                 out.flush()?;
@@ -127,36 +132,68 @@ fn query(options: &EventsOptions) -> EventQuery {
 
 fn follow(
     options: &EventsOptions,
-    global: &Global,
-    store: EventStore,
-    start: Start,
+    mut follow: Follow<'_>,
     stop: &AtomicBool,
     printer: &mut Printer,
     out: &mut Output,
 ) -> Result<(), Failure> {
-    let filter = filter(options, global);
-    let bus = EventBus::builder().store(store).build()?;
-    let mut tail = bus.tail(filter, start)?;
+    let mut awaited = Awaited::new(options, &printer.store)?;
     out.flush()?;
     let mut wait = WAIT;
     while !stop.load(Ordering::Relaxed) {
-        match tail.next_timeout(wait)? {
+        match follow.next(wait)? {
             Some(event) => {
-                if is_wanted(options, &event)? {
+                awaited.take(&event);
+                if is_told(options, &event) && is_wanted(options, &event)? {
                     printer.write(&event, out)?;
                 }
                 // What waits already is written before the lines are handed on.
                 wait = Duration::ZERO;
             }
             // While nothing comes there is no write that would tell that nobody reads.
-            None if terminal::is_stdout_closed() => break,
+            None if terminal::is_stdout_closed() => return Ok(()),
+            // Everything that the log holds was read: no later start stands in it.
+            None if awaited.has_come() => break,
             None => {
                 out.flush()?;
                 wait = WAIT;
             }
         }
     }
-    Ok(())
+    awaited.outcome()
+}
+
+/// The plan whose end is waited for, if any is.
+struct Awaited<'a>(Option<(&'a PlanId, PlanEnd)>);
+
+impl<'a> Awaited<'a> {
+    fn new(options: &'a EventsOptions, store: &EventStore) -> Result<Self, Failure> {
+        let Some(plan) = options.plan.as_ref().filter(|_| options.until_end) else { return Ok(Self(None)) };
+        let end = store.plan(plan)?.as_ref().map(PlanEnd::from).unwrap_or_default();
+        Ok(Self(Some((plan, end))))
+    }
+
+    fn take(&mut self, event: &Event) {
+        if let Some((_, end)) = &mut self.0 {
+            end.take(event);
+        }
+    }
+
+    fn has_come(&self) -> bool {
+        self.0.as_ref().is_some_and(|(_, end)| end.has_come())
+    }
+
+    fn outcome(&self) -> Result<(), Failure> {
+        self.0.as_ref().map_or(Ok(()), |(plan, end)| end.outcome(plan))
+    }
+}
+
+/// What is followed: a plan's end too, where it is waited for and the types asked for leave it out.
+fn followed(options: &EventsOptions, global: &Global) -> Filter {
+    match options.plan.as_ref().filter(|_| options.until_end) {
+        Some(plan) => Filter::all().tenant(global.tenant()).plan(plan),
+        None => filter(options, global),
+    }
 }
 
 /// What of the options is told by an event's envelope.
@@ -175,6 +212,14 @@ pub(super) fn filter(options: &EventsOptions, global: &Global) -> Filter {
         filter = filter.correlation_id(correlation);
     }
     filter
+}
+
+/// Whether a filter of the bus would let an event of the plan through, for the tail that has none.
+fn is_told(options: &EventsOptions, event: &Event) -> bool {
+    let is_of_type = |event_type: &TypePattern| event_type.matches(event.event_type());
+    (options.types.is_empty() || options.types.iter().any(is_of_type))
+        && options.source.as_ref().is_none_or(|source| event.source() == Some(source))
+        && options.correlation.as_ref().is_none_or(|id| event.correlation_id() == Some(id))
 }
 
 /// What a filter of the bus does not look at.

@@ -22,6 +22,7 @@ pub(crate) mod stats;
 mod stream_events;
 pub(crate) mod streams;
 pub(crate) mod verify;
+pub(crate) mod watch;
 
 use std::io::{self, Write};
 

@@ -1,275 +1,266 @@
-//! What is running, as the events tell, and how that looks in so many lines and columns.
+//! What is running, as the events tell.
 //!
-//! Pure: it neither draws nor asks for the time. It holds the plans that are open, never those that
-//! have ended, so its size is bounded by what runs at once.
+//! Pure: it neither draws nor asks for the time. It holds the plans that are open and those that have
+//! ended just now, so its size is bounded by what runs at once, and by [`PLANS_MAX`].
 
 use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
+    collections::{HashMap, VecDeque},
+    time::Duration,
 };
 
-use planbus::{DecisionMade, Event, EventType, Payload, PlanId, PlanStarted, ToolCalled, ToolCompleted};
+use planbus::{CorrelationId, Event, EventType, PlanId, Timestamp};
 
-use crate::{
-    agent_runtime::units::{counted, duration, number},
-    style::{Painter, Style},
-    text::{cut, escape, width},
-};
+use super::node::{self, Node, moment, short};
+use crate::{describe, fields::Fields, style::Style};
 
-const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
-/// How long each picture of the spinner stands.
-const SPIN: Duration = Duration::from_millis(80);
-/// The most columns that a plan's name takes.
-const NAME_COLUMNS: usize = 40;
-/// Deeper plans are indented no further.
-const INDENT_MAX: usize = 12;
+/// How many plans are kept; of those that start beyond them only the number is known.
+const PLANS_MAX: usize = 10_000;
+/// How many decisions and failures are kept, the newest.
+const NEWS_MAX: usize = 100;
+/// Over how many seconds the rate of events is taken.
+const RATE_SECONDS: i64 = 5;
 
-/// The open plans of a run, and sums over all.
-pub(super) struct Model {
-    begun: Instant,
-    plans: HashMap<PlanId, Node>,
-    root: Option<PlanId>,
-    events: u64,
-    ended: u64,
-    failed_plans: u64,
-    tools: u64,
-    failed_tools: u64,
-    decisions: u64,
+/// The plans that run, sums over all, and what happened last.
+#[derive(Clone, Debug)]
+pub(crate) struct Model {
+    /// How long a plan that has ended is shown.
+    linger: Duration,
+    pub(super) plans: HashMap<PlanId, Node>,
+    /// Plans that stand under no other, in the order of their start.
+    pub(super) roots: Vec<PlanId>,
+    /// Plans that have ended and are still shown, in the order of their ends.
+    ended: VecDeque<PlanId>,
+    pub(crate) sums: Sums,
+    news: VecDeque<News>,
+    rate: VecDeque<(i64, u64)>,
 }
 
-/// A plan that is open.
-struct Node {
-    name: String,
-    parent: Option<PlanId>,
-    begun: Instant,
-    /// Calls that have not returned, by their ids, the newest last.
-    calls: Vec<(String, String)>,
-    tools: u64,
-    failed_tools: u64,
-    /// Subplans that are open, in the order of their start.
-    children: Vec<PlanId>,
-    ended_children: u64,
+/// Sums over all events so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sums {
+    pub(crate) events: u64,
+    pub(crate) running: u64,
+    pub(crate) completed: u64,
+    pub(crate) failed: u64,
+    pub(crate) tools: u64,
+    pub(crate) failed_tools: u64,
+    pub(crate) decisions: u64,
+    /// Plans that run and are not kept.
+    pub(crate) unlisted: u64,
+}
+
+/// A decision, or a failure.
+#[derive(Clone, Debug)]
+pub(crate) struct News {
+    pub(crate) at: Timestamp,
+    pub(crate) plan: PlanId,
+    pub(crate) style: Style,
+    pub(crate) mark: &'static str,
+    pub(crate) what: String,
+}
+
+impl News {
+    /// What there is to say of an event, if it is one of those that people wait for: the start and end
+    /// of a plan, a decision, a tool that failed.
+    pub(crate) fn of(event: &Event) -> Option<Self> {
+        let event_type = event.event_type();
+        let style = Style::from(event_type);
+        let said = || describe::event(event);
+        let (mark, style, what) = match event_type {
+            EventType::PlanStarted => ("●", style, format!("started  {}", said())),
+            EventType::PlanCompleted => ("✓", style, format!("completed  {}", said())),
+            EventType::PlanFailed => ("✗", style, format!("failed  {}", said())),
+            EventType::DecisionMade => ("◆", style, said()),
+            EventType::ToolCompleted => ("✗", Style::Bad, node::failed_tool(&Fields::of(event))?),
+            _ => return None,
+        };
+        let (at, plan) = (moment(event), event.plan_id().clone());
+        Some(Self { at, plan, style, mark, what: short(what.trim_end()) })
+    }
+
+    /// Whether it is told beside a tree, which shows starts and ends by itself.
+    fn is_beside_a_tree(&self) -> bool {
+        !matches!(self.mark, "●" | "✓")
+    }
+
+    pub(crate) fn is_failure(&self) -> bool {
+        self.style == Style::Bad
+    }
 }
 
 impl Model {
-    pub(super) fn new(begun: Instant) -> Self {
+    /// A model that shows plans for so long after they have ended.
+    pub(crate) fn new(linger: Duration) -> Self {
         Self {
-            begun,
+            linger,
             plans: HashMap::new(),
-            root: None,
-            events: 0,
-            ended: 0,
-            failed_plans: 0,
-            tools: 0,
-            failed_tools: 0,
-            decisions: 0,
+            roots: Vec::new(),
+            ended: VecDeque::new(),
+            sums: Sums::default(),
+            news: VecDeque::new(),
+            rate: VecDeque::new(),
         }
     }
 
     /// Takes in what happened.
-    pub(super) fn apply(&mut self, event: &Event, now: Instant) {
-        self.events += 1;
+    pub(crate) fn apply(&mut self, event: &Event) {
+        self.sums.events += 1;
+        self.count(moment(event));
         let plan = event.plan_id();
+        let fields = Fields::of(event);
         match event.event_type() {
-            EventType::PlanStarted => {
-                if let Some(started) = typed::<PlanStarted>(event) {
-                    self.start(plan, &started, now);
-                }
+            EventType::PlanStarted => self.start(event, &fields),
+            EventType::PlanCompleted | EventType::PlanFailed => self.end(event, &fields),
+            EventType::DecisionMade => {
+                self.sums.decisions += 1;
+                self.of(plan, |node| node.decisions += 1);
             }
-            EventType::PlanCompleted => self.end(plan, false),
-            EventType::PlanFailed => self.end(plan, true),
-            EventType::DecisionMade if typed::<DecisionMade>(event).is_some() => self.decisions += 1,
             EventType::ToolCalled => {
-                if let Some(call) = typed::<ToolCalled>(event) {
-                    self.tools += 1;
-                    if let Some(node) = self.plans.get_mut(plan) {
-                        node.tools += 1;
-                        node.calls.push((call.call_id.clone(), in_short(&call)));
-                    }
-                }
+                self.sums.tools += 1;
+                self.of(plan, |node| node.call(event, &fields));
             }
             EventType::ToolCompleted => {
-                if let Some(done) = typed::<ToolCompleted>(event) {
-                    let failed = u64::from(!done.ok);
-                    self.failed_tools += failed;
-                    if let Some(node) = self.plans.get_mut(plan) {
-                        node.failed_tools += failed;
-                        node.calls.retain(|(call_id, _)| *call_id != done.call_id);
-                    }
-                }
+                self.sums.failed_tools += u64::from(fields.flag("ok") == Some(false));
+                self.of(plan, |node| node.answer(event, &fields));
             }
+            EventType::SubplanCompleted => self.of(plan, |node| {
+                node.ended_children += 1;
+                node.failed_children += u64::from(fields.flag("ok") == Some(false));
+            }),
             _ => {}
         }
+        if let Some(news) = News::of(event).filter(News::is_beside_a_tree) {
+            if self.news.len() == NEWS_MAX {
+                self.news.pop_front();
+            }
+            self.news.push_back(news);
+        }
     }
 
-    fn start(&mut self, plan: &PlanId, started: &PlanStarted, now: Instant) {
-        let parent = started.parent.as_deref().and_then(|parent| PlanId::try_from(parent).ok());
-        let parent = parent.filter(|parent| self.plans.contains_key(parent));
-        let id = plan.as_str();
-        let name = match &parent {
-            Some(parent) => {
-                id.strip_prefix(parent.as_str()).and_then(|name| name.strip_prefix('/')).unwrap_or(id)
+    /// Takes away the plans that ended too long ago to be shown.
+    pub(crate) fn fold(&mut self, now: Timestamp) {
+        while let Some(plan) = self.ended.front() {
+            let end = self.plans.get(plan).and_then(|node| node.end.as_ref());
+            if end.is_some_and(|end| now.duration_since(end.at) < self.linger) {
+                return;
             }
-            None => started.goal.as_deref().unwrap_or(id),
-        };
-        let node = Node {
-            name: escape(name).into_owned(),
-            parent: parent.clone(),
-            begun: now,
-            calls: Vec::new(),
-            tools: 0,
-            failed_tools: 0,
-            children: Vec::new(),
-            ended_children: 0,
-        };
-        self.plans.insert(plan.clone(), node);
-        match parent.and_then(|parent| self.plans.get_mut(&parent)) {
+            if let Some(plan) = self.ended.pop_front() {
+                self.remove(&plan);
+            }
+        }
+    }
+
+    /// Says that all so far is the past, read only to know how things stand, and that so many plans run
+    /// of which nothing else is known. The sums are of a run as a whole, or begin anew.
+    pub(crate) fn begin(&mut self, unlisted: u64, is_one_run: bool) {
+        if !is_one_run {
+            self.sums = Sums { running: self.sums.running, ..Sums::default() };
+        }
+        self.sums.running += unlisted;
+        self.sums.unlisted += unlisted;
+        self.rate.clear();
+        // It was read plan by plan.
+        self.news.make_contiguous().sort_by_key(|news| news.at);
+        let ended_at = |plan: &PlanId| self.plans.get(plan)?.end.as_ref().map(|end| end.at);
+        self.ended.make_contiguous().sort_by_key(ended_at);
+    }
+
+    /// Events a second, lately.
+    pub(crate) fn rate(&self, now: Timestamp) -> u64 {
+        let second = now.as_micros() / 1_000_000;
+        // The present second has only begun.
+        let lately = |(at, _): &&(i64, u64)| *at < second && *at >= second - RATE_SECONDS;
+        let events: u64 = self.rate.iter().filter(lately).map(|(_, events)| events).sum();
+        events.div_ceil(RATE_SECONDS.unsigned_abs())
+    }
+
+    /// The newest decisions and failures, the oldest of them first.
+    pub(crate) fn news(&self, is_wanted: impl Fn(&News) -> bool, count: usize) -> Vec<&News> {
+        let mut news: Vec<&News> =
+            self.news.iter().rev().filter(|news| is_wanted(news)).take(count).collect();
+        news.reverse();
+        news
+    }
+
+    fn of(&mut self, plan: &PlanId, change: impl FnOnce(&mut Node)) {
+        // What comes late changes no plan that has ended.
+        if let Some(node) = self.plans.get_mut(plan).filter(|node| node.end.is_none()) {
+            change(node);
+        }
+    }
+
+    fn count(&mut self, at: Timestamp) {
+        let second = at.as_micros() / 1_000_000;
+        match self.rate.back_mut() {
+            // Times may go back: then it counts for the newest.
+            Some((last, events)) if *last >= second => *events += 1,
+            _ => self.rate.push_back((second, 1)),
+        }
+        if self.rate.len() > RATE_SECONDS as usize + 1 {
+            self.rate.pop_front();
+        }
+    }
+
+    fn start(&mut self, event: &Event, fields: &Fields<'_>) {
+        let plan = event.plan_id();
+        if let Some(node) = self.plans.get_mut(plan) {
+            self.sums.running += u64::from(node.end.is_some());
+            node.begin_again(event);
+            self.ended.retain(|ended| ended != plan);
+            return;
+        }
+        self.sums.running += 1;
+        if self.plans.len() == PLANS_MAX {
+            self.sums.unlisted += 1;
+            return;
+        }
+        let named = fields.text("parent").and_then(|parent| PlanId::try_from(parent.as_str()).ok());
+        let root = || PlanId::try_from(event.correlation_id().map(CorrelationId::as_str)?).ok();
+        let parent = named.or_else(root).filter(|parent| parent != plan && self.plans.contains_key(parent));
+        match parent.as_ref().and_then(|parent| self.plans.get_mut(parent)) {
             Some(parent) => parent.children.push(plan.clone()),
-            None => self.root = Some(plan.clone()),
+            None => self.roots.push(plan.clone()),
         }
+        self.plans.insert(plan.clone(), Node::begin(event, fields, parent));
     }
 
-    fn end(&mut self, plan: &PlanId, has_failed: bool) {
-        self.ended += 1;
-        self.failed_plans += u64::from(has_failed);
-        let ended = self.plans.remove(plan);
-        if let Some(parent) =
-            ended.and_then(|node| node.parent).and_then(|parent| self.plans.get_mut(&parent))
-        {
-            parent.children.retain(|child| child != plan);
-            parent.ended_children += 1;
+    fn end(&mut self, event: &Event, fields: &Fields<'_>) {
+        let sums = &mut self.sums;
+        match event.event_type() {
+            EventType::PlanFailed => sums.failed += 1,
+            _ => sums.completed += 1,
         }
-    }
-
-    /// The picture at `now`, in at most so many columns, and one row fewer than the terminal has:
-    /// the cursor rests on the last.
-    pub(super) fn frame(&self, columns: usize, rows: usize, now: Instant, painter: Painter) -> String {
-        // A line that fills the last column makes some terminals begin the next one.
-        let columns = columns.saturating_sub(1);
-        let room = rows.saturating_sub(3).max(1);
-        let since = now.saturating_duration_since(self.begun);
-        let spinner = SPINNER[(since.as_millis() / SPIN.as_millis()) as usize % SPINNER.len()];
-        let mut lines = Vec::new();
-        let mut open: Vec<(usize, &PlanId)> = self.root.iter().map(|root| (0, root)).collect();
-        while let Some((depth, plan)) = open.pop() {
-            let Some(node) = self.plans.get(plan) else { continue };
-            if lines.len() == room {
-                break;
+        let plan = event.plan_id();
+        match self.plans.get_mut(plan) {
+            Some(node) if node.end.is_some() => {}
+            Some(node) => {
+                sums.running = sums.running.saturating_sub(1);
+                node.finish(event, fields);
+                self.ended.push_back(plan.clone());
             }
-            lines.push(node.line(depth, spinner, columns, now, painter));
-            open.extend(node.children.iter().rev().map(|child| (depth + 1, child)));
+            None if sums.unlisted > 0 => {
+                sums.running = sums.running.saturating_sub(1);
+                sums.unlisted -= 1;
+            }
+            None => {}
         }
-        let hidden = self.plans.len().saturating_sub(lines.len());
-        if hidden > 0 {
-            lines.push(painter.paint(Style::Faint, &cut(&format!("  … and {hidden} more running"), columns)));
+        if self.linger.is_zero() {
+            self.fold(moment(event));
         }
-        lines.push(painter.paint(Style::Heading, &cut(&self.sums(since), columns)));
-        lines.join("\n")
     }
 
-    fn sums(&self, since: Duration) -> String {
-        let rate = (self.events as f64 / since.as_secs_f64().max(0.001)) as u64;
-        format!(
-            "{}  {} running, {} done, {} failed  {} ({} failed)  {}  {} ({}/s)",
-            duration(Duration::from_millis(since.as_millis() as u64 / 100 * 100)),
-            number(self.plans.len() as u64),
-            number(self.ended - self.failed_plans),
-            number(self.failed_plans),
-            counted(self.tools, "tool call"),
-            number(self.failed_tools),
-            counted(self.decisions, "decision"),
-            counted(self.events, "event"),
-            number(rate),
-        )
-    }
-}
-
-impl Node {
-    fn line(&self, depth: usize, spinner: &str, columns: usize, now: Instant, painter: Painter) -> String {
-        let indent = "  ".repeat(depth.min(INDENT_MAX));
-        let name = cut(&self.name, NAME_COLUMNS);
-        let mut facts = vec![duration(now.saturating_duration_since(self.begun))];
-        if self.tools > 0 {
-            facts.push(counted(self.tools, "tool call"));
+    fn remove(&mut self, plan: &PlanId) {
+        let Some(node) = self.plans.remove(plan) else { return };
+        match node.parent.and_then(|parent| self.plans.get_mut(&parent)) {
+            Some(parent) => parent.children.retain(|child| child != plan),
+            None => self.roots.retain(|root| root != plan),
         }
-        if self.failed_tools > 0 {
-            facts.push(format!("{} failed", number(self.failed_tools)));
+        // What outlives its parent stands by itself.
+        for child in node.children {
+            if let Some(node) = self.plans.get_mut(&child) {
+                node.parent = None;
+                self.roots.push(child);
+            }
         }
-        if self.ended_children > 0 {
-            facts.push(format!("{} done", counted(self.ended_children, "subplan")));
-        }
-        let call = self.calls.last().map(|(_, call)| format!("  {call}")).unwrap_or_default();
-        // Cut from the left to the right, so that every part knows what room is left.
-        let mut room = columns;
-        let mut take = |text: &str| {
-            let shown = cut(text, room).into_owned();
-            room = room.saturating_sub(width(&shown));
-            shown
-        };
-        let parts = [
-            (Style::Started, take(&format!("{indent}{spinner} "))),
-            (Style::Plain, take(&name)),
-            (Style::Faint, take(&format!("  {}", facts.join(", ")))),
-            (Style::Tool, take(&call)),
-        ];
-        parts.iter().map(|(style, text)| painter.paint(*style, text)).collect()
-    }
-}
-
-fn typed<P: Payload>(event: &Event) -> Option<std::borrow::Cow<'_, P>> {
-    event.payload::<P>().ok()
-}
-
-/// A call's tool, and the name of what it works on: where that is, the plan above tells.
-fn in_short(call: &ToolCalled) -> String {
-    let path = call.arguments.get("path").and_then(|path| path.as_str()).unwrap_or_default();
-    let path = path.rsplit('/').next().unwrap_or(path);
-    escape(format!("{} {path}", call.tool).trim_end()).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use planbus::{Event, PlanCompleted, ToolCalled};
-    use serde_json::json;
-
-    use super::*;
-
-    fn started(plan: &str, parent: &str) -> Event {
-        let mut payload = PlanStarted::new("survey \u{1b}[2J");
-        payload.parent = Some(parent.to_owned());
-        Event::new(plan, payload)
-    }
-
-    #[test]
-    fn a_frame_fits_the_terminal_and_tells_how_much_it_leaves_out() {
-        let now = Instant::now();
-        let mut model = Model::new(now);
-        model.apply(&Event::new("root", PlanStarted::new("survey \u{1b}[2J")), now);
-        for plan in 0..100 {
-            let id = format!("root/{plan} {}", "long ".repeat(30));
-            model.apply(&started(&id, "root"), now);
-            let call = ToolCalled::new("call-1", "read_file", json!({"path": "a/b\u{202e}.txt"}));
-            model.apply(&Event::new(id.as_str(), call), now);
-        }
-        for (columns, rows) in [(60, 10), (200, 50), (20, 5), (1, 1), (0, 0)] {
-            let frame = model.frame(columns, rows, now, Painter::new(false));
-            let lines: Vec<&str> = frame.lines().collect();
-            assert!(lines.len() < rows.max(4), "{columns}x{rows}: {} lines", lines.len());
-            assert!(lines.iter().all(|line| width(line) < columns.max(2)), "{columns}x{rows}:\n{frame}");
-            assert!(!frame.contains(['\u{1b}', '\u{202e}']), "{frame:?}");
-        }
-        assert!(model.frame(60, 10, now, Painter::new(false)).contains("… and 94 more running"));
-    }
-
-    #[test]
-    fn ended_plans_leave_the_tree_and_are_counted() {
-        let now = Instant::now();
-        let mut model = Model::new(now);
-        model.apply(&Event::new("root", PlanStarted::new("survey")), now);
-        model.apply(&started("root/a", "root"), now);
-        model.apply(&Event::new("root/a", PlanCompleted::new()), now);
-        let frame = model.frame(80, 24, now, Painter::new(false));
-        assert!(frame.contains("1 subplan done") && frame.contains("1 running, 1 done, 0 failed"), "{frame}");
-        assert_eq!(frame.lines().count(), 2);
     }
 }
