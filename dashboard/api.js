@@ -35,22 +35,26 @@ export const tenantUrl = (path, params = {}) => {
   return url(path, named === 'default' ? params : { tenant: named, ...params });
 };
 
-const answerOf = async (response) => {
-  const text = await response.text();
-  let body = null;
+const parsed = (text) => {
   try {
-    body = text ? JSON.parse(text) : null;
+    return text ? JSON.parse(text) : null;
   } catch {
-    body = null;
+    return null;
   }
-  if (response.ok) return body;
+};
+
+// The text of an answer; an error where the server says that something is wrong.
+const textOf = async (response) => {
+  const text = await response.text();
+  if (response.ok) return text;
+  const body = parsed(text);
   const error = body?.error ?? {};
   throw new ApiError(response.status, error.kind ?? 'Http', error.message ?? `the server answered ${response.status}`, {
     oldestSeq: error.oldest_seq,
   });
 };
 
-export const request = async (target, options = {}) => {
+const requestText = async (target, options = {}) => {
   let response;
   try {
     response = await fetch(target, { credentials: 'same-origin', ...options });
@@ -58,11 +62,16 @@ export const request = async (target, options = {}) => {
     if (cause.name === 'AbortError') throw cause;
     throw new ApiError(0, 'Unreachable', 'the server was not reached');
   }
-  return answerOf(response);
+  return textOf(response);
 };
+
+export const request = async (target, options) => parsed(await requestText(target, options));
 
 // GET of what belongs to the tenant.
 export const get = (path, params, options) => request(tenantUrl(path, params), options);
+
+// The same as it was sent: numbers keep digits that JavaScript would lose.
+export const getText = (path, params, options) => requestText(tenantUrl(path, params), options);
 
 // The page that follows, as `next` names it: with the path that the server is known under.
 export const getNext = (next, options) => request(new URL(next, document.baseURI), options);
@@ -72,9 +81,33 @@ export const getWhole = (path, params, options) => request(url(path, params), op
 export const post = (path, body) =>
   request(url(path), { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
 
-// Opens a session; the server keeps it in a cookie that scripts cannot read.
-export const signIn = (token) => request(url('session'), { method: 'POST', headers: { authorization: `Bearer ${token}` } });
-export const signOut = () => request(url('session'), { method: 'DELETE' });
+// Opens a session; the server keeps it in a cookie that scripts cannot read. That there is one is kept
+// here, for commands that are copied.
+export const signIn = async (token) => {
+  await request(url('session'), { method: 'POST', headers: { authorization: `Bearer ${token}` } });
+  remember('yes');
+};
+export const signOut = async () => {
+  await request(url('session'), { method: 'DELETE' });
+  remember('no');
+};
 
-// An event as a command that fetches it again.
-export const curlOf = (target) => `curl -s '${target.toString().replaceAll("'", "%27")}'`;
+const SIGNED_IN = 'planbus.signed_in';
+const remember = (value) => {
+  try {
+    localStorage.setItem(SIGNED_IN, value);
+  } catch {
+    // A copied command then lacks the header, and the server says so.
+  }
+};
+const isSignedIn = () => {
+  try {
+    return localStorage.getItem(SIGNED_IN) === 'yes';
+  } catch {
+    return false;
+  }
+};
+
+// A request as a command: the token comes from the shell's environment, and is never part of it.
+export const curlOf = (target, needsToken = isSignedIn()) =>
+  `curl -s${needsToken ? ' -H "Authorization: Bearer $PLANBUS_TOKEN"' : ''} '${target.toString().replaceAll("'", '%27')}'`;

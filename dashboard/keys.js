@@ -7,6 +7,7 @@ export const KEYS = [
   ['p', 'pause, and go on'],
   ['↑ ↓ PgUp PgDn Home End', 'move in a list'],
   ['Enter', 'open what is chosen'],
+  ['[ ]', 'the event above and below the one that is open'],
   ['t i l', 'tree, timeline, log of a plan'],
   ['Esc', 'close, go back'],
   ['?', 'this help'],

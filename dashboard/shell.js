@@ -1,5 +1,7 @@
 // The frame around every view: where one is, how the connection stands, and what must be said at once.
 import { html, useEffect, useState } from './vendor/htm-preact-3.1.1.js';
+import { Events } from './events/list.js';
+import { EventPanel } from './events/panel.js';
 import { Rate } from './health/now.js';
 import { Health } from './health/view.js';
 import { KEYS, useKeys } from './keys.js';
@@ -22,6 +24,7 @@ const viewOf = ({ path, params }) => {
   const [name] = path;
   if (name === 'plans' && path[1]) return html`<${PlanPage} key=${`${params.tenant} ${path[1]}`} id=${path[1]} params=${params} />`;
   if (name === 'plans') return html`<${Plans} params=${params} />`;
+  if (name === 'events') return html`<${Events} params=${params} />`;
   if (name === 'health') return html`<${Health} params=${params} />`;
   return html`<div class="notice"><h2>There is no such page</h2><p><a href=${linkTo(['plans'])}>Go to the plans</a></p></div>`;
 };
@@ -123,8 +126,11 @@ export const Shell = () => {
       </div>
     </header>
     <${GapBanner} />
-    <main id="main" tabindex="-1">
-      ${route.path.length < 2 && html`<h1 class="sr-only">${word}</h1>`}
-      ${isRefused ? html`<${SignIn} status=${state.status} />` : viewOf(route)}</main>
+    <div class="stage">
+      <main id="main" tabindex="-1">
+        ${route.path.length < 2 && html`<h1 class="sr-only">${word}</h1>`}
+        ${isRefused ? html`<${SignIn} status=${state.status} />` : viewOf(route)}</main>
+      ${route.params.event && !isRefused && html`<${EventPanel} named=${route.params.event} tenant=${tenant} />`}
+    </div>
     ${isHelp && html`<${Help} onClose=${() => setHelp(false)} />`}`;
 };

@@ -6,12 +6,18 @@ const SPARE = 8;
 
 // Rows of one height. `row(at)` gives what stands in a row, `keyOf(at)` its name, `onOpen(at)` is called
 // by Enter and by a click, `onEnd` when the last rows come near. `anchor` names the row that stays where
-// it is while rows are put in above it. `isTailing` keeps the end in view while the reader is there.
+// it is while rows are put in above it; where rows are also taken away, `origin` says how many were taken
+// from the top less those that were put there. `isTailing` keeps the end in view while the reader is
+// there. The row `selected` by its name is brought into view where `selectedAt` tells its place. The list
+// begins at its top again when `resetKey` changes.
 // Of another `role` than a listbox, `rowProps(at)` says what the rows are; `onKey(event, at)` takes a key
 // (true, or the place to move to) or leaves it (false).
-export const VirtualList = ({ label, count, height, row, keyOf, onOpen, onEnd, onTop, anchorKey, isTailing, selected, role = 'listbox', rowProps, onKey }) => {
+export const VirtualList = ({
+  label, count, height, row, keyOf, onOpen, onEnd, onTop, anchorKey, origin = 0, isTailing, selected, selectedAt = -1, resetKey,
+  role = 'listbox', rowProps, onKey,
+}) => {
   const frame = useRef(null);
-  const seen = useRef({ count, anchor: null, isAtEnd: true });
+  const seen = useRef({ count, anchor: null, origin, isAtEnd: true });
   const [view, setView] = useState({ top: 0, rows: 40 });
   const [active, setActive] = useState(-1);
   const id = useRef(`list-${Math.random().toString(36).slice(2)}`).current;
@@ -34,15 +40,25 @@ export const VirtualList = ({ label, count, height, row, keyOf, onOpen, onEnd, o
       box.scrollTop += added * height;
       if (active >= 0) setActive(active + added);
     }
+    const moved = seen.current.origin - origin;
+    if (moved && (moved < 0 || box.scrollTop >= height)) box.scrollTop += moved * height;
+    if (moved && active >= 0) setActive(active + moved);
     if (isTailing && added > 0 && seen.current.isAtEnd) box.scrollTop = box.scrollHeight;
-    seen.current = { ...seen.current, count, anchor: anchorKey };
+    seen.current = { ...seen.current, count, anchor: anchorKey, origin };
     look();
-  }, [count, anchorKey]);
+  }, [count, anchorKey, origin]);
+  useLayoutEffect(() => {
+    frame.current.scrollTop = 0;
+    setActive(-1);
+    look();
+  }, [resetKey]);
+  const latest = useRef(look);
+  latest.current = look;
   useEffect(() => {
-    const observer = new ResizeObserver(look);
+    const observer = new ResizeObserver(() => latest.current());
     observer.observe(frame.current);
     return () => observer.disconnect();
-  }, [count]);
+  }, []);
 
   const move = (to) => {
     const at = Math.min(Math.max(to, 0), count - 1);
@@ -52,6 +68,9 @@ export const VirtualList = ({ label, count, height, row, keyOf, onOpen, onEnd, o
     const below = (at + 1) * height - box.clientHeight;
     if (below > box.scrollTop) box.scrollTop = below;
   };
+  useLayoutEffect(() => {
+    if (selectedAt >= 0 && selectedAt !== active) move(selectedAt);
+  }, [selected, selectedAt >= 0]);
   const onKeyDown = (event) => {
     const page = Math.max(1, view.rows - 2);
     const moves = { ArrowDown: active + 1, ArrowUp: active - 1, PageDown: active + page, PageUp: active - page, Home: 0, End: count - 1 };

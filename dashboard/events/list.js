@@ -1,0 +1,103 @@
+// The log of all plans, the newest first: filters, search, and what happens now.
+import { html, useEffect, useRef, useState } from '../vendor/htm-preact-3.1.1.js';
+import { brief, describe, hueOf } from '../events.js';
+import { connection, epoch } from '../live.js';
+import { around, patternOf } from '../parts/highlight.js';
+import { Marked } from '../parts/mark.js';
+import { Empty, Failed, Loading } from '../parts/notice.js';
+import { clock, count, counted } from '../parts/time.js';
+import { VirtualList } from '../parts/virtual.js';
+import { setParams, tenant } from '../route.js';
+import { useStore } from '../store.js';
+import { Bar } from './bar.js';
+import { useNeighbours } from './neighbours.js';
+import { filterOf, isJumped, wrongField } from './query.js';
+import { openReader } from './reader.js';
+import { placeOfSeq } from './rows.js';
+
+const ROW_HEIGHT = 28;
+// A line of a row has no more characters than the widest screen.
+const WORDS_CHARS = 400;
+
+// The log for a filter. What was read before stays on the page until the first answer for another one.
+const useLog = (filter) => {
+  const [state, setState] = useState(null);
+  const now = useStore(epoch);
+  const isReady = useStore(connection).after !== null;
+  const reader = useRef(null);
+  const key = JSON.stringify([tenant(), filter]);
+  useEffect(() => {
+    if (!isReady) return undefined;
+    reader.current = openReader(filter, (next) => (next.list || next.error) && setState({ ...next, key, name: `${key} ${now} ${next.opened}` }));
+    return () => reader.current.close();
+  }, [key, now, isReady]);
+  return { ...state, isStale: state !== null && state.key !== key, reader };
+};
+
+const Row = ({ event, pattern }) => {
+  const words = describe(event).slice(0, WORDS_CHARS);
+  const isShown = !pattern || words.search(pattern) >= 0;
+  const elsewhere = isShown ? '' : around(brief(event.payload), pattern) || around(JSON.stringify(event.payload ?? null), pattern);
+  return html`<span class="number faint seq">${event.seq}</span>
+    <time class="number faint" datetime=${event.timestamp} title=${event.timestamp}>${clock(event.timestamp)}</time>
+    <span class="type ${hueOf(event)}"><${Marked} text=${event.event_type} pattern=${pattern} /></span>
+    <span class="plan-name" title=${event.plan_id}><bdi>${event.plan_id}</bdi></span>
+    <span class="words" title=${words}>${elsewhere && html`<span class="elsewhere"><${Marked} text=${elsewhere} pattern=${pattern} /></span> `}<${Marked} text=${words} pattern=${pattern} /></span>`;
+};
+
+// Above the rows: how far the reader is from what happens now, and the search from the end of the log.
+const Notes = ({ list, filter, index, toTop }) => html`
+  ${index && index.indexed < index.last && html`<p class="note" role="status">The search has read up to #${count(index.indexed)} of #${count(index.last)}: newer events are not found yet.</p>`}
+  ${(list.isPast || isJumped(filter)) && html`<p class="note hue-yellow" role="status"><span>You are reading older events.</span>
+    <button onClick=${() => (isJumped(filter) ? setParams({ before: '', until: '' }) : toTop())}>Back to now</button></p>`}
+  ${list.heldCount > 0 && html`<button class="pill is-main" onClick=${toTop}>↑ ${count(list.heldCount)} new</button>`}`;
+
+const Unsupported = ({ filter }) => html`<div class="notice" role="alert"><h2>This server has no search index</h2>
+  <p><code>planbus serve</code> keeps one beside the store; a program asks for it with <code>search()</code>. Without it, a text is looked for in the log itself.</p>
+  <button class="is-main" onClick=${() => setParams({ q: '', text: filter.q })}>Look for this text</button></div>`;
+
+const Gone = ({ error }) => html`<div class="notice" role="alert"><h2>This part of the log was removed</h2>
+  <p>${error.message}</p>${error.oldestSeq > 0 && html`<p>The log begins with #${count(error.oldestSeq)}.</p>`}
+  <button class="is-main" onClick=${() => setParams({ before: '', until: '' })}>Show what the log still holds</button></div>`;
+
+const Problem = ({ error, filter, again }) => {
+  if (error.status === 501) return html`<${Unsupported} filter=${filter} />`;
+  if (error.status === 410) return html`<${Gone} error=${error} />`;
+  return html`<${Failed} error=${error} again=${error.status === 400 ? null : again} />`;
+};
+
+const Nothing = ({ filter, isReading, lookedTo }) => {
+  if (isReading) return html`<p class="notice" role="status">Looking through the log${lookedTo ? `: down to #${count(lookedTo)}` : ''}…</p>`;
+  if (Object.keys(filter).length) return html`<${Empty} title="No event is like this"><p>Take a filter away, or look for less.</p><//>`;
+  return html`<${Empty} title="No event yet"><p>Events appear here as they are published. For the first, run</p>
+    <pre>planbus demo --path .</pre><p>with the same store.</p><//>`;
+};
+
+export const Events = ({ params }) => {
+  const filter = filterOf(params);
+  const { list, error, isReading, isStale, lookedTo, index, name, reader } = useLog(filter);
+  const [tops, setTops] = useState(0);
+  const rows = list?.rows ?? [];
+  const selected = Number(params.event);
+  const at = placeOfSeq(rows, selected);
+  useNeighbours((seq, by) => rows[placeOfSeq(rows, seq) + by]?.seq ?? null, (seq) => placeOfSeq(rows, seq) >= 0);
+  const toTop = () => {
+    reader.current.toTop();
+    setTops(tops + 1);
+  };
+  const pattern = patternOf(filter);
+  const isShown = rows.length > 0 && !(error && !list);
+  return html`<section class="view" aria-label="Events">
+    <${Bar} filter=${filter} wrong=${wrongField(error)} seen=${() => rows.map(({ event_type: type }) => type)}>
+      <span class="faint wide-only" role="status">${list && `${count(rows.length)}${list.older ? '+' : ''} events`}</span>
+    <//>
+    <div class="events ${isStale ? 'is-stale' : ''}" aria-busy=${isStale}>
+      ${list && html`<${Notes} list=${list} filter=${filter} index=${index} toTop=${toTop} />`}
+      ${error && html`<${Problem} error=${error} filter=${filter} again=${() => reader.current.begin()} />`}
+      ${isShown ? html`<${VirtualList} label=${`Events, ${counted(rows.length, 'row')}`} count=${rows.length} height=${ROW_HEIGHT} origin=${list.origin} resetKey=${`${name} ${tops}`}
+          row=${(place) => html`<${Row} event=${rows[place]} pattern=${pattern} />`} keyOf=${(place) => rows[place].seq} selected=${selected} selectedAt=${at}
+          onOpen=${(place) => setParams({ event: rows[place].seq })} onEnd=${() => reader.current.more()} onTop=${(is) => reader.current?.atTop(is)} />`
+        : error ? null : list ? html`<${Nothing} filter=${filter} isReading=${isReading} lookedTo=${lookedTo} />` : html`<${Loading} what="events" />`}
+    </div>
+  </section>`;
+};
