@@ -34,13 +34,20 @@ const useLog = (filter) => {
   return { ...state, isStale: state !== null && state.key !== key, reader };
 };
 
+// The time of day; the date of another day stands before it where there is room.
+const When = ({ time }) => {
+  const words = clock(time);
+  const at = words.lastIndexOf(' ') + 1;
+  return html`<time class="number faint when" datetime=${time} title=${time}><span class="wide-only">${words.slice(0, at)}</span>${words.slice(at)}</time>`;
+};
+
 const Row = ({ event, pattern }) => {
   const words = describe(event).slice(0, WORDS_CHARS);
   const isShown = !pattern || words.search(pattern) >= 0;
   const elsewhere = isShown ? '' : around(brief(event.payload), pattern) || around(JSON.stringify(event.payload ?? null), pattern);
   return html`<span class="number faint seq">${event.seq}</span>
-    <time class="number faint" datetime=${event.timestamp} title=${event.timestamp}>${clock(event.timestamp)}</time>
-    <span class="type ${hueOf(event)}"><${Marked} text=${event.event_type} pattern=${pattern} /></span>
+    <${When} time=${event.timestamp} />
+    <span class="kind ${hueOf(event)}"><${Marked} text=${event.event_type} pattern=${pattern} /></span>
     <span class="plan-name" title=${event.plan_id}><bdi>${event.plan_id}</bdi></span>
     <span class="words" title=${words}>${elsewhere && html`<span class="elsewhere"><${Marked} text=${elsewhere} pattern=${pattern} /></span> `}<${Marked} text=${words} pattern=${pattern} /></span>`;
 };
@@ -63,7 +70,8 @@ const Gone = ({ error }) => html`<div class="notice" role="alert"><h2>This part 
 const Problem = ({ error, filter, again }) => {
   if (error.status === 501) return html`<${Unsupported} filter=${filter} />`;
   if (error.status === 410) return html`<${Gone} error=${error} />`;
-  return html`<${Failed} error=${error} again=${error.status === 400 ? null : again} />`;
+  if (wrongField(error)) return html`<${Empty} title="The server does not take this filter"><p>Change it above, where it says why.</p><//>`;
+  return html`<${Failed} error=${error} again=${again} />`;
 };
 
 const Nothing = ({ filter, isReading, lookedTo }) => {

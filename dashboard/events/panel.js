@@ -50,7 +50,7 @@ const Pair = ({ event }) => {
   if (!pair) return null;
   const isCall = event.fields.event_type === 'ToolCalled';
   const took = pair.event && Math.abs(Date.parse(pair.event.timestamp) - Date.parse(event.fields.timestamp));
-  const words = pair.event && html`<${EventLink} to=${pair.event.seq}>#${count(pair.event.seq)}</a><//>`;
+  const words = pair.event && html`<${EventLink} to=${pair.event.seq}>#${count(pair.event.seq)}<//>`;
   return html`<dt>${isCall ? 'Completed' : 'Called'}</dt>
     <dd>${words ? html`${words} <span class="faint">${duration(took)} ${isCall ? 'later' : 'earlier'}</span>` : isCall ? 'not yet' : 'by no event of this log'}</dd>`;
 };
