@@ -168,7 +168,8 @@ fn a_terminal_is_left_as_it_was_on_every_way_out() {
     let place = Place::new();
     let runtime = Runtime::new(&place);
     runtime.start("notes", None);
-    let ways: [(&str, &str, &dyn Fn(&Terminal), u8); 5] = [
+    type Way<'a> = (&'a str, &'a str, &'a dyn Fn(&Terminal), u8);
+    let ways: [Way<'_>; 5] = [
         ("q", "", &|terminal| terminal.press(&["q"]), 0),
         ("Ctrl-C", "", &|terminal| terminal.press(&["C-c"]), 0),
         ("SIGTERM", "", &|terminal| signal("TERM", terminal.child()), 0),

@@ -92,7 +92,7 @@ fn a_reader_learns_whether_there_is_an_owner_and_keeps_none_away() {
     assert!(!reader.has_owner().expect("asks"), "what a killed owner left counts for nothing");
     for _ in 0..20 {
         std::thread::scope(|threads| {
-            let asking = threads.spawn(|| (0..100).for_each(|_| drop(reader.has_owner().expect("asks"))));
+            let asking = threads.spawn(|| (0..100).all(|_| reader.has_owner().is_ok()));
             while !asking.is_finished() {
                 let store = EventStore::open(dir.db()).expect("whoever asks is not in the way");
                 assert!(store.has_owner().expect("asks"));
@@ -100,6 +100,7 @@ fn a_reader_learns_whether_there_is_an_owner_and_keeps_none_away() {
                 store.close().expect("closes");
                 assert!(!reader.has_owner().expect("asks"));
             }
+            assert!(asking.join().expect("no panic"), "each time");
         });
     }
 }

@@ -60,7 +60,8 @@ impl<'a> Follow<'a> {
                 Ok(event)
             }
             Err(error) if error.is_transient() && self.is_borne() => looked.map(|()| None),
-            Err(error) => Err(looked.err().unwrap_or_else(|| cut(&error))),
+            // Of both reasons the one that a person can do something about.
+            Err(error) => Err(self.check().err().unwrap_or_else(|| cut(&error))),
         }
     }
 
@@ -78,11 +79,15 @@ impl<'a> Follow<'a> {
         if self.looked.elapsed() < LOOK {
             return Ok(());
         }
-        self.file.check(&self.global.db, Exit::Cut)?;
+        self.check()?;
         // Where it cannot be told, nothing is said of it.
         self.has_owner = self.store.has_owner().unwrap_or(true);
         self.looked = Instant::now();
         Ok(())
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        self.file.check(&self.global.db, Exit::Cut)
     }
 
     fn is_borne(&mut self) -> bool {

@@ -9,7 +9,7 @@ use std::{
     os::fd::AsFd,
     panic,
     sync::Once,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use nix::{
@@ -27,6 +27,8 @@ use super::keys::{self, Key};
 /// The alternate screen, without a cursor and without lines that wrap.
 const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[H\x1b[2J";
 const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
+/// How often a picture is drawn that has not changed: something else may have written over it.
+const REFRESH: Duration = Duration::from_secs(1);
 /// How many bytes of keys are read at once.
 const KEYS_BYTES: usize = 256;
 
@@ -43,8 +45,9 @@ pub(super) struct Screen {
     /// Without a buffer of its own, in which keys could wait unseen; `None` where there are no keys.
     keys: Option<File>,
     unread: Vec<u8>,
-    /// What is drawn.
+    /// What is drawn, and since when.
     frame: String,
+    drawn: Instant,
 }
 
 impl Screen {
@@ -62,19 +65,19 @@ impl Screen {
         enter()?;
         let stdin = io::stdin();
         let keys = if stdin.is_terminal() { Some(stdin.as_fd().try_clone_to_owned()?.into()) } else { None };
-        Ok(Self { keys, unread: Vec::new(), frame: String::new() })
+        Ok(Self { keys, unread: Vec::new(), frame: String::new(), drawn: Instant::now() })
     }
 
-    /// Draws a frame, in one piece, so that it does not flicker; nothing where it is drawn already.
+    /// Draws a frame, in one piece, so that it does not flicker; nothing where it was drawn just now.
     pub(super) fn draw(&mut self, lines: &[String]) -> io::Result<()> {
         // A line is emptied before it is written: behind a full one the cursor stays on its last column.
         let frame = format!("\x1b[H\x1b[K{}", lines.join("\r\n\x1b[K"));
-        if frame == self.frame {
+        if frame == self.frame && self.drawn.elapsed() < REFRESH {
             return Ok(());
         }
         let mut stdout = io::stdout();
         stdout.write_all(frame.as_bytes())?;
-        self.frame = frame;
+        (self.frame, self.drawn) = (frame, Instant::now());
         stdout.flush()
     }
 
