@@ -43,9 +43,8 @@ impl<'a> Follow<'a> {
         let file = StoreFile::of(&global.db);
         let bus = EventBus::builder().store(store.clone()).build()?;
         let tail = bus.tail(filter, Start::After(seq)).map_err(|error| cut(&error))?;
-        let has_owner = store.has_owner()?;
         let (looked, store) = (Instant::now(), store.clone());
-        Ok(Self { global, tail, store, file, looked, has_owner, trouble: None, _bus: bus })
+        Ok(Self { global, tail, store, file, looked, has_owner: true, trouble: None, _bus: bus })
     }
 
     /// The next event, waiting for it at most this long.
@@ -56,7 +55,8 @@ impl<'a> Follow<'a> {
         match self.tail.next_timeout(wait) {
             Ok(None) => looked.map(|()| None),
             Ok(event) => {
-                self.trouble = None;
+                // Somebody published it.
+                (self.trouble, self.has_owner) = (None, true);
                 Ok(event)
             }
             Err(error) if error.is_transient() && self.is_borne() => looked.map(|()| None),
@@ -70,7 +70,7 @@ impl<'a> Follow<'a> {
         self.tail.cursor().unwrap_or_default()
     }
 
-    /// Whether somebody had the store open for writing when it was looked at last.
+    /// Whether somebody had the store open for writing lately; for the first moments it is believed.
     pub(crate) fn has_owner(&self) -> bool {
         self.has_owner
     }

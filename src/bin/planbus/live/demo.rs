@@ -14,7 +14,11 @@ use crossbeam_channel::{Sender, bounded};
 use parking_lot::Mutex;
 use planbus::{Event, EventBus, Filter, PlanId, Subscription, Timestamp};
 
-use super::{model::Model, pane::Pane, rows::Outline};
+use super::{
+    model::Model,
+    pane::Pane,
+    rows::{Outline, Pen, spinner},
+};
 use crate::{
     agent_runtime::units::{counted, duration, number},
     failure::{Exit, Failure},
@@ -89,8 +93,8 @@ fn frame(
     // A line that fills the last column makes some terminals begin the next one.
     let columns = columns.saturating_sub(1);
     let room = rows.saturating_sub(3).max(1);
-    let outline = Outline::of(model, false);
-    let mut lines = outline.lines(0, room, columns, now, painter);
+    let outline = Outline::of(model, false, room);
+    let mut lines = outline.lines(0, room, Pen { columns, now, running: spinner(now), painter });
     let hidden = outline.len().saturating_sub(room) as u64 + model.sums.unlisted;
     if hidden > 0 {
         let more = format!("  … and {} more", number(hidden));

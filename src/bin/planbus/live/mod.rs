@@ -9,5 +9,5 @@ mod rows;
 pub(crate) use self::{
     demo::Live,
     model::{Model, News},
-    rows::Outline,
+    rows::{Outline, Pen, spinner},
 };

@@ -167,11 +167,16 @@ impl Model {
 
     /// Events a second, lately.
     pub(crate) fn rate(&self, now: Timestamp) -> u64 {
-        let second = now.as_micros() / 1_000_000;
-        // The present second has only begun.
-        let lately = |(at, _): &&(i64, u64)| *at < second && *at >= second - RATE_SECONDS;
-        let events: u64 = self.rate.iter().filter(lately).map(|(_, events)| events).sum();
-        events.div_ceil(RATE_SECONDS.unsigned_abs())
+        let since = now.as_micros() / 1_000_000 - RATE_SECONDS + 1;
+        let lately = self.rate.iter().filter(|(second, _)| *second >= since);
+        let events: u64 = lately.map(|(_, events)| events).sum();
+        let micros = (now.as_micros() - since * 1_000_000).max(1).unsigned_abs();
+        events.saturating_mul(1_000_000).div_ceil(micros)
+    }
+
+    /// Plans that completed and are still kept, in the order of their ends.
+    pub(super) fn completed(&self) -> impl Iterator<Item = &Node> {
+        self.ended.iter().filter_map(|plan| self.plans.get(plan)).filter(|node| !node.has_trouble())
     }
 
     /// The newest decisions and failures, the oldest of them first.
@@ -196,7 +201,7 @@ impl Model {
             Some((last, events)) if *last >= second => *events += 1,
             _ => self.rate.push_back((second, 1)),
         }
-        if self.rate.len() > RATE_SECONDS as usize + 1 {
+        if self.rate.len() > RATE_SECONDS as usize {
             self.rate.pop_front();
         }
     }

@@ -29,8 +29,6 @@ const CALLS_SHOWN: usize = 5;
 /// The lines of a tree, not yet written.
 pub(crate) struct Outline<'a> {
     rows: Vec<Row<'a>>,
-    /// How many plans are among them.
-    pub(crate) plans: usize,
 }
 
 struct Row<'a> {
@@ -45,13 +43,41 @@ enum What<'a> {
     MoreCalls(usize),
 }
 
+/// With what lines are written.
+#[derive(Clone, Copy)]
+pub(crate) struct Pen {
+    pub(crate) columns: usize,
+    pub(crate) now: Timestamp,
+    /// The mark of a plan that runs.
+    pub(crate) running: &'static str,
+    pub(crate) painter: Painter,
+}
+
 impl<'a> Outline<'a> {
     /// The tree of a model, the newest plan at the top; of plans in which nothing failed nothing, where
-    /// only the others are asked for.
-    pub(crate) fn of(model: &'a Model, only_failed: bool) -> Self {
+    /// only the others are asked for. Where there is no room for all, plans that completed make way, those
+    /// first that did so first: they are counted elsewhere.
+    pub(crate) fn of(model: &'a Model, only_failed: bool, room: usize) -> Self {
         let wanted = only_failed.then(|| with_trouble(model));
         let is_wanted = |plan: &PlanId| wanted.as_ref().is_none_or(|wanted| wanted.contains(plan));
-        let mut outline = Self { rows: Vec::new(), plans: 0 };
+        let outline = Self::grow(model, is_wanted);
+        let mut way = HashSet::new();
+        let surplus = outline.rows.len().saturating_sub(room);
+        for node in model.completed().filter(|node| is_wanted(&node.id)) {
+            // A plan stays as long as something below it does.
+            if way.len() < surplus && node.children.iter().all(|child| way.contains(child)) {
+                way.insert(&node.id);
+            }
+        }
+        if way.is_empty() {
+            outline
+        } else {
+            Self::grow(model, |plan| is_wanted(plan) && !way.contains(plan))
+        }
+    }
+
+    fn grow(model: &'a Model, is_wanted: impl Fn(&PlanId) -> bool) -> Self {
+        let mut outline = Self { rows: Vec::new() };
         let roots = model.roots.iter().filter(|root| is_wanted(root));
         // What is still to come: a plan, what stands before it, and before what is below it.
         let mut open: Vec<(&PlanId, String, String)> =
@@ -61,7 +87,6 @@ impl<'a> Outline<'a> {
             let children: Vec<&PlanId> = node.children.iter().filter(|child| is_wanted(child)).collect();
             let is_deep = indent.chars().count() >= 3 * INDENT_MAX;
             outline.rows.push(Row { branch, what: What::Plan(node) });
-            outline.plans += 1;
             outline.push_calls(node, &format!("{indent}{}", if children.is_empty() { "   " } else { "│  " }));
             let last = children.len().saturating_sub(1);
             for (at, child) in children.into_iter().enumerate().rev() {
@@ -89,16 +114,9 @@ impl<'a> Outline<'a> {
         self.rows.len()
     }
 
-    /// So many lines from `first` on, in at most so many columns.
-    pub(crate) fn lines(
-        &self,
-        first: usize,
-        count: usize,
-        columns: usize,
-        now: Timestamp,
-        painter: Painter,
-    ) -> Vec<String> {
-        self.rows.iter().skip(first).take(count).map(|row| row.line(columns, now, painter)).collect()
+    /// So many lines from `first` on.
+    pub(crate) fn lines(&self, first: usize, count: usize, pen: Pen) -> Vec<String> {
+        self.rows.iter().skip(first).take(count).map(|row| row.line(pen)).collect()
     }
 }
 
@@ -116,27 +134,28 @@ fn with_trouble(model: &Model) -> HashSet<PlanId> {
 }
 
 impl Row<'_> {
-    fn line(&self, columns: usize, now: Timestamp, painter: Painter) -> String {
+    fn line(&self, pen: Pen) -> String {
         let mut parts = vec![(Style::Faint, self.branch.clone())];
         match &self.what {
-            What::Plan(node) => push_plan(&mut parts, node, columns, now),
-            What::Call(call) => push_call(&mut parts, call, "", now),
+            What::Plan(node) => push_plan(&mut parts, node, pen),
+            What::Call(call) => push_call(&mut parts, call, "", pen.now),
             What::MoreCalls(hidden) => {
                 parts.push((Style::Faint, format!("… and {} longer ones", counted(*hidden as u64, "call"))));
             }
         }
-        painter.line(&parts, columns)
+        pen.painter.line(&parts, pen.columns)
     }
 }
 
-fn push_plan(parts: &mut Vec<(Style, String)>, node: &Node, columns: usize, now: Timestamp) {
+fn push_plan(parts: &mut Vec<(Style, String)>, node: &Node, pen: Pen) {
+    let now = pen.now;
     let (style, mark) = match &node.end {
-        None => (Style::Started, spinner(now)),
+        None => (Style::Started, pen.running),
         Some(end) if end.error.is_some() => (Style::Bad, "✗"),
         Some(_) => (Style::Good, "✓"),
     };
     let (most, share) = NAME_COLUMNS;
-    let name = cut(&node.name(), most.min(columns / share)).into_owned();
+    let name = cut(&node.name(), most.min(pen.columns / share)).into_owned();
     let lasted = match &node.end {
         None => ticking(now.duration_since(node.begun)),
         Some(end) => duration(end.lasted),
@@ -178,7 +197,8 @@ fn push_call(parts: &mut Vec<(Style, String)>, call: &Call, gap: &str, now: Time
     parts.push((Style::Faint, format!("  {}", ticking(now.duration_since(call.begun)))));
 }
 
-fn spinner(now: Timestamp) -> &'static str {
+/// A mark that turns while time goes on.
+pub(crate) fn spinner(now: Timestamp) -> &'static str {
     let at = now.as_micros().div_euclid(SPIN_MICROS).rem_euclid(SPINNER.len() as i64);
     SPINNER[at as usize]
 }

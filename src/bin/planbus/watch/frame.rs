@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
-use planbus::Timestamp;
+use planbus::{PlanStatus, Timestamp};
 
 use super::keys::Key;
 use crate::{
     agent_runtime::units::number,
-    live::{Model, News, Outline},
-    style::{Painter, Style},
+    live::{Model, News, Outline, Pen, spinner},
+    style::{self, Painter, Style},
     text::{cut_start, escape},
 };
 
@@ -106,11 +106,13 @@ pub(super) fn frame(
     if view.is_help {
         lines.extend(HELP.iter().take(view.room).map(|text| line(&[(Style::Plain, (*text).to_owned())])));
     } else {
-        let outline = Outline::of(model, view.only_failed);
+        let outline = Outline::of(model, view.only_failed, view.room);
         view.lines = outline.len();
         view.keep_inside();
-        lines.extend(outline.lines(view.first, view.room, columns, now, painter));
-        if outline.plans == 0 {
+        // What nobody goes on with does not turn.
+        let running = if facts.note.is_none() { spinner(now) } else { style::mark(PlanStatus::Running) };
+        lines.extend(outline.lines(view.first, view.room, Pen { columns, now, running, painter }));
+        if outline.len() == 0 {
             let empty = if view.only_failed { "nothing has failed in a plan that runs" } else { facts.empty };
             lines.push(line(&[(Style::Faint, empty.to_owned())]));
         }
@@ -195,3 +197,6 @@ fn foot(model: &Model, view: &View) -> Vec<(Style, String)> {
     parts.push((Style::Faint, keys.to_owned()));
     parts
 }
+
+#[cfg(test)]
+mod tests;
