@@ -1,6 +1,9 @@
-// The head of a plan: what it is to reach, how it stands, its figures, and its names to take along.
+// The head of a plan: what it is to reach, how it stands, its figures, and its names to take along. `plan`
+// is what the server says of it while its events are read.
 import { html } from '../vendor/htm-preact-3.1.1.js';
-import { below } from '../events.js';
+import { curlOf, tenantUrl } from '../api.js';
+import { below, STATUS } from '../events.js';
+import { CopyButton } from '../parts/copy.js';
 import { clock, counted, duration, running } from '../parts/time.js';
 import { linkTo } from '../route.js';
 import { standing } from './marks.js';
@@ -21,10 +24,15 @@ const Figures = ({ plans }) => {
     ${subplans > 0 && html`<li>${counted(subplans, 'subplan')}</li>`}`;
 };
 
-export const Head = ({ plan, root, plans, ancestors, now }) => {
-  const { mark, hue, word } = standing(root);
-  const took = isRunning(root) ? running(lasted(root, now)) : duration(lasted(root, now));
-  const error = errorOf(root);
+// How a plan stands: as its events say, or, where not all of them are read, as the server says.
+const standingOf = (plan, root, now) => {
+  if (!plan) return { ...standing(root), error: errorOf(root), took: isRunning(root) ? running(lasted(root, now)) : duration(lasted(root, now)) };
+  const took = plan.status === 'running' ? Date.now() - Date.parse(plan.started_at) : (plan.duration_us ?? 0) / 1000;
+  return { ...STATUS[plan.status], error: plan.error ?? '', took: plan.status === 'running' ? running(took) : duration(took) };
+};
+
+export const Head = ({ plan, correlation, root, plans, ancestors, now }) => {
+  const { mark, hue, word, error, took } = standingOf(plan, root, now);
   const started = new Date(startOf(root)).toISOString();
   return html`<header class="plan-head">
     <${Crumbs} ancestors=${ancestors} root=${root} />
@@ -38,6 +46,12 @@ export const Head = ({ plan, root, plans, ancestors, now }) => {
       ${root.source && html`<li>by ${root.source}</li>`}
       ${root.starts > 1 && html`<li class="hue-yellow">begun ${root.starts} times</li>`}
       <${Figures} plans=${plans} />
+      <li class="plan-copies">
+        <${CopyButton} text=${root.id} title=${root.id}>Copy id<//>
+        ${correlation && correlation !== root.id && html`<${CopyButton} text=${correlation} title=${correlation}>Copy correlation id<//>`}
+        <${CopyButton} text=${() => curlOf(tenantUrl(`plans/${encodeURIComponent(root.id)}/events`, { limit: 1000 }))}
+          title="A command that fetches the events of this plan">Copy as curl<//>
+      </li>
     </ul>
   </header>`;
 };

@@ -23,24 +23,34 @@ const eventsOf = (model, depths, { text = '', failed }) => {
 };
 
 // A link within the log; the row around it stays closed.
-const Jump = ({ seq, title, children }) => html`<a class="jump" tabindex="-1" title=${title} href=${location.hash}
+const Jump = ({ seq, title, children }) => html`<a tabindex="-1" title=${title} href=${location.hash}
   onClick=${(event) => { event.preventDefault(); event.stopPropagation(); setParams({ event: seq }); }}>${children}</a>`;
+
+// The marks beside the row that is open: what caused it, and what it caused.
+const RELATIONS = { cause: ['◂', 'caused the one that is open'], effect: ['▸', 'caused by the one that is open'] };
 
 const Row = ({ event, model, root, depth, isClock, relation }) => {
   const cause = event.causation_id && model.seqs.get(event.causation_id);
   const effects = model.effects.get(event.event_id) ?? [];
   const words = describe(event);
   const offset = timeOf(event) - startOf(root);
-  return html`<span class=${`relation ${relation}`} aria-hidden="true">${relation === 'is-cause' ? '◂' : relation === 'is-effect' ? '▸' : ''}</span>
+  const [mark, meaning] = RELATIONS[relation] ?? ['', ''];
+  return html`<span class="relation" title=${meaning}>${mark}<span class="sr-only">${meaning}</span></span>
+    <span class="number faint seq wide-only">${event.seq}</span>
     <time class="number faint" datetime=${event.timestamp} title=${event.timestamp}>${isClock ? clock(event.timestamp) : `${offset < 0 ? '−' : '+'}${duration(Math.abs(offset))}`}</time>
-    <span class="rails" aria-hidden="true">${Array.from({ length: Math.min(depth, DEPTH_MAX) }, () => html`<span></span>`)}</span>
-    <span class=${`type ${hueOf(event)}`}>${event.event_type}</span>
+    <span class="type"><span class="rails" aria-hidden="true">${Array.from({ length: Math.min(depth, DEPTH_MAX) }, () => html`<span></span>`)}</span><span
+      class=${hueOf(event)}>${event.event_type}</span></span>
     <span class="of wide-only faint" title=${event.plan_id}>${event.plan_id === root.id ? '' : below(event.plan_id, root.id)}</span>
     <span class="said" title=${words}>${words}</span>
-    ${cause && html`<${Jump} seq=${cause} title="The event that caused this one">${relation === 'is-effect' ? 'its effect' : `caused by #${cause}`}<//>`}
-    ${effects.length > 0 && html`<${Jump} seq=${effects[0]} title="The first event that this one caused">caused ${effects.length}<//>`}
-    <span class="number faint wide-only">${event.seq}</span>`;
+    <span class="jump wide-only">${cause && html`<${Jump} seq=${cause} title="Go to the event that caused this one">caused by #${cause}<//>`}</span>
+    <span class="jump is-effects wide-only">${effects.length > 0 && html`<${Jump} seq=${effects[0]} title="Go to the first event that this one caused">caused ${effects.length}<//>`}</span>`;
 };
+
+const Columns = ({ isClock, onClock }) => html`<div class="columns"><span class="relation"></span>
+  <span class="number seq wide-only" aria-hidden="true">seq</span>
+  <span class="number time"><button aria-pressed=${isClock} onClick=${onClock} title="From the start of the plan, or the time of day">${isClock ? 'time' : 'start +'} ⇄</button></span>
+  <span class="type" aria-hidden="true">type</span><span class="of wide-only" aria-hidden="true">plan</span><span class="said" aria-hidden="true">what</span>
+  <span class="jump wide-only" aria-hidden="true">cause</span><span class="jump is-effects wide-only" aria-hidden="true">effects</span></div>`;
 
 export const Log = ({ model, root, plans, version, params, isLive }) => {
   const [isClock, setClock] = useState(false);
@@ -51,15 +61,14 @@ export const Log = ({ model, root, plans, version, params, isLive }) => {
   const open = events[selectedAt];
   const relationOf = (event) => {
     if (!open || event === open) return '';
-    if (open.causation_id === event.event_id) return 'is-cause';
-    return event.causation_id === open.event_id ? 'is-effect' : '';
+    if (open.causation_id === event.event_id) return 'cause';
+    return event.causation_id === open.event_id ? 'effect' : '';
   };
   if (!events.length) {
     return html`<${Empty} title=${params.failed && !params.text ? 'Nothing failed' : 'No event is like this'}>
       <button onClick=${() => setParams({ failed: '', text: '' })}>Show all</button><//>`;
   }
-  return html`<div class="log-head"><button aria-pressed=${isClock} onClick=${() => setClock(!isClock)}
-      title="Times from the start of the plan, or of the day">${isClock ? 'time of day' : 'from the start'}</button></div>
+  return html`<${Columns} isClock=${isClock} onClock=${() => setClock(!isClock)} />
     <${VirtualList} label="Events of the plan" count=${events.length} height=${ROW_HEIGHT} isTailing=${isLive}
       row=${(at) => html`<${Row} event=${events[at]} model=${model} root=${root} depth=${depths.get(events[at].plan_id)} isClock=${isClock}
         relation=${relationOf(events[at])} />`}

@@ -6,7 +6,7 @@ import { count, useNow } from '../parts/time.js';
 import { setParams } from '../route.js';
 import { Head } from './head.js';
 import { Log } from './log.js';
-import { isRunning, nowOf, plansBelow } from './model.js';
+import { isRunning, nowOf, plansBelow, timeOf } from './model.js';
 import { usePlan } from './reading.js';
 import { Timeline } from './timeline.js';
 import { Tree } from './tree.js';
@@ -46,16 +46,17 @@ export const PlanPage = ({ id, params }) => {
   const { model, plan, error, version, isReading, isCapped, more, again } = reading;
   const root = model?.plans.get(id);
   const plans = useMemo(() => (root ? plansBelow(root) : []), [root, version]);
-  const isLive = plans.some((one) => isRunning(one.plan));
+  // What is half read may have ended long ago: only what is known to the last event ticks.
+  const isLive = !isReading && !isCapped && plans.some((one) => isRunning(one.plan));
   const wall = useNow(isLive);
   const view = VIEWS.some(([name]) => name === params.view) ? params.view : 'tree';
   useKeys({ t: () => show('tree'), i: () => show('timeline'), l: () => show('log') });
   if (error && !root) return html`<${Failed} error=${error} again=${again} />`;
   if (!root) return html`<${Loading} what="the plan" />`;
-  const now = nowOf(model, wall);
+  const now = isLive ? nowOf(model, wall) : timeOf(model.events[model.events.length - 1]);
   const [, , View] = VIEWS.find(([name]) => name === view);
   return html`<section class="view plan" aria-label="Plan">
-    <${Head} plan=${plan} root=${root} plans=${plans} ancestors=${reading.ancestors} now=${now} />
+    <${Head} plan=${isReading || isCapped ? plan : null} correlation=${plan?.correlation_id} root=${root} plans=${plans} ancestors=${reading.ancestors} now=${now} />
     <div class="bar">
       <${Tabs} view=${view} />
       ${view !== 'timeline' && html`<${Filters} params=${params} />`}

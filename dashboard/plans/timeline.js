@@ -225,22 +225,21 @@ export const Timeline = ({ root, version, params, now }) => {
       <span class="faint wide-only">drag: a range · Ctrl + wheel: zoom · arrows: from bar to bar</span>
       <span class="legend wide-only" aria-hidden="true"><span class="hue-cyan">▌call</span><span class="hue-red">▌failed</span><span class="hue-blue">▌running</span><span class="hue-yellow">◆ decision</span></span>
     </div>
-    <div class="timeline-frame" ref=${frame} onScroll=${onScroll} role="listbox" tabindex="0" aria-label="Timeline of the plan" onKeyDown=${onKeyDown}
+    <div class="timeline-frame" ref=${frame} onScroll=${onScroll} role="application" aria-roledescription="timeline" tabindex="0" aria-label="Timeline of the plan: arrows move from bar to bar, Enter opens" onKeyDown=${onKeyDown}
       aria-activedescendant=${stop ? 'timeline-active' : undefined}>
       <div class="timeline-view">
         <div class="timeline-corner">${duration(window.to - window.from)}</div>
         <${Labels} blocks=${blocksWithin(whole, top, top + size.height)} top=${top} now=${now} onOpen=${open} />
         <div class="timeline-host" ref=${host} onWheel=${onWheel}>
           <div class="timeline-axis" aria-hidden="true">${ticks.map(({ at: time, label }) => html`<span key=${time}
-            style=${{ transform: `translateX(${(time - window.from) * scale}px)` }}>${label}</span>`)}</div>
+            style=${{ transform: `translateX(${(time - window.from) * scale}px)` }}>${(time - window.from) * scale < size.width - TICK_PX / 2 && label}</span>`)}</div>
           <div class="timeline-canvas" style=${{ height: `${size.height}px` }}>
             <canvas ref=${canvas} class=${hover ? 'is-over' : ''} onPointerDown=${onPointerDown} onPointerMove=${onPointerMove}
               onPointerUp=${onPointerUp} onPointerCancel=${() => setDrag(null)} onPointerLeave=${() => setHover(null)} onDblClick=${() => show(null)}></canvas>
             ${drag && Math.abs(drag.to - drag.from) > DRAG_PX && html`<div class="timeline-drag"
               style=${{ left: `${Math.min(drag.from, drag.to)}px`, width: `${Math.abs(drag.to - drag.from)}px` }}></div>`}
-            ${focus && html`<div id="timeline-active" class="timeline-active" role="option" aria-selected="true"
-              style=${{ left: `${focus.item.kind === 'decision' ? focus.x - 4 : focus.x}px`, top: `${focus.y}px`, width: `${focusWidth}px`, height: `${LANE}px` }}>
-              <span class="sr-only">${wordsOf(focus.item).title}, ${standing(focus.item).word} ${timeWords(focus.item, now)}</span></div>`}
+            ${focus && html`<div id="timeline-active" class="timeline-active" role="img" aria-label=${`${wordsOf(focus.item).title}, ${standing(focus.item).word} ${timeWords(focus.item, now)}`}
+              style=${{ left: `${focus.item.kind === 'decision' ? focus.x - 4 : focus.x}px`, top: `${focus.y}px`, width: `${focusWidth}px`, height: `${LANE}px` }}></div>`}
             ${tip && !drag && html`<${Tip} item=${tip.item} start=${tip.start} now=${now} whole=${whole} x=${tip.x} y=${tip.y + LANE} width=${size.width} />`}
           </div>
         </div>

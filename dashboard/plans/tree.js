@@ -6,7 +6,7 @@ import { duration, running } from '../parts/time.js';
 import { VirtualList } from '../parts/virtual.js';
 import { linkTo, setParams } from '../route.js';
 import { standing } from './marks.js';
-import { endOf, errorOf, isRunning, lasted, startOf } from './model.js';
+import { endOf, errorOf, isFailed, isRunning, lasted, startOf } from './model.js';
 import { keyOfItem, rowsOf, selfTime } from './rows.js';
 import { wordsOf } from './words.js';
 
@@ -28,15 +28,17 @@ const selfOf = (plan) => {
   return self;
 };
 
-// When an item was, within the time of the whole plan; what a plan did by itself stands out.
+// When an item was, within the time of the whole plan.
 const Span = ({ item, from, whole, now }) => {
   const [start, end] = [startOf(item), endOf(item) ?? now];
-  const self = item.kind === 'plan' && item.items.length ? selfOf(item) : null;
-  const title = self === null ? undefined : `${duration(self)} without its calls and subplans`;
-  return html`<span class="span wide-only" aria-hidden="true" title=${title}><span class="span-whole"
-    style=${{ left: percent(start - from, whole), width: percent(end - start, whole) }}>${self !== null && end > start
-      && html`<span class="span-self" style=${{ width: percent(self, end - start) }}></span>`}</span></span>`;
+  const hue = isFailed(item) || isRunning(item) ? standing(item).hue : '';
+  return html`<span class="span wide-only" aria-hidden="true"><span class=${hue}
+    style=${{ left: percent(start - from, whole), width: percent(end - start, whole) }}></span></span>`;
 };
+
+// What the columns are; whoever does not see them hears each row whole.
+const Columns = () => html`<div class="columns" aria-hidden="true"><span class="said">step</span><span class="span wide-only">when</span>
+  <span class="number wide-only" title="Without its calls and subplans">by itself</span><span class="number">took</span></div>`;
 
 const Row = ({ row, root, now, whole, onToggle }) => {
   const { item, depth, isOpen } = row;
@@ -44,6 +46,7 @@ const Row = ({ row, root, now, whole, onToggle }) => {
   const { title, more } = wordsOf(item);
   const error = errorOf(item);
   const isPlan = item.kind === 'plan';
+  const self = isPlan && item.items.length ? selfOf(item) : null;
   const took = item.kind === 'decision' ? '' : isRunning(item) ? running(lasted(item, now)) : duration(lasted(item, now));
   const rest = isPlan && item.goal ? below(item.id, item.parent?.id) : more;
   return html`<span class="indent" style=${{ width: `${Math.min(depth, DEPTH_MAX) * 1.125}rem` }}></span>
@@ -56,6 +59,7 @@ const Row = ({ row, root, now, whole, onToggle }) => {
     ${isPlan && item !== root && html`<a class="enter" href=${linkTo(['plans', item.id])} title="This subplan alone" tabindex="-1"
       onClick=${(event) => event.stopPropagation()}><span aria-hidden="true">↗</span><span class="sr-only">open</span></a>`}
     <${Span} item=${item} from=${startOf(root)} whole=${whole} now=${now} />
+    <span class="number faint wide-only">${self === null ? '' : duration(self)}</span>
     <span class=${`number ${isRunning(item) ? 'hue-blue' : ''}`}>${took}</span>`;
 };
 
@@ -86,7 +90,7 @@ export const Tree = ({ root, version, params, now }) => {
       <button onClick=${() => setParams({ failed: '', text: '' })}>Show all</button><//>`;
   }
   const selectedAt = params.event ? rows.findIndex(({ item }) => seqsOf(item).includes(Number(params.event))) : -1;
-  return html`<${VirtualList} label="Steps of the plan" role="tree" count=${rows.length} height=${ROW_HEIGHT}
+  return html`<${Columns} /><${VirtualList} label="Steps of the plan" role="tree" count=${rows.length} height=${ROW_HEIGHT}
     row=${(at) => html`<${Row} row=${rows[at]} root=${root} now=${now} whole=${whole} onToggle=${toggle} />`}
     rowProps=${(at) => ({ role: 'treeitem', 'aria-level': rows[at].depth + 1, 'aria-expanded': rows[at].isOpen, 'aria-posinset': rows[at].at, 'aria-setsize': rows[at].of })}
     keyOf=${(at) => keyOfItem(rows[at].item)} onKey=${onKey} selectedAt=${selectedAt}
