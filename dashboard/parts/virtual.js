@@ -9,7 +9,7 @@ const SPARE = 8;
 // it is while rows are put in above it; where rows are also taken away, `origin` says how many were taken
 // from the top less those that were put there. `isTailing` keeps the end in view while the reader is
 // there. The row `selected` by its name is brought into view where `selectedAt` tells its place. The list
-// begins at its top again when `resetKey` changes.
+// begins again when `resetKey` changes: at its top, or at its end where that is kept in view.
 // Of another `role` than a listbox, `rowProps(at)` says what the rows are; `onKey(event, at)` takes a key
 // (true, or the place to move to) or leaves it (false).
 export const VirtualList = ({
@@ -48,7 +48,7 @@ export const VirtualList = ({
     look();
   }, [count, anchorKey, origin]);
   useLayoutEffect(() => {
-    frame.current.scrollTop = 0;
+    frame.current.scrollTop = isTailing ? frame.current.scrollHeight : 0;
     setActive(-1);
     look();
   }, [resetKey]);
@@ -68,8 +68,15 @@ export const VirtualList = ({
     const below = (at + 1) * height - box.clientHeight;
     if (below > box.scrollTop) box.scrollTop = below;
   };
+  // What was chosen elsewhere is shown amid what is around it.
+  const reveal = (at) => {
+    const box = frame.current;
+    const isSeen = at * height >= box.scrollTop && (at + 1) * height <= box.scrollTop + box.clientHeight;
+    if (!isSeen) box.scrollTop = (at + 0.5) * height - box.clientHeight / 2;
+    setActive(at);
+  };
   useLayoutEffect(() => {
-    if (selectedAt >= 0 && selectedAt !== active) move(selectedAt);
+    if (selectedAt >= 0 && selectedAt !== active) reveal(selectedAt);
   }, [selected, selectedAt >= 0]);
   const onKeyDown = (event) => {
     const page = Math.max(1, view.rows - 2);

@@ -1,12 +1,14 @@
 // The events of a plan and all below it, in the order of the log; each with what caused it and what it
 // caused.
-import { html, useMemo, useState } from '../vendor/htm-preact-3.1.1.js';
+import { html, useMemo, useRef, useState } from '../vendor/htm-preact-3.1.1.js';
 import { below, describe, hueOf } from '../events.js';
+import { useNeighbours } from '../events/neighbours.js';
 import { Empty } from '../parts/notice.js';
 import { clock, duration } from '../parts/time.js';
 import { VirtualList } from '../parts/virtual.js';
 import { setParams } from '../route.js';
-import { startOf, timeOf } from './model.js';
+import { firstWhere } from './lanes.js';
+import { seqNamed, startOf, timeOf } from './model.js';
 
 const ROW_HEIGHT = 28;
 // Rails beyond this depth lie on one another.
@@ -23,42 +25,50 @@ const eventsOf = (model, depths, { text = '', failed }) => {
 };
 
 // A link within the log; the row around it stays closed.
-const Jump = ({ seq, title, children }) => html`<a tabindex="-1" title=${title} href=${location.hash}
-  onClick=${(event) => { event.preventDefault(); event.stopPropagation(); setParams({ event: seq }); }}>${children}</a>`;
+const Jump = ({ event: named, title, children }) => html`<a tabindex="-1" title=${title} href=${location.hash}
+  onClick=${(event) => { event.preventDefault(); event.stopPropagation(); setParams({ event: named }); }}>${children}</a>`;
 
 // The marks beside the row that is open: what caused it, and what it caused.
 const RELATIONS = { cause: ['◂', 'caused the one that is open'], effect: ['▸', 'caused by the one that is open'] };
 
 const Row = ({ event, model, root, depth, isClock, relation }) => {
-  const cause = event.causation_id && model.seqs.get(event.causation_id);
+  const cause = model.seqs.get(event.causation_id);
   const effects = model.effects.get(event.event_id) ?? [];
   const words = describe(event);
   const offset = timeOf(event) - startOf(root);
   const [mark, meaning] = RELATIONS[relation] ?? ['', ''];
   return html`<span class="relation" title=${meaning}>${mark}<span class="sr-only">${meaning}</span></span>
-    <span class="number faint seq wide-only">${event.seq}</span>
+    <span class="number faint seq">${event.seq}</span>
     <time class="number faint" datetime=${event.timestamp} title=${event.timestamp}>${isClock ? clock(event.timestamp) : `${offset < 0 ? '−' : '+'}${duration(Math.abs(offset))}`}</time>
     <span class="type"><span class="rails" aria-hidden="true">${Array.from({ length: Math.min(depth, DEPTH_MAX) }, () => html`<span></span>`)}</span><span
       class=${hueOf(event)}>${event.event_type}</span></span>
-    <span class="of wide-only faint" title=${event.plan_id}>${event.plan_id === root.id ? '' : below(event.plan_id, root.id)}</span>
+    <span class="of faint" title=${event.plan_id}>${event.plan_id === root.id ? '' : below(event.plan_id, root.id)}</span>
     <span class="said" title=${words}>${words}</span>
-    <span class="jump wide-only">${cause && html`<${Jump} seq=${cause} title="Go to the event that caused this one">caused by #${cause}<//>`}</span>
-    <span class="jump is-effects wide-only">${effects.length > 0 && html`<${Jump} seq=${effects[0]} title="Go to the first event that this one caused">caused ${effects.length}<//>`}</span>`;
+    <span class="jump">${event.causation_id && html`<${Jump} event=${cause ?? event.causation_id}
+      title="Go to the event that caused this one">caused by ${cause ? `#${cause}` : 'another'}<//>`}</span>
+    <span class="jump is-effects">${effects.length > 0 && html`<${Jump} event=${effects[0]} title="Go to the first event that this one caused">caused ${effects.length}<//>`}</span>`;
 };
 
 const Columns = ({ isClock, onClock }) => html`<div class="columns"><span class="relation"></span>
-  <span class="number seq wide-only" aria-hidden="true">seq</span>
-  <span class="number time"><button aria-pressed=${isClock} onClick=${onClock} title="From the start of the plan, or the time of day">${isClock ? 'time' : 'start +'} ⇄</button></span>
-  <span class="type" aria-hidden="true">type</span><span class="of wide-only" aria-hidden="true">plan</span><span class="said" aria-hidden="true">what</span>
-  <span class="jump wide-only" aria-hidden="true">cause</span><span class="jump is-effects wide-only" aria-hidden="true">effects</span></div>`;
+  <span class="number seq" aria-hidden="true">seq</span>
+  <span class="number time"><button aria-pressed=${isClock} onClick=${onClock} title="From the start of the plan, or the time of day">${isClock ? 'time of day' : 'from start'} ⇄</button></span>
+  <span class="type" aria-hidden="true">type</span><span class="of" aria-hidden="true">plan</span><span class="said" aria-hidden="true">what</span>
+  <span class="jump" aria-hidden="true">cause</span><span class="jump is-effects" aria-hidden="true">effects</span></div>`;
 
 export const Log = ({ model, root, plans, version, params, isLive }) => {
   const [isClock, setClock] = useState(false);
+  const wasLive = useRef(false);
+  wasLive.current ||= isLive;
   const depths = useMemo(() => new Map(plans.map(({ plan, depth }) => [plan.id, depth])), [plans]);
   const events = useMemo(() => eventsOf(model, depths, params), [model, version, depths, params.text, params.failed]);
-  const selected = Number(params.event) || undefined;
-  const selectedAt = selected ? events.findIndex(({ seq }) => seq === selected) : -1;
+  const placeOf = (seq) => {
+    const at = firstWhere(events, (event) => event.seq >= seq);
+    return events[at]?.seq === seq ? at : -1;
+  };
+  const selected = seqNamed(model, params.event);
+  const selectedAt = selected === undefined ? -1 : placeOf(selected);
   const open = events[selectedAt];
+  useNeighbours((seq, by) => (placeOf(seq) < 0 ? null : events[placeOf(seq) + by]?.seq ?? null), (seq) => placeOf(seq) >= 0);
   const relationOf = (event) => {
     if (!open || event === open) return '';
     if (open.causation_id === event.event_id) return 'cause';
@@ -69,7 +79,7 @@ export const Log = ({ model, root, plans, version, params, isLive }) => {
       <button onClick=${() => setParams({ failed: '', text: '' })}>Show all</button><//>`;
   }
   return html`<${Columns} isClock=${isClock} onClock=${() => setClock(!isClock)} />
-    <${VirtualList} label="Events of the plan" count=${events.length} height=${ROW_HEIGHT} isTailing=${isLive}
+    <${VirtualList} label="Events of the plan" count=${events.length} height=${ROW_HEIGHT} isTailing=${wasLive.current} resetKey=${wasLive.current}
       row=${(at) => html`<${Row} event=${events[at]} model=${model} root=${root} depth=${depths.get(events[at].plan_id)} isClock=${isClock}
         relation=${relationOf(events[at])} />`}
       keyOf=${(at) => events[at].seq} selected=${selected} selectedAt=${selectedAt} onOpen=${(at) => setParams({ event: events[at].seq })} />`;

@@ -19,6 +19,8 @@ export const createModel = () => ({
   events: [],
   lastSeq: 0,
   plans: new Map(),
+  // By its seq: what an event is about, a plan, a call or a decision.
+  items: new Map(),
   // By the id of an event: its seq, and the seqs of those that it caused.
   seqs: new Map(),
   effects: new Map(),
@@ -97,12 +99,17 @@ const newCall = (plan, event, fields, startMs) => ({
   durationMs: null,
   ok: null,
   error: '',
-  hasCall: true,
 });
 
 const answer = (call, event, fields, ms) =>
   Object.assign(call, { endSeq: event.seq, endMs: ms, durationMs: millisOf(fields), ok: fields.ok ?? null, error: failureOf(fields) });
 
+const keep = (plan, item) => {
+  plan.items.push(item);
+  return item;
+};
+
+// What each type of event does; it gives what the event is about, where that is not its plan.
 const STEPS = {
   PlanStarted: (model, plan, event, fields, ms) => {
     plan.starts += 1;
@@ -114,39 +121,37 @@ const STEPS = {
   PlanFailed: (model, plan, event, fields, ms) => end(plan, ms, fields, 'failed'),
   DecisionMade: (model, plan, event, fields, ms) => {
     plan.count.decisions += 1;
-    plan.items.push({ kind: 'decision', plan, seq: event.seq, startMs: ms, fields });
+    return keep(plan, { kind: 'decision', plan, seq: event.seq, startMs: ms, fields });
   },
   ToolCalled: (model, plan, event, fields, ms) => {
     plan.count.tools += 1;
     const call = newCall(plan, event, fields, ms);
-    plan.items.push(call);
     plan.calls.set(keyOf(fields), call);
+    return keep(plan, call);
   },
   ToolCompleted: (model, plan, event, fields, ms) => {
     if (fields.ok === false) plan.count.failed += 1;
     const call = plan.calls.get(keyOf(fields));
-    if (call && call.endSeq === null) {
-      answer(call, event, fields, ms);
-      return;
-    }
-    // Answered before: the log of the plan has the second answer too.
-    if (call) return;
-    const alone = newCall(plan, event, fields, ms - (millisOf(fields) ?? 0));
-    plan.items.push(Object.assign(answer(alone, event, fields, ms), { hasCall: false }));
+    // Answered before: the second answer is in the log alone.
+    if (call) return call.endSeq === null ? answer(call, event, fields, ms) : call;
+    const alone = answer(newCall(plan, event, fields, ms - (millisOf(fields) ?? 0)), event, fields, ms);
     plan.calls.set(keyOf(fields), alone);
+    return keep(plan, alone);
   },
   SubplanSpawned: (model, plan, event, fields, ms) => {
     const id = nameOf(fields.subplan);
-    if (!id || id === plan.id) return;
+    if (!id || id === plan.id) return plan;
     const child = planOf(model, id);
     child.seq ??= event.seq;
     child.spawnMs ??= ms;
     child.goal ||= textOf(fields.goal);
     attach(model, child, plan.id, false);
+    return child;
   },
   SubplanCompleted: (model, plan, event, fields, ms) => {
     const child = model.plans.get(nameOf(fields.subplan));
     if (child) child.told = { ok: fields.ok ?? null, endMs: ms, durationMs: millisOf(fields), error: textOf(fields.error) };
+    return child;
   },
 };
 
@@ -167,7 +172,8 @@ const takeOne = (model, event) => {
     if (event.correlation_id !== event.plan_id) attach(model, plan, nameOf(event.correlation_id), true);
   }
   plan.source ||= textOf(event.source);
-  if (Object.hasOwn(STEPS, event.event_type)) STEPS[event.event_type](model, plan, event, fields, ms);
+  const step = Object.hasOwn(STEPS, event.event_type) ? STEPS[event.event_type] : () => plan;
+  model.items.set(event.seq, step(model, plan, event, fields, ms) ?? plan);
   plan.lastMs = ms;
 };
 
@@ -187,6 +193,12 @@ export const take = (model, events) => {
   }
   for (const event of fresh) if (event.seq > model.lastSeq) takeOne(model, event);
   return model;
+};
+
+// The seq of an event that is named by its seq or its id; undefined where it is not known.
+export const seqNamed = (model, name) => {
+  const seq = model.seqs.get(name) ?? Number(name);
+  return model.items.has(seq) ? seq : undefined;
 };
 
 // How a plan stands: running, completed, failed, or unknown where only its parent speaks of it.

@@ -1,6 +1,7 @@
 // One plan: its head, and below it the tree, the timeline or the log of all that belongs to it.
 import { html, useMemo, useRef } from '../vendor/htm-preact-3.1.1.js';
 import { useKeys } from '../keys.js';
+import { TextField } from '../parts/filters.js';
 import { Failed, Loading } from '../parts/notice.js';
 import { count, useNow } from '../parts/time.js';
 import { setParams } from '../route.js';
@@ -36,8 +37,8 @@ const Tabs = ({ view }) => {
   </div>`;
 };
 
-const Filters = ({ params }) => html`<input type="search" placeholder="Tool, goal, reason, error" aria-label="Search in this plan" value=${params.text ?? ''}
-    onInput=${(event) => setParams({ text: event.target.value }, { replace: true })} />
+const Filters = ({ params }) => html`<${TextField} label="Tool, goal, reason, error" value=${params.text ?? ''}
+    onChange=${(text) => setParams({ text }, { replace: true })} />
   <label class="check"><input type="checkbox" checked=${Boolean(params.failed)}
     onChange=${(event) => setParams({ failed: event.target.checked ? 'true' : '' })} /> failed only</label>`;
 

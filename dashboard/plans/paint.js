@@ -112,7 +112,7 @@ export const paint = (context, colours, scene) => {
       context.fillStyle = colours[hue];
       context.fillRect(place.left, y + 2, NARROWEST, LANE - 4);
       if (isRunning(bar.item)) context.fillRect(place.left, y + LANE - 4, place.width, 2);
-      if (selected !== undefined && (bar.item.seq === selected || bar.item.endSeq === selected)) {
+      if (bar.item === selected) {
         context.strokeStyle = colours.focus;
         context.strokeRect(place.left + 0.5, y + 1.5, Math.max(place.width - 1, NARROWEST), LANE - 3);
       }
@@ -126,9 +126,9 @@ export const paint = (context, colours, scene) => {
       const mark = block.marks[at];
       if (mark.startMs > last) break;
       const x = xOf(mark.startMs);
-      if (x - drawn < 1 && mark.seq !== selected) continue;
+      if (x - drawn < 1 && mark !== selected) continue;
       drawn = x;
-      const half = mark.seq === selected ? 6 : 4.5;
+      const half = mark === selected ? 6 : 4.5;
       context.beginPath();
       context.moveTo(x, y + LANE / 2 - half);
       context.lineTo(x + half, y + LANE / 2);
@@ -137,7 +137,7 @@ export const paint = (context, colours, scene) => {
       context.closePath();
       context.fillStyle = colours.yellow;
       context.fill();
-      context.strokeStyle = mark.seq === selected ? colours.focus : colours.raised;
+      context.strokeStyle = mark === selected ? colours.focus : colours.raised;
       context.stroke();
     }
   };

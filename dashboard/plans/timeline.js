@@ -6,7 +6,7 @@ import { setParams } from '../route.js';
 import { formatRange, pan, parseRange, ticks as ticksOf, within, zoom } from './axis.js';
 import { blocksWithin, hit, LANE, layout, stops } from './lanes.js';
 import { standing } from './marks.js';
-import { errorOf, isRunning, lasted } from './model.js';
+import { errorOf, isRunning, lasted, seqNamed } from './model.js';
 import { coloursOf, paint } from './paint.js';
 import { wordsOf } from './words.js';
 
@@ -106,7 +106,7 @@ const useTheme = () => {
   return theme;
 };
 
-export const Timeline = ({ root, version, params, now }) => {
+export const Timeline = ({ model, root, version, params, now }) => {
   const whole = useMemo(() => layout(root), [root, version]);
   const length = Math.max((whole.to ?? now) - whole.from, 0.01);
   const [range, setRange] = useRange(params);
@@ -134,7 +134,7 @@ export const Timeline = ({ root, version, params, now }) => {
     if (canvas.current.width !== width || canvas.current.height !== height) Object.assign(canvas.current, { width, height });
     const context = canvas.current.getContext('2d');
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    paint(context, colours, { whole, window, size, top, now, ticks, selected: Number(params.event) || undefined });
+    paint(context, colours, { whole, window, size, top, now, ticks, selected: model.items.get(seqNamed(model, params.event)) });
   });
 
   const placeOf = (event) => {
@@ -222,8 +222,8 @@ export const Timeline = ({ root, version, params, now }) => {
       <button title="Zoom out (−)" onClick=${() => zoomBy(STEP)}><span aria-hidden="true">−</span><span class="sr-only">Zoom out</span></button>
       <button title="Zoom in (+)" onClick=${() => zoomBy(1 / STEP)}><span aria-hidden="true">+</span><span class="sr-only">Zoom in</span></button>
       <button disabled=${!range} title="All of it (0, or a double click)" onClick=${() => show(null)}>All</button>
-      <span class="faint wide-only">drag: a range · Ctrl + wheel: zoom · arrows: from bar to bar</span>
-      <span class="legend wide-only" aria-hidden="true"><span class="hue-cyan">▌call</span><span class="hue-red">▌failed</span><span class="hue-blue">▌running</span><span class="hue-yellow">◆ decision</span></span>
+      <span class="hint faint">drag: a range · Ctrl + wheel: zoom · arrows: from bar to bar</span>
+      <span class="legend" aria-hidden="true"><span class="hue-cyan">▌call</span><span class="hue-red">▌failed</span><span class="hue-blue">▌running</span><span class="hue-yellow">◆ decision</span></span>
     </div>
     <div class="timeline-frame" ref=${frame} onScroll=${onScroll} role="application" aria-roledescription="timeline" tabindex="0" aria-label="Timeline of the plan: arrows move from bar to bar, Enter opens" onKeyDown=${onKeyDown}
       aria-activedescendant=${stop ? 'timeline-active' : undefined}>

@@ -1,12 +1,13 @@
 // A plan as a tree: under each plan its calls, decisions and subplans in order, with how long each took.
-import { html, useMemo, useState } from '../vendor/htm-preact-3.1.1.js';
+import { html, useEffect, useMemo, useState } from '../vendor/htm-preact-3.1.1.js';
 import { below } from '../events.js';
+import { useNeighbours } from '../events/neighbours.js';
 import { Empty } from '../parts/notice.js';
 import { duration, running } from '../parts/time.js';
 import { VirtualList } from '../parts/virtual.js';
 import { linkTo, setParams } from '../route.js';
 import { standing } from './marks.js';
-import { endOf, errorOf, isFailed, isRunning, lasted, startOf } from './model.js';
+import { endOf, errorOf, isFailed, isRunning, lasted, seqNamed, startOf } from './model.js';
 import { keyOfItem, rowsOf, selfTime } from './rows.js';
 import { wordsOf } from './words.js';
 
@@ -32,13 +33,13 @@ const selfOf = (plan) => {
 const Span = ({ item, from, whole, now }) => {
   const [start, end] = [startOf(item), endOf(item) ?? now];
   const hue = isFailed(item) || isRunning(item) ? standing(item).hue : '';
-  return html`<span class="span wide-only" aria-hidden="true"><span class=${hue}
+  return html`<span class="span" aria-hidden="true"><span class=${hue}
     style=${{ left: percent(start - from, whole), width: percent(end - start, whole) }}></span></span>`;
 };
 
 // What the columns are; whoever does not see them hears each row whole.
-const Columns = () => html`<div class="columns" aria-hidden="true"><span class="said">step</span><span class="span wide-only">when</span>
-  <span class="number wide-only" title="Without its calls and subplans">by itself</span><span class="number">took</span></div>`;
+const Columns = () => html`<div class="columns" aria-hidden="true"><span class="said">step</span><span class="span">when</span>
+  <span class="number by-self" title="Without its calls and subplans">by itself</span><span class="number">took</span></div>`;
 
 const Row = ({ row, root, now, whole, onToggle }) => {
   const { item, depth, isOpen } = row;
@@ -59,16 +60,29 @@ const Row = ({ row, root, now, whole, onToggle }) => {
     ${isPlan && item !== root && html`<a class="enter" href=${linkTo(['plans', item.id])} title="This subplan alone" tabindex="-1"
       onClick=${(event) => event.stopPropagation()}><span aria-hidden="true">↗</span><span class="sr-only">open</span></a>`}
     <${Span} item=${item} from=${startOf(root)} whole=${whole} now=${now} />
-    <span class="number faint wide-only">${self === null ? '' : duration(self)}</span>
+    <span class="number faint by-self">${self === null ? '' : duration(self)}</span>
     <span class=${`number ${isRunning(item) ? 'hue-blue' : ''}`}>${took}</span>`;
 };
 
-const seqsOf = (item) => [item.seq, item.endSeq];
+// What is open in the panel is not hidden: the plans above it are opened.
+const useOpened = (item, setClosed) => {
+  useEffect(() => {
+    if (!item) return;
+    const above = [];
+    for (let plan = item.kind === 'plan' ? item.parent : item.plan; plan; plan = plan.parent) above.push(keyOfItem(plan));
+    setClosed((closed) => (above.some((key) => closed.has(key)) ? new Set([...closed].filter((key) => !above.includes(key))) : closed));
+  }, [item]);
+};
 
-export const Tree = ({ root, version, params, now }) => {
+export const Tree = ({ model, root, version, params, now }) => {
   const [closed, setClosed] = useState(new Set());
   const { text = '', failed } = params;
   const rows = useMemo(() => rowsOf(root, { closed, failedOnly: Boolean(failed), text }), [root, version, closed, failed, text]);
+  const selected = model.items.get(seqNamed(model, params.event));
+  const selectedAt = selected ? rows.findIndex(({ item }) => item === selected) : -1;
+  useOpened(selected, setClosed);
+  const rowOf = (seq) => rows.findIndex(({ item }) => item === model.items.get(seq));
+  useNeighbours((seq, by) => (rowOf(seq) < 0 ? null : rows[rowOf(seq) + by]?.item.seq ?? null), (seq) => rowOf(seq) >= 0);
   const whole = Math.max((endOf(root) ?? now) - startOf(root), 0.001);
   const toggle = (item) => {
     const next = new Set(closed);
@@ -89,7 +103,6 @@ export const Tree = ({ root, version, params, now }) => {
     return html`<${Empty} title=${failed && !text ? 'Nothing failed' : 'Nothing here is like this'}>
       <button onClick=${() => setParams({ failed: '', text: '' })}>Show all</button><//>`;
   }
-  const selectedAt = params.event ? rows.findIndex(({ item }) => seqsOf(item).includes(Number(params.event))) : -1;
   return html`<${Columns} /><${VirtualList} label="Steps of the plan" role="tree" count=${rows.length} height=${ROW_HEIGHT}
     row=${(at) => html`<${Row} row=${rows[at]} root=${root} now=${now} whole=${whole} onToggle=${toggle} />`}
     rowProps=${(at) => ({ role: 'treeitem', 'aria-level': rows[at].depth + 1, 'aria-expanded': rows[at].isOpen, 'aria-posinset': rows[at].at, 'aria-setsize': rows[at].of })}
