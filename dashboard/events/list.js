@@ -52,12 +52,17 @@ const Row = ({ event, pattern }) => {
     <span class="words" title=${words}>${elsewhere && html`<span class="elsewhere"><${Marked} text=${elsewhere} pattern=${pattern} /></span> `}<${Marked} text=${words} pattern=${pattern} /></span>`;
 };
 
-// Above the rows: how far the reader is from what happens now, and the search from the end of the log.
+// An index is behind by so many events at times while much is published; that is no news.
+const LAG_SHOWN = 1_000;
+
+// Over the rows, so that none moves: what is new or that the reader is in the past, and how far the search
+// index has come.
 const Notes = ({ list, filter, index, toTop }) => html`
-  ${index && index.indexed < index.last && html`<p class="note" role="status">The search has read up to #${count(index.indexed)} of #${count(index.last)}: newer events are not found yet.</p>`}
-  ${(list.isPast || isJumped(filter)) && html`<p class="note hue-yellow" role="status"><span>You are reading older events.</span>
-    <button onClick=${() => (isJumped(filter) ? setParams({ before: '', until: '' }) : toTop())}>Back to now</button></p>`}
-  ${list.heldCount > 0 && html`<button class="pill is-main" onClick=${toTop}>↑ ${count(list.heldCount)} new</button>`}`;
+  ${list.isPast || isJumped(filter)
+    ? html`<p class="pill is-past" role="status">You are reading older events
+        <button onClick=${() => (isJumped(filter) ? setParams({ before: '', until: '' }) : toTop())}>Back to now</button></p>`
+    : list.heldCount > 0 && html`<button class="pill is-main" onClick=${toTop}>↑ ${count(list.heldCount)} new</button>`}
+  ${index && index.last - index.indexed >= LAG_SHOWN && html`<p class="note" role="status">The search has read up to #${count(index.indexed)} of #${count(index.last)}: newer events are not found yet.</p>`}`;
 
 const Unsupported = ({ filter }) => html`<div class="notice" role="alert"><h2>This server has no search index</h2>
   <p><code>planbus serve</code> keeps one beside the store; a program asks for it with <code>search()</code>. Without it, a text is looked for in the log itself.</p>
@@ -88,7 +93,7 @@ export const Events = ({ params }) => {
   const rows = list?.rows ?? [];
   const selected = Number(params.event);
   const at = placeOfSeq(rows, selected);
-  useNeighbours((seq, by) => rows[placeOfSeq(rows, seq) + by]?.seq ?? null, (seq) => placeOfSeq(rows, seq) >= 0);
+  useNeighbours((seq, by) => rows[placeOfSeq(rows, seq) + by]?.seq ?? null, (seq) => placeOfSeq(rows, seq) >= 0, true);
   const toTop = () => {
     reader.current.toTop();
     setTops(tops + 1);

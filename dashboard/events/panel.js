@@ -124,7 +124,7 @@ export const EventPanel = ({ named, tenant }) => {
   const go = async (by) => {
     if (!event) return;
     const { seq } = event.fields;
-    const next = order?.has(seq) ? order.seqAt(seq, by) : await inPlan(event, by).catch(() => null);
+    const next = order?.has(seq) ? order.seqAt(seq, by) : await inPlan(event, order?.isNewestFirst ? -by : by).catch(() => null);
     if (next !== null) open(next);
   };
   useKeys({ '[': () => void go(-1), ']': () => void go(1) });
