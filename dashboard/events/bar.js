@@ -8,18 +8,24 @@ import { FIELDS, NOT_SEARCHED, parseJump, typesOf } from './query.js';
 const NOTHING = Object.fromEntries(Object.keys(FIELDS).map((name) => [name, '']));
 const BLOCKED = 'The search looks through whole events: clear it to use this';
 
+// A function that stays the same is called when the field comes, and not each time that it is drawn.
+const focusOnce = (field) => field?.focus();
+
 const Jump = () => {
   const [isWrong, setWrong] = useState(false);
-  return html`<${Menu} label="Go to">${(close) => html`<form class="jump" onSubmit=${(event) => {
+  const go = (event, close) => {
     event.preventDefault();
     const place = parseJump(event.target.elements.place.value);
     setWrong(!place);
     if (!place) return;
     setParams(place);
     close();
-  }}><label>Seq or time <input type="text" name="place" aria-invalid=${isWrong ? 'true' : undefined} placeholder="1234" autocomplete="off" ref=${(field) => field?.focus()} /></label>
+  };
+  return html`<${Menu} label="Go to">${(close) => html`<form class="jump" onSubmit=${(event) => go(event, close)}>
+    <label>Seq or time <input type="text" name="place" aria-invalid=${isWrong ? 'true' : undefined} autocomplete="off" ref=${focusOnce} /></label>
     <button class="is-main">Go</button>
-    <p class=${isWrong ? 'problem' : 'faint'} role=${isWrong ? 'alert' : undefined}>${isWrong ? 'That is neither.' : ''} Such as <code>1234</code>, <code>90m</code> ago, <code>14:05</code>, <code>2026-03-01 10:00</code></p>
+    <p class=${isWrong ? 'problem' : 'faint'} role=${isWrong ? 'alert' : undefined}>${isWrong ? 'That is neither. ' : ''}Such as ${' '}
+      <code>1234</code>, <code>90m</code> ago, <code>14:05</code>, <code>2026-03-01 10:00</code></p>
   </form>`}<//>`;
 };
 
@@ -30,7 +36,8 @@ const chipsOf = (filter) =>
   Object.entries(filter).flatMap(([name, value]) => {
     if (name !== 'type') return [{ label: FIELDS[name], value: said(name, value), onRemove: () => setParams({ [name]: '' }) }];
     const types = typesOf(filter);
-    return types.map((type) => ({ label: 'type', value: type, onRemove: () => setParams({ type: types.filter((other) => other !== type).join(',') }) }));
+    const without = (type) => setParams({ type: types.filter((other) => other !== type).join(',') });
+    return types.map((type) => ({ label: 'type', value: type, onRemove: () => without(type) }));
   });
 
 // `wrong` is the field that the server refused, `seen()` the event types that the page knows.

@@ -1,11 +1,11 @@
 // The log of all plans, the newest first: filters, search, and what happens now.
 import { html, useEffect, useRef, useState } from '../vendor/htm-preact-3.1.1.js';
-import { brief, describe, hueOf } from '../events.js';
+import { describe, hueOf } from '../events.js';
 import { connection, epoch } from '../live.js';
 import { around, patternOf } from '../parts/highlight.js';
 import { Marked } from '../parts/mark.js';
 import { Empty, Failed, Loading } from '../parts/notice.js';
-import { clock, count, counted } from '../parts/time.js';
+import { clock, count } from '../parts/time.js';
 import { VirtualList } from '../parts/virtual.js';
 import { setParams, tenant } from '../route.js';
 import { useStore } from '../store.js';
@@ -28,10 +28,14 @@ const useLog = (filter) => {
   const key = JSON.stringify([tenant(), filter]);
   useEffect(() => {
     if (!isReady) return undefined;
-    reader.current = openReader(filter, (next) => (next.list || next.error) && setState({ ...next, key, name: `${key} ${now} ${next.opened}` }));
+    const name = `${key} ${now}`;
+    reader.current = openReader(filter, (next) => {
+      if (next.list || next.error) setState({ ...next, key, tenant: tenant(), name: `${name} ${next.opened}` });
+    });
     return () => reader.current.close();
   }, [key, now, isReady]);
-  return { ...state, isStale: state !== null && state.key !== key, reader };
+  const shown = state?.tenant === tenant() ? state : null;
+  return { ...shown, isStale: shown !== null && shown.key !== key, reader };
 };
 
 // The time of day; the date of another day stands before it where there is room.
@@ -44,12 +48,14 @@ const When = ({ time }) => {
 const Row = ({ event, pattern }) => {
   const words = describe(event).slice(0, WORDS_CHARS);
   const isShown = !pattern || words.search(pattern) >= 0;
-  const elsewhere = isShown ? '' : around(brief(event.payload), pattern) || around(JSON.stringify(event.payload ?? null), pattern);
+  const elsewhere = isShown ? '' : around(JSON.stringify(event.payload ?? null), pattern);
   return html`<span class="number faint seq">${event.seq}</span>
     <${When} time=${event.timestamp} />
     <span class="kind ${hueOf(event)}"><${Marked} text=${event.event_type} pattern=${pattern} /></span>
     <span class="plan-name" title=${event.plan_id}><bdi>${event.plan_id}</bdi></span>
-    <span class="words" title=${words}>${elsewhere && html`<span class="elsewhere"><${Marked} text=${elsewhere} pattern=${pattern} /></span> `}<${Marked} text=${words} pattern=${pattern} /></span>`;
+    <span class="words" title=${words}>
+      ${elsewhere && html`<span class="elsewhere"><${Marked} text=${elsewhere} pattern=${pattern} /></span>${' '}`}
+      <${Marked} text=${words} pattern=${pattern} /></span>`;
 };
 
 // An index is behind by so many events at times while much is published; that is no news.
@@ -62,7 +68,8 @@ const Notes = ({ list, filter, index, toTop }) => html`
     ? html`<p class="pill is-past" role="status">You are reading older events
         <button onClick=${() => (isJumped(filter) ? setParams({ before: '', until: '' }) : toTop())}>Back to now</button></p>`
     : list.heldCount > 0 && html`<button class="pill is-main" onClick=${toTop}>↑ ${count(list.heldCount)} new</button>`}
-  ${index && index.last - index.indexed >= LAG_SHOWN && html`<p class="note" role="status">The search has read up to #${count(index.indexed)} of #${count(index.last)}: newer events are not found yet.</p>`}`;
+  ${index && index.last - index.indexed >= LAG_SHOWN && html`<p class="note">
+    The search has read up to #${count(index.indexed)} of #${count(index.last)}: newer events are not found yet.</p>`}`;
 
 const Unsupported = ({ filter }) => html`<div class="notice" role="alert"><h2>This server has no search index</h2>
   <p><code>planbus serve</code> keeps one beside the store; a program asks for it with <code>search()</code>. Without it, a text is looked for in the log itself.</p>
@@ -81,6 +88,7 @@ const Problem = ({ error, filter, again }) => {
 
 const Nothing = ({ filter, isReading, lookedTo }) => {
   if (isReading) return html`<p class="notice" role="status">Looking through the log${lookedTo ? `: down to #${count(lookedTo)}` : ''}…</p>`;
+  if (isJumped(filter)) return html`<${Empty} title="The log has no such event before this place"><p>It may begin behind it. Go elsewhere, or take a filter away.</p><//>`;
   if (Object.keys(filter).length) return html`<${Empty} title="No event is like this"><p>Take a filter away, or look for less.</p><//>`;
   return html`<${Empty} title="No event yet"><p>Events appear here as they are published. For the first, run</p>
     <pre>planbus demo --path .</pre><p>with the same store.</p><//>`;
@@ -92,7 +100,6 @@ export const Events = ({ params }) => {
   const [tops, setTops] = useState(0);
   const rows = list?.rows ?? [];
   const selected = Number(params.event);
-  const at = placeOfSeq(rows, selected);
   useNeighbours((seq, by) => rows[placeOfSeq(rows, seq) + by]?.seq ?? null, (seq) => placeOfSeq(rows, seq) >= 0, true);
   const toTop = () => {
     reader.current.toTop();
@@ -102,15 +109,18 @@ export const Events = ({ params }) => {
   const isShown = rows.length > 0 && !(error && !list);
   return html`<section class="view" aria-label="Events">
     <${Bar} filter=${filter} wrong=${wrongField(error)} seen=${() => rows.map(({ event_type: type }) => type)}>
-      <span class="faint wide-only" role="status">${list && `${count(rows.length)}${list.older ? '+' : ''} events`}</span>
+      <span class="faint wide-only">${list && `${count(rows.length)}${list.older ? '+' : ''} events`}</span>
     <//>
     <div class="events ${isStale ? 'is-stale' : ''}" aria-busy=${isStale}>
       ${list && html`<${Notes} list=${list} filter=${filter} index=${index} toTop=${toTop} />`}
       ${error && html`<${Problem} error=${error} filter=${filter} again=${() => reader.current.begin()} />`}
-      ${isShown ? html`<${VirtualList} label=${`Events, ${counted(rows.length, 'row')}`} count=${rows.length} height=${ROW_HEIGHT} origin=${list.origin} resetKey=${`${name} ${tops}`}
-          row=${(place) => html`<${Row} event=${rows[place]} pattern=${pattern} />`} keyOf=${(place) => rows[place].seq} selected=${selected} selectedAt=${at}
-          onOpen=${(place) => setParams({ event: rows[place].seq })} onEnd=${() => reader.current.more()} onTop=${(is) => reader.current?.atTop(is)} />`
-        : error ? null : list ? html`<${Nothing} filter=${filter} isReading=${isReading} lookedTo=${lookedTo} />` : html`<${Loading} what="events" />`}
+      ${isShown ? html`<${VirtualList} label="Events" count=${rows.length} height=${ROW_HEIGHT} origin=${list.origin} resetKey=${`${name} ${tops}`}
+          row=${(place) => html`<${Row} event=${rows[place]} pattern=${pattern} />`} keyOf=${(place) => rows[place].seq}
+          selected=${selected} selectedAt=${placeOfSeq(rows, selected)} onOpen=${(place) => setParams({ event: rows[place].seq })}
+          onEnd=${() => reader.current.more()} onTop=${(is) => reader.current.atTop(is)} />`
+        : error ? null
+        : list ? html`<${Nothing} filter=${filter} isReading=${isReading} lookedTo=${lookedTo} />`
+        : html`<${Loading} what="events" />`}
     </div>
   </section>`;
 };

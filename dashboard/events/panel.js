@@ -30,7 +30,8 @@ const useEvent = (named, tenant) => {
     );
     return () => abort.abort();
   }, [named, tenant, tries]);
-  return { ...state, again: () => setTries(tries + 1) };
+  const isOurs = !state.event || state.event.tenant === tenant;
+  return { ...state, event: isOurs ? state.event : null, again: () => setTries(tries + 1) };
 };
 
 const open = (event) => setParams({ event });
@@ -59,7 +60,8 @@ const list = (value) => (Array.isArray(value) ? value.join(' → ') : String(val
 
 const Facts = ({ event }) => {
   const { fields } = event;
-  const of = (name, word, shown = list(fields[name])) => fields[name] !== undefined && fields[name] !== null && html`<dt>${word}</dt><dd>${shown}</dd>`;
+  const isGiven = (name) => fields[name] !== undefined && fields[name] !== null;
+  const of = (name, word, shown = list(fields[name])) => isGiven(name) && html`<dt>${word}</dt><dd>${shown}</dd>`;
   const plan = (id) => html`<a href=${linkTo(['plans', id])}>${id}</a>`;
   return html`<dl class="facts-of-event">
     ${of('plan_id', 'Plan', plan(fields.plan_id))}
@@ -100,12 +102,19 @@ const Shown = ({ event }) => {
 
 const Missing = ({ error, again }) => {
   if (error?.status === 410) {
-    return html`<${Empty} title="This event was removed from the log"><p>Retention removed it.${error.oldestSeq > 0 ? ` The log begins with #${count(error.oldestSeq)}.` : ''}</p>
+    return html`<${Empty} title="This event was removed from the log">
+      <p>Retention removed it.${error.oldestSeq > 0 ? ` The log begins with #${count(error.oldestSeq)}.` : ''}</p>
       ${error.oldestSeq > 0 && html`<button onClick=${() => open(error.oldestSeq)}>Show that one</button>`}<//>`;
   }
   if (error && error.status !== 404) return html`<${Failed} error=${error} again=${again} />`;
   return html`<${Empty} title="The log has no such event"><p>It was removed, belongs to another tenant, or never was.</p><//>`;
 };
+
+// Where one is back when the panel is closed.
+const LISTS = ['listbox', 'tree', 'treegrid'].map((role) => `main [role="${role}"]`).join();
+
+const Step = ({ go, by, mark, letter, word }) => html`<button onClick=${() => go(by)} title=${`${word} ( ${letter} )`}>
+  <span aria-hidden="true">${mark}</span><span class="sr-only">${word}</span></button>`;
 
 // `named` is the seq or the id of an event.
 export const EventPanel = ({ named, tenant }) => {
@@ -117,7 +126,8 @@ export const EventPanel = ({ named, tenant }) => {
   useLayoutEffect(() => () => {
     const { activeElement } = document;
     if (activeElement !== document.body && !frame.current.contains(activeElement)) return;
-    const place = opener !== document.body && opener?.isConnected ? opener : document.querySelector('main [role="listbox"], main [role="tree"], main [role="treegrid"]') ?? document.getElementById('main');
+    const list = document.querySelector(LISTS) ?? document.getElementById('main');
+    const place = opener !== document.body && opener?.isConnected ? opener : list;
     place.focus({ preventScroll: true });
   }, []);
   // Along the list that is shown; an event that is in none, along its plan.
@@ -129,9 +139,10 @@ export const EventPanel = ({ named, tenant }) => {
   };
   useKeys({ '[': () => void go(-1), ']': () => void go(1) });
   return html`<aside class="event-panel" ref=${frame} aria-label=${`Event ${named}`} aria-busy=${isThere === null && !error}>
-    <div class="panel-bar"><button onClick=${() => go(-1)} title="The event above ( [ )"><span aria-hidden="true">↑</span><span class="sr-only">The event above</span></button>
-      <button onClick=${() => go(1)} title="The event below ( ] )"><span aria-hidden="true">↓</span><span class="sr-only">The event below</span></button>
+    <div class="panel-bar"><${Step} go=${go} by=${-1} mark="↑" letter="[" word="The event above" /><${Step} go=${go} by=${1} mark="↓" letter="]" word="The event below" />
       <button class="close" onClick=${() => setParams({ event: '' })} title="Close (Esc)"><span aria-hidden="true">×</span><span class="sr-only">Close</span></button></div>
-    <div class="panel-content">${event ? html`<${Shown} event=${event} />` : isThere === false || error ? html`<${Missing} error=${error} again=${again} />` : html`<${Loading} what="the event" />`}</div>
+    <div class="panel-content">${event ? html`<${Shown} event=${event} />`
+      : isThere === false || error ? html`<${Missing} error=${error} again=${again} />`
+      : html`<${Loading} what="the event" />`}</div>
   </aside>`;
 };

@@ -1,6 +1,6 @@
 // The parts of a bar of filters: fields that wait until the reader has typed, a menu of event types, and
 // what is asked for as chips that can be taken away.
-import { html, useEffect, useRef, useState } from '../vendor/htm-preact-3.1.1.js';
+import { html, useEffect, useLayoutEffect, useRef, useState } from '../vendor/htm-preact-3.1.1.js';
 import { hueOf } from '../events.js';
 
 // A field is taken so long after the last key.
@@ -23,15 +23,23 @@ export const TextField = ({ label, value = '', onChange, problem, blocked, type 
     clearTimeout(timer.current);
     timer.current = setTimeout(take, TYPED_MS, target.value);
   };
-  return html`<input type=${type} class="filter" placeholder=${label} aria-label=${label} value=${typed} disabled=${Boolean(blocked)} title=${blocked || problem || undefined}
-    aria-invalid=${problem ? 'true' : undefined} onInput=${onInput} onKeyDown=${({ key }) => key === 'Enter' && take(typed)} onBlur=${() => timer.current && take(typed)}
-    spellcheck=${false} autocomplete="off" />`;
+  return html`<input type=${type} class="filter" placeholder=${label} aria-label=${label} value=${typed} spellcheck=${false} autocomplete="off"
+    disabled=${Boolean(blocked)} title=${blocked || problem || undefined} aria-invalid=${problem ? 'true' : undefined}
+    onInput=${onInput} onKeyDown=${({ key }) => key === 'Enter' && take(typed)} onBlur=${() => timer.current && take(typed)} />`;
 };
+
+const MARGIN_PX = 8;
 
 // A button with a panel below it, which goes when the reader does something else.
 export const Menu = ({ label, isActive, problem, children }) => {
   const [isOpen, setOpen] = useState(false);
+  const [shift, setShift] = useState(0);
   const frame = useRef(null);
+  // A panel that would leave the window moves into it.
+  useLayoutEffect(() => {
+    const panel = isOpen && frame.current.lastElementChild.getBoundingClientRect();
+    setShift(panel ? Math.min(0, document.documentElement.clientWidth - MARGIN_PX - panel.right) : 0);
+  }, [isOpen]);
   useEffect(() => {
     if (!isOpen) return undefined;
     const onPointer = ({ target }) => frame.current.contains(target) || setOpen(false);
@@ -46,8 +54,9 @@ export const Menu = ({ label, isActive, problem, children }) => {
   };
   const onFocusOut = ({ relatedTarget }) => relatedTarget && !frame.current.contains(relatedTarget) && setOpen(false);
   return html`<div class="menu" ref=${frame} onKeyDown=${onKeyDown} onFocusOut=${onFocusOut}>
-    <button class="${isActive ? 'is-active' : ''} ${problem ? 'is-wrong' : ''}" aria-expanded=${isOpen} aria-haspopup="dialog" title=${problem || undefined} onClick=${() => setOpen(!isOpen)}>${label} <span aria-hidden="true">▾</span></button>
-    ${isOpen && html`<div class="menu-panel" role="group" aria-label=${label}>${children(() => setOpen(false))}</div>`}
+    <button class="${isActive ? 'is-active' : ''} ${problem ? 'is-wrong' : ''}" aria-expanded=${isOpen} title=${problem || undefined}
+      onClick=${() => setOpen(!isOpen)}>${label} <span aria-hidden="true">▾</span></button>
+    ${isOpen && html`<div class="menu-panel" role="group" aria-label=${label} style=${{ left: `${shift}px` }}>${children(() => setOpen(false))}</div>`}
   </div>`;
 };
 
@@ -57,13 +66,13 @@ const TYPES = ['PlanStarted', 'PlanCompleted', 'PlanFailed', 'DecisionMade', 'To
 export const othersOf = (seen) => {
   const others = [...new Set(seen)].filter((type) => !TYPES.includes(type)).sort();
   const families = others.filter((type) => type.includes('.')).map((type) => `${type.slice(0, type.indexOf('.'))}.*`);
-  return [...new Set(families), ...others];
+  return [...new Set([...families, ...others])];
 };
 
 // The event types: the eight, those that `seen()` names, and whatever the reader writes.
 export const TypesMenu = ({ types, seen, onChange, problem }) => {
   const toggle = (type) => onChange(types.includes(type) ? types.filter((other) => other !== type) : [...types, type]);
-  const Choice = ({ type }) => html`<label class="check"><input type="checkbox" checked=${types.includes(type)} onChange=${() => toggle(type)} />
+  const choice = (type) => html`<label key=${type} class="check"><input type="checkbox" checked=${types.includes(type)} onChange=${() => toggle(type)} />
     <span class=${hueOf({ event_type: type })}>${type}</span></label>`;
   const add = (event) => {
     event.preventDefault();
@@ -73,9 +82,10 @@ export const TypesMenu = ({ types, seen, onChange, problem }) => {
     if (named.length) onChange([...new Set([...types, ...named])]);
   };
   return html`<${Menu} label=${types.length ? `Types (${types.length})` : 'Types'} isActive=${types.length > 0} problem=${problem}>${() => html`
-    ${TYPES.map((type) => html`<${Choice} key=${type} type=${type} />`)}
-    <div class="others">${othersOf([...seen(), ...types]).map((type) => html`<${Choice} key=${type} type=${type} />`)}</div>
-    <form onSubmit=${add}><input type="text" name="type" aria-label="Another type or family" placeholder="name or family.*" spellcheck=${false} autocomplete="off" />
+    ${TYPES.map(choice)}
+    <div class="others">${othersOf([...seen(), ...types]).map(choice)}</div>
+    <form onSubmit=${add}>
+      <input type="text" name="type" aria-label="Another type or family" placeholder="name or family.*" spellcheck=${false} autocomplete="off" />
       <button>Add</button></form>
     ${types.length > 0 && html`<button onClick=${() => onChange([])}>All types</button>`}`}<//>`;
 };
@@ -83,7 +93,8 @@ export const TypesMenu = ({ types, seen, onChange, problem }) => {
 // What is asked for: {label, value, onRemove} each.
 export const Chips = ({ items, onClear }) =>
   items.length > 0 && html`<ul class="chips" aria-label="Filters">
-    ${items.map(({ label, value, onRemove }) => html`<li key=${`${label} ${value}`} class="chip"><span class="faint">${label}</span> <span class="chip-value" title=${value}>${value}</span>
+    ${items.map(({ label, value, onRemove }) => html`<li key=${`${label} ${value}`} class="chip">
+      <span class="faint">${label}</span> <span class="chip-value" title=${value}>${value}</span>
       <button aria-label=${`Remove ${label} ${value}`} onClick=${onRemove}>×</button></li>`)}
     <li><button onClick=${onClear}>Clear all</button></li>
   </ul>`;
