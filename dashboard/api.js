@@ -78,6 +78,7 @@ export const getNext = (next, options) => request(new URL(next, document.baseURI
 
 // GET and POST of what belongs to no tenant.
 export const getWhole = (path, params, options) => request(url(path, params), options);
+export const getWholeText = (path, params, options) => requestText(url(path, params), options);
 export const post = (path, body) =>
   request(url(path), { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
 

@@ -1,5 +1,6 @@
 // The frame around every view: where one is, how the connection stands, and what must be said at once.
 import { html, useEffect, useState } from './vendor/htm-preact-3.1.1.js';
+import { DeadLetters } from './dead/list.js';
 import { Events } from './events/list.js';
 import { EventPanel } from './events/panel.js';
 import { Rate } from './health/now.js';
@@ -25,6 +26,7 @@ const viewOf = ({ path, params }) => {
   if (name === 'plans' && path[1]) return html`<${PlanPage} key=${`${params.tenant} ${path[1]}`} id=${path[1]} params=${params} />`;
   if (name === 'plans') return html`<${Plans} params=${params} />`;
   if (name === 'events') return html`<${Events} params=${params} />`;
+  if (name === 'dead-letters') return html`<${DeadLetters} params=${params} />`;
   if (name === 'health') return html`<${Health} params=${params} />`;
   return html`<div class="notice"><h2>There is no such page</h2><p><a href=${linkTo(['plans'])}>Go to the plans</a></p></div>`;
 };

@@ -2,7 +2,7 @@
 import { html } from '../vendor/htm-preact-3.1.1.js';
 import { duration, useNow } from '../parts/time.js';
 
-export const Card = ({ title, note, isWide, children }) => html`<section class="card ${isWide ? 'is-wide' : ''}" aria-label=${title}>
+export const Card = ({ title, note, isWide, isTall, children }) => html`<section class="card ${isWide ? 'is-wide' : ''} ${isTall ? 'is-tall' : ''}" aria-label=${title}>
   <header><h3>${title}</h3>${note}</header>
   ${children}
 </section>`;

@@ -6,12 +6,12 @@ import { KINDS, WINDOW_S } from './rates.js';
 
 const micros = (value) => duration(value / 1000);
 // As on an axis: without digits that are always 0.
-const short = (value) => micros(value).replace(/\.0+ /, ' ');
+const short = (value) => (value === 0 ? '0' : micros(value).replace(/\.0+ /, ' '));
 const perSecond = (value) => (value >= 10 || Number.isInteger(value) ? count(Math.round(value)) : value.toFixed(1));
 
 const KIND_SERIES = KINDS.map(([hue, label]) => ({ hue, label }));
-const TOOL_SERIES = [{ hue: 'cyan', label: 'half within' }, { hue: 'cyan', label: '95 % within', dash: [4, 3] }];
-const COMMIT_SERIES = [{ hue: 'grey', label: 'half within' }, { hue: 'grey', label: '99 % within', dash: [4, 3] }];
+const TOOL_SERIES = [{ hue: 'cyan', label: 'p50' }, { hue: 'cyan', label: 'p95', dash: [4, 3] }];
+const COMMIT_SERIES = [{ hue: 'grey', label: 'p50' }, { hue: 'grey', label: 'p99', dash: [4, 3] }];
 
 export const Charts = ({ rates, commits, now }) => {
   const until = now / 1000;

@@ -11,7 +11,7 @@ const ago = (time, now) => {
   return ms < 1_000 ? 'now' : `${duration(Math.floor(ms / 1000) * 1000).replace('.00', '')} ago`;
 };
 
-const Log = ({ log, store, now }) => html`<${Card} title="Log" note=${html`<span class="faint mono">${store}</span>`}>
+const Log = ({ log, store, now }) => html`<${Card} title="Log" isTall note=${html`<span class="faint mono">${store}</span>`}>
   <${Figures} rows=${[
     ['events', count(log.events)],
     ['last seq', count(log.last_seq)],
@@ -38,8 +38,8 @@ const Commits = ({ commits, stats, bus }) => {
   const { count: own, p50, p99 } = commits.all();
   return html`<${Card} title="Commits" note=${html`<span class="faint">since the page was opened</span>`}><${Figures} rows=${[
     ['commits', count(own)],
-    ['half within', micros(p50)],
-    ['99 % within', micros(p99)],
+    ['p50', micros(p50), { title: 'Half of them took no longer' }],
+    ['p99', micros(p99), { title: '99 of 100 took no longer' }],
     ['since the start', count(stats.count)],
     bus && stats.count > 0 && ['events in one', (bus.published / stats.count).toFixed(1)],
   ]} /><//>`;
@@ -71,7 +71,7 @@ const Mirrors = ({ mirrors }) => html`<${Card} title="Mirrors" isWide><${Table} 
     mirror.name,
     html`<span class="hue-${STATE_HUE[mirror.state] ?? 'red'}">${mirror.state.replace('_', ' ')}</span>`,
     known(mirror.lag) ?? '–', count(mirror.skipped), html`<span class="mono">${mirror.redis}</span>`,
-    html`<span class="said" title=${mirror.last_error}>${mirror.last_error ?? ''}</span>`,
+    html`<span class="cut" title=${mirror.last_error}>${mirror.last_error ?? ''}</span>`,
   ] }))} /><//>`;
 
 const Readers = ({ readers }) => html`<${Card} title="Readers of the log" isWide><${Table} label="Readers"

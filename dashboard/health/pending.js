@@ -21,13 +21,13 @@ const Entry = ({ entry }) => html`<li class="entry">
     <span>${entry.consumer}, for ${duration(entry.idle_us / 1000)}</span>
     <span>${entry.deliveries === 1 ? 'delivered once' : `delivered ${count(entry.deliveries)} times`}${entry.attempts ? `, failed ${count(entry.attempts)}` : ''}</span>
   </div>
-  ${entry.last_error && html`<p class="said hue-red" title=${entry.last_error}>${entry.last_error}</p>`}
+  ${entry.last_error && html`<p class="cut hue-red" title=${entry.last_error}>${entry.last_error}</p>`}
   ${entry.due_at && html`<p class="faint">tried again at ${clock(entry.due_at)}</p>`}
 </li>`;
 
 export const Pending = ({ stream, group, onClose }) => {
   const key = `${stream}\n${group}`;
-  const poll = usePoll((options) => getWhole('redis/pending', { stream, group, limit: PAGE }, options), LOOK_MS, key);
+  const poll = usePoll((options) => getWhole('redis/pending', { stream, group, limit: PAGE }, options), LOOK_MS, { key });
   const [more, setMore] = useState({ entries: [], next: null, error: null });
   useEffect(() => setMore({ entries: [], next: null, error: null }), [key]);
   const first = poll.data?.entries ?? [];
@@ -44,7 +44,7 @@ export const Pending = ({ stream, group, onClose }) => {
     }
   };
   return html`<${Side} title="${group}" label="What ${group} has in hand" onClose=${onClose}>
-    <p class="faint mono said" title=${stream}>${stream}</p>
+    <p class="faint mono cut" title=${stream}>${stream}</p>
     ${poll.error && !poll.data ? html`<${Failed} error=${poll.error} again=${poll.again} />`
       : !poll.data ? html`<${Loading} what="what it has in hand" />`
       : !entries.length ? html`<${Empty} title="Nothing in hand"><p>All that was delivered to this group is done.</p><//>`

@@ -64,6 +64,8 @@ export const createRates = (began) => {
       for (const event of events) {
         firstSeq = Math.min(firstSeq, event.seq);
         skew = Math.min(skew, now - recorded(event, now));
+      }
+      for (const event of events) {
         const at = place(event, now);
         if (at >= now - WINDOW_S * 1000) count(event, at);
       }
@@ -77,6 +79,8 @@ export const createRates = (began) => {
       firstSeq = Math.min(firstSeq, ...older.map(({ seq }) => seq));
       wholeSince = Math.min(wholeSince, from);
     },
+    // How many seconds are kept.
+    kept: () => slots.size,
     // The seq before which nothing was counted.
     firstSeq: () => firstSeq,
     // Events a second, just now.

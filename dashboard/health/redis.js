@@ -18,7 +18,7 @@ const Server = ({ server }) => html`<${Card} title="Redis" note=${html`<span cla
 const Streams = ({ streams }) => html`<${Card} title="Streams" isWide><${Table} label="Streams"
   columns=${[['stream'], ['entries', true], ['mirrored to seq', true], ['behind', true], ['last id', true]]}
   rows=${streams.map((stream) => ({ key: stream.name, cells: [
-    html`<span class="said mono" title=${stream.name}>${stream.name}</span>`, count(stream.length), known(stream.mirrored_seq),
+    html`<span class="cut mono" title=${stream.name}>${stream.name}</span>`, count(stream.length), known(stream.mirrored_seq),
     html`<${Marked} hue=${stream.lag > LAG_NOTED && 'yellow'} word="far behind">${known(stream.lag)}<//>`, html`<span class="mono">${stream.last_id}</span>`,
   ] }))} /><//>`;
 
@@ -29,7 +29,7 @@ const Groups = ({ groups, params, onGroup }) => html`<${Card} title="Groups" isW
     const isLeft = !group.consumers && (group.pending || group.lag);
     return { key: `${group.stream} ${group.group}`, isOpen, cells: [
       html`<button class="plain" aria-expanded=${isOpen} onClick=${() => onGroup(group)} title="What it has in hand">${group.group}</button>`,
-      html`<span class="said mono" title=${group.stream}>${group.stream}</span>`,
+      html`<span class="cut mono" title=${group.stream}>${group.stream}</span>`,
       html`<${Marked} hue=${isLeft && 'red'} word="nobody handles what waits">${count(group.consumers)}<//>`,
       count(group.pending), count(group.waiting),
       html`<${Marked} hue=${group.lag > LAG_NOTED && 'yellow'} word="far behind">${known(group.lag)}<//>`,
@@ -39,7 +39,7 @@ const Groups = ({ groups, params, onGroup }) => html`<${Card} title="Groups" isW
 const DeadLetters = ({ queues }) => html`<${Card} title="Dead letters" isWide><${Table} label="Dead letters"
   columns=${[['queue'], ['waiting', true], ['being replayed', true]]}
   rows=${queues.map((queue) => ({ key: queue.queue, cells: [
-    html`<a class="said mono" href=${linkTo(['dead-letters'], { stream: queue.queue })} title=${queue.queue}>${queue.queue}</a>`,
+    html`<a class="cut mono" href=${linkTo(['dead-letters'], { stream: queue.queue })} title=${queue.queue}>${queue.queue}</a>`,
     html`<${Marked} hue=${queue.waiting && 'yellow'} word="look at them">${count(queue.waiting)}<//>`, count(queue.replaying),
   ] }))} /><//>`;
 

@@ -26,11 +26,11 @@ export const Health = ({ params }) => {
   const paused = useStore(isPaused);
   const now = useNow(!paused, 1_000);
   const stats = usePoll((options) => getWhole('stats', {}, options), STATS_MS);
-  const redis = usePoll((options) => getWhole('redis', {}, options), REDIS_MS);
+  const hasNoRedis = stats.data?.has_redis === false;
+  const redis = usePoll((options) => getWhole('redis', {}, options), REDIS_MS, { isWanted: stats.data?.has_redis === true });
   const opener = useRef(null);
   commits.add(stats.data?.commits, stats.at);
   const isBarred = stats.error?.status === 403;
-  const hasNoRedis = redis.error?.status === 501;
   const open = (group) => {
     opener.current = document.activeElement;
     setParams({ stream: group.stream, group: group.group });
@@ -50,6 +50,6 @@ export const Health = ({ params }) => {
         ${!isBarred && html`<${RedisCards} redis=${redis.data} hasNoRedis=${hasNoRedis} params=${params} onGroup=${open} />`}
       </div>
     </div>
-    ${params.stream && params.group && !isBarred && html`<${Pending} stream=${params.stream} group=${params.group} onClose=${close} />`}
+    ${params.stream && params.group && !params.event && !isBarred && html`<${Pending} stream=${params.stream} group=${params.group} onClose=${close} />`}
   </section>`;
 };

@@ -1,4 +1,4 @@
-// A part at the right of a view, below it on narrow screens, with a name and a way to close it.
+// A panel at the right of a view, as that of an event: below it on narrow screens, alone on a phone.
 import { html, useEffect, useRef } from '../vendor/htm-preact-3.1.1.js';
 
 // Takes the focus when it opens; Escape closes it, unless a dialog is open above it.
@@ -10,8 +10,8 @@ export const Side = ({ title, label, onClose, children }) => {
     event.preventDefault();
     onClose();
   };
-  return html`<aside class="side" aria-label=${label} onKeyDown=${onKeyDown}>
-    <header><h2 tabindex="-1" ref=${heading}>${title}</h2><button onClick=${onClose} aria-label="Close"><span aria-hidden="true">✕</span></button></header>
-    ${children}
+  return html`<aside class="event-panel side" aria-label=${label} onKeyDown=${onKeyDown}>
+    <div class="panel-bar"><button class="close" onClick=${onClose} title="Close (Esc)"><span aria-hidden="true">×</span><span class="sr-only">Close</span></button></div>
+    <div class="panel-content"><h2 tabindex="-1" ref=${heading}>${title}</h2>${children}</div>
   </aside>`;
 };

@@ -28,6 +28,12 @@ macro_rules! assets {
 const FILES: &[(&str, &[u8])] = assets![
     "api.js",
     "app.js",
+    "dead/letter.js",
+    "dead/letters.js",
+    "dead/list.js",
+    "dead/reading.js",
+    "dead/replay.js",
+    "dead/whole.js",
     "events.js",
     "events/bar.js",
     "events/list.js",
