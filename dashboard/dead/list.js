@@ -66,8 +66,7 @@ const Unavailable = ({ error, again }) => {
     return html`<${Empty} title="This server was given no Redis"><p>Dead letters are in the Redis that your groups read. Start the server with it:</p><pre>planbus serve --redis URL</pre><//>`;
   }
   if (error.status === 403) return html`<${Empty} title="Your token sees some tenants only"><p>Dead letters of all tenants stand together: they are for a token that sees all.</p><//>`;
-  if (error.status === 400) return html`<${Failed} error=${error} />`;
-  if (error.status === 0) return html`<${Failed} error=${error} again=${again} />`;
+  if (error.status !== 503) return html`<${Failed} error=${error} again=${again} />`;
   return html`<div class="notice is-error" role="alert"><h2>Redis does not answer</h2><p>${error.message}</p>
     <p>Look whether it runs and whether the server reaches it. The log goes on without it. It is asked again by itself.</p><button onClick=${again}>Try now</button></div>`;
 };

@@ -7,7 +7,10 @@ import { LAG_NOTED } from './verdict.js';
 
 const known = (value) => (value === null || value === undefined ? '–' : count(value));
 
-const Server = ({ server }) => html`<${Card} title="Redis" note=${html`<span class="faint">${server.kind} ${server.version}</span>`}><${Figures} rows=${[
+// `redis`, `valkey` as they are written.
+const named = (kind) => `${kind.slice(0, 1).toUpperCase()}${kind.slice(1)}`;
+
+const Server = ({ server }) => html`<${Card} title="Redis" note=${html`<span class="faint">${named(server.kind)} ${server.version}</span>`}><${Figures} rows=${[
   ['memory', bytes(server.used_memory)],
   ['limit', server.max_memory ? bytes(server.max_memory) : 'none'],
   ['clients', count(server.clients)],

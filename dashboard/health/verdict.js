@@ -51,8 +51,14 @@ const ofGroup = ({ stream, group, consumers, pending, lag }) => {
     `Group ${group} is ${entries(lag)} behind`, 'Its consumers are too few or too slow; look at what they have in hand.', { stream, group });
 };
 
+// What is wrong stands before the first colon, what comes of it behind.
+const ofWarning = (warning) => {
+  const [what, next] = warning.split(/: (.*)/s);
+  return warn(`Redis: ${what}`, next ?? null);
+};
+
 const ofRedis = (redis) => {
-  if (!redis.is_up) return [bad('Redis does not answer', `${redis.error ?? 'It was not reached.'} The log goes on without it; mirrors and consumers wait.`)];
+  if (!redis.is_up) return [bad('Redis does not answer', `${redis.error ?? 'It was not reached'}. The log goes on without it; mirrors and consumers wait.`)];
   const { server, groups, dead_letters: queues } = redis;
   const letters = queues.reduce((sum, { waiting }) => sum + waiting, 0);
   const isFull = server?.max_memory && server.used_memory > MEMORY_SHARE * server.max_memory;
@@ -62,7 +68,7 @@ const ofRedis = (redis) => {
       `Redis uses ${bytes(server.used_memory)} of ${bytes(server.max_memory)}`, 'When it is full it refuses writes. Trim streams (`planbus streams trim`), or let it use more.'),
     ...groups.map(ofGroup),
     letters > 0 && warn(`${counted(letters, 'dead letter')} wait`, 'See why they failed; when that is mended, replay them.', { path: 'dead-letters' }),
-    ...(server?.warnings ?? []).map((warning) => warn(`Redis: ${warning}`, null)),
+    ...(server?.warnings ?? []).map(ofWarning),
   ];
 };
 

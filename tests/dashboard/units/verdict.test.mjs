@@ -54,6 +54,7 @@ test('a group without a consumer is well as long as nothing waits for it', () =>
 
 test('a Redis that does not answer is told alone, and one that is nearly full before it is', () => {
   assert.equal(told({ stats: null, redis: { is_up: false, error: 'connection refused', server: null, streams: [], groups: [], dead_letters: [] } }).length, 1);
-  const server = { used_memory: 95, max_memory: 100, warnings: ['evicts'] };
-  assert.deepEqual(told({ stats: null, redis: redis({ server }) }), ['bad: Redis uses 95 B of 100 B', 'warn: Redis: evicts']);
+  const server = { used_memory: 95, max_memory: 100, warnings: ['it evicts: entries go: unread'] };
+  assert.deepEqual(told({ stats: null, redis: redis({ server }) }), ['bad: Redis uses 95 B of 100 B', 'warn: Redis: it evicts']);
+  assert.equal(judge({ stats: null, redis: redis({ server }) })[1].next, 'entries go: unread');
 });
