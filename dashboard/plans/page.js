@@ -2,9 +2,9 @@
 import { html, useMemo, useRef } from '../vendor/htm-preact-3.1.1.js';
 import { useKeys } from '../keys.js';
 import { TextField } from '../parts/filters.js';
-import { Failed, Loading } from '../parts/notice.js';
+import { Empty, Failed, Loading } from '../parts/notice.js';
 import { count, useNow } from '../parts/time.js';
-import { setParams } from '../route.js';
+import { linkTo, setParams } from '../route.js';
 import { Head } from './head.js';
 import { Log } from './log.js';
 import { isRunning, nowOf, plansBelow, timeOf } from './model.js';
@@ -52,6 +52,11 @@ export const PlanPage = ({ id, params }) => {
   const wall = useNow(isLive);
   const view = VIEWS.some(([name]) => name === params.view) ? params.view : 'tree';
   useKeys({ t: () => show('tree'), i: () => show('timeline'), l: () => show('log') });
+  // The reader of a plan goes on by itself when it begins.
+  if (error?.status === 404 && !root) {
+    return html`<${Empty} title="This plan has not begun"><p><code>${id}</code> is shown here as soon as it does. If it was there before,
+      retention removed it, or it belongs to another tenant.</p><p><a href=${linkTo(['plans'])}>Go to the plans</a></p><//>`;
+  }
   if (error && !root) return html`<${Failed} error=${error} again=${again} />`;
   if (!root) return html`<${Loading} what="the plan" />`;
   const now = isLive ? nowOf(model, wall) : timeOf(model.events[model.events.length - 1]);
