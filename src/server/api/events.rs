@@ -22,7 +22,7 @@ use crate::{
 
 /// A page ends early when so many places in the log were looked at for it: a text that is rare costs
 /// no reader more than its turn.
-const PAGE_SEQS: u64 = 200_000;
+const PAGE_SEQS: u64 = 60_000;
 
 /// `GET /events`.
 pub(in crate::server) async fn list(

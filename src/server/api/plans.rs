@@ -58,7 +58,7 @@ pub(in crate::server) async fn one(
 
 /// A page ends early when so many starts and ends of plans were looked at for the next of its parts: a
 /// state that is rare costs no reader more than its turn.
-const PAGE_ENTRIES: u64 = 20_000;
+const PAGE_ENTRIES: u64 = 10_000;
 
 /// Which plans a client asks for.
 #[derive(Debug)]
