@@ -22,7 +22,9 @@
 //! ```
 //!
 //! Everything asynchronous stays in this module, on threads of the server's own: the rest of planbus is
-//! synchronous and knows nothing of it. The server reads the log and never holds up whoever writes it.
+//! synchronous and knows nothing of it. The server reads the log, never writes it, and never holds up
+//! whoever does. The one thing that a client changes is in a Redis that the server was given: it may
+//! send dead letters back to their groups.
 
 mod a2a;
 mod access;
