@@ -107,16 +107,16 @@ impl PlanEnd {
 
     /// How the program ends after the plan: well where it completed.
     pub(crate) fn outcome(&self, plan: &PlanId) -> Result<(), Failure> {
-        match (self.status, &self.error) {
-            (Some(PlanStatus::Completed), _) => Ok(()),
+        let (exit, told) = match (self.status, &self.error) {
+            (Some(PlanStatus::Completed), _) => return Ok(()),
             (Some(PlanStatus::Failed), Some(error)) => {
-                Err(Failure::new(Exit::PlanFailed, format!("plan {plan} failed: {error}")))
+                (Exit::PlanFailed, format!("plan {plan} failed: {error}"))
             }
-            (Some(PlanStatus::Failed), None) => {
-                Err(Failure::new(Exit::PlanFailed, format!("plan {plan} failed")))
-            }
-            _ => Err(Failure::new(Exit::Interrupted, format!("interrupted: plan {plan} has not ended"))),
-        }
+            (Some(PlanStatus::Failed), None) => (Exit::PlanFailed, format!("plan {plan} failed")),
+            (Some(_), _) => (Exit::Interrupted, format!("interrupted: plan {plan} has not ended")),
+            (None, _) => (Exit::Interrupted, format!("interrupted: plan {plan} has not begun")),
+        };
+        Err(Failure::new(exit, told))
     }
 }
 

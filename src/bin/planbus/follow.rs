@@ -33,14 +33,14 @@ pub(crate) struct Follow<'a> {
 }
 
 impl<'a> Follow<'a> {
-    /// Follows the log from the events after `seq` on.
+    /// Follows the log from the events after `seq` on; `file` is what stood there when it was opened.
     pub(crate) fn after(
         seq: u64,
         filter: Filter,
         store: &EventStore,
+        file: StoreFile,
         global: &'a Global,
     ) -> Result<Self, Failure> {
-        let file = StoreFile::of(&global.db);
         let bus = EventBus::builder().store(store.clone()).build()?;
         let tail = bus.tail(filter, Start::After(seq)).map_err(|error| cut(&error))?;
         let (looked, store) = (Instant::now(), store.clone());
@@ -95,7 +95,8 @@ impl<'a> Follow<'a> {
     }
 }
 
-fn cut(error: &Error) -> Failure {
+/// The end of whoever cannot read on.
+pub(crate) fn cut(error: &Error) -> Failure {
     let failure = Failure::new(Exit::Cut, format!("cut off from the log: {}", chain(error)));
     match error.kind() {
         ErrorKind::Pruned => failure.hint("retention was faster than this reader"),

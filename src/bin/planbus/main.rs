@@ -11,6 +11,7 @@ mod dead_letter_view;
 mod describe;
 mod diagnostics;
 mod entry_view;
+mod event_printer;
 mod exec;
 mod export;
 mod failure;

@@ -14,7 +14,9 @@ use crate::{
     family::PlanEnd,
     interrupt::CtrlC,
     output::Output,
-    serving, terminal,
+    serving,
+    store_file::StoreFile,
+    terminal,
     watch::{Watched, lines, picture},
 };
 
@@ -39,12 +41,13 @@ pub(crate) fn run(options: &WatchOptions, global: &Global, out: &mut Output) -> 
     let is_drawn = form == Form::Tree && terminal::can_redraw_stdout() && global.wants_pictures();
     let ctrl_c = picture::ctrl_c()?;
     let store = store(options, global, &ctrl_c)?;
+    let file = StoreFile::of(&global.db);
     let known = options.plan.as_ref().map(|plan| look_up(plan, &store, options)).transpose()?.flatten();
     if let Some(plan) = known.filter(|plan| plan.status != PlanStatus::Running && form != Form::Json) {
         show::write_tree(&store, &plan.plan_id, out)?;
         return PlanEnd::from(&plan).outcome(&plan.plan_id);
     }
-    let mut watched = Watched::begin(&store, options.plan.as_ref(), global)?;
+    let mut watched = Watched::begin(&store, file, options.plan.as_ref(), global)?;
     if !is_drawn {
         lines::write(&mut watched, &ctrl_c, global, out)?;
         return watched.outcome();

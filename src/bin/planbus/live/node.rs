@@ -17,6 +17,9 @@ const TEXT_MAX_CHARS: usize = 300;
 /// How many open calls of one plan are kept, the newest.
 const CALLS_MAX: usize = 64;
 
+/// Under which names tools are told what they work on.
+const PATHS: [&str; 4] = ["path", "file_path", "file", "filename"];
+
 /// A plan that is open, or has ended just now.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
@@ -164,7 +167,7 @@ fn tool(fields: &Fields<'_>) -> String {
 fn in_short(fields: &Fields<'_>) -> String {
     let tool = tool(fields);
     let given = fields.value(fields::ARGUMENTS);
-    let path = given.as_ref().and_then(|given| given.get("path")?.as_str());
+    let path = given.as_ref().and_then(|given| PATHS.iter().find_map(|name| given.get(name)?.as_str()));
     let what = match path {
         Some(path) => path.trim_end_matches('/').rsplit('/').next().unwrap_or(path).to_owned(),
         None => given.as_ref().map(describe::value).unwrap_or_default(),

@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use planbus::{Event, EventQuery, PlanId};
+use planbus::{Event, EventQuery};
 
 use super::{PAGE_EVENTS, Watched};
 use crate::{
     cli::{Form, Global},
     failure::Failure,
+    follow::cut,
     interrupt::CtrlC,
     live::News,
     output::Output,
@@ -64,12 +65,12 @@ fn write_past(watched: &mut Watched<'_>, out: &mut Output) -> Result<(), Failure
         }
         return Ok(());
     };
-    let Some(first) = watched.store.plan(family.root())?.map(|plan| first_seq(watched, &plan.plan_id)) else {
-        return Ok(());
-    };
-    let mut after = first?.saturating_sub(1);
+    let oldest = watched.store.query(past.clone().plan(family.root()).limit(1))?;
+    let Some(first) = oldest.first().and_then(Event::seq) else { return Ok(()) };
+    let mut after = first - 1;
     loop {
-        let events = watched.store.query(past.clone().after(after).limit(PAGE_EVENTS))?;
+        let events =
+            watched.store.query(past.clone().after(after).limit(PAGE_EVENTS)).map_err(|error| cut(&error))?;
         for event in &events {
             if watched.wants(event) {
                 write_event(event, out)?;
@@ -82,18 +83,12 @@ fn write_past(watched: &mut Watched<'_>, out: &mut Output) -> Result<(), Failure
     }
 }
 
-/// The seq of a plan's oldest event.
-fn first_seq(watched: &Watched<'_>, plan: &PlanId) -> Result<u64, Failure> {
-    let first = watched.store.query(EventQuery::new().plan(plan).limit(1))?;
-    Ok(first.first().and_then(Event::seq).unwrap_or(watched.head + 1))
-}
-
 fn write_event(event: &Event, out: &mut Output) -> Result<(), Failure> {
     if out.form(Form::Tree) == Form::Json {
         return out.json(&event.to_json()?);
     }
     let Some(news) = News::of(event) else { return Ok(()) };
-    let time = news.at.to_string();
+    let time = event.timestamp().to_string();
     let parts = [
         (Style::Faint, format!("{}Z  ", time.get(..19).unwrap_or_default().replace('T', " "))),
         (news.style, format!("{} ", news.mark)),

@@ -13,7 +13,14 @@ use std::collections::HashMap;
 
 use planbus::{ErrorKind, Event, EventQuery, EventStore, Filter, PlanId, PlanQuery, PlanStatus, PlanSummary};
 
-use crate::{cli::Global, failure::Failure, family::Family, follow::Follow, plan_view::preorder};
+use crate::{
+    cli::Global,
+    failure::Failure,
+    family::Family,
+    follow::{Follow, cut},
+    plan_view::preorder,
+    store_file::StoreFile,
+};
 
 /// How many of the plans that run already are looked at, the newest.
 const RUNNING_MAX: usize = 1_000;
@@ -39,11 +46,12 @@ pub(crate) struct Watched<'a> {
 impl<'a> Watched<'a> {
     pub(crate) fn begin(
         store: &EventStore,
+        file: StoreFile,
         plan: Option<&PlanId>,
         global: &'a Global,
     ) -> Result<Self, Failure> {
         let head = store.head()?;
-        let follow = Follow::after(head, Filter::all().tenant(global.tenant()), store, global)?;
+        let follow = Follow::after(head, Filter::all().tenant(global.tenant()), store, file, global)?;
         let family = plan.map(Family::of);
         Ok(Self { store: store.clone(), follow, family, known: HashMap::new(), head })
     }
@@ -93,7 +101,7 @@ impl<'a> Watched<'a> {
                     (preorder(&tree).into_iter().map(|(_, tree)| tree.plan.plan_id.clone()).collect(), 0)
                 }
                 Err(error) if error.kind() == ErrorKind::NotFound => (Vec::new(), 0),
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(cut(&error)),
             },
         };
         for plan in plans {
@@ -109,7 +117,7 @@ impl<'a> Watched<'a> {
         let mut after = 0;
         loop {
             let page = EventQuery::new().plan(plan).after(after).limit(PAGE_EVENTS);
-            let events = self.store.query(page)?;
+            let events = self.store.query(page).map_err(|error| cut(&error))?;
             for event in &events {
                 if let Some(family) = &mut self.family {
                     family.takes(event);
@@ -121,6 +129,54 @@ impl<'a> Watched<'a> {
                 self.known.insert(plan.clone(), after);
                 return Ok(());
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use clap::Parser;
+    use planbus::{DecisionMade, PlanStarted, SubplanSpawned};
+
+    use super::*;
+    use crate::cli::Cli;
+
+    fn decided(plan: &str) -> Event {
+        Event::new(plan, DecisionMade::new("go on"))
+    }
+
+    #[test]
+    fn p6_what_is_committed_while_the_past_is_read_is_seen_once() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("planbus.db");
+        let owner = EventStore::open(&path).expect("a store");
+        let save = |event: Event| owner.save(&event).expect("an event");
+        save(Event::new("notes", PlanStarted::new("a goal")));
+        save(Event::new("other", PlanStarted::new("a goal")));
+        let db = path.to_str().expect("UTF-8");
+        let cli = Cli::try_parse_from(["planbus", "--db", db, "watch"]).expect("arguments");
+        for plan in [None, Some(PlanId::try_from("notes").expect("an id"))] {
+            let store = EventStore::open_read_only(&path).expect("the store");
+            let mut watched =
+                Watched::begin(&store, StoreFile::of(&path), plan.as_ref(), &cli.global).expect("begins");
+            // Behind the place from which the log is followed, and before the past is read.
+            save(decided("notes"));
+            save(Event::new("notes", SubplanSpawned::new("notes/sub")));
+            save(Event::new("notes/sub", PlanStarted::new("a goal")));
+            let mut seen = Vec::new();
+            watched.read_past(|event| seen.extend(event.seq())).expect("reads");
+            save(decided("notes/sub"));
+            save(decided("other"));
+            while let Some(event) = watched.follow.next(Duration::ZERO).expect("follows") {
+                seen.extend(event.seq().filter(|_| watched.wants(&event)));
+            }
+            seen.sort_unstable();
+            let log = owner.read_after(0, usize::MAX).expect("the log");
+            let is_own = |event: &&Event| plan.is_none() || event.plan_id().as_str().starts_with("notes");
+            let wanted: Vec<u64> = log.iter().filter(is_own).filter_map(Event::seq).collect();
+            assert_eq!(seen, wanted, "{plan:?}");
         }
     }
 }
