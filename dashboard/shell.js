@@ -7,6 +7,8 @@ import { Rate } from './health/now.js';
 import { Health } from './health/view.js';
 import { KEYS, useKeys } from './keys.js';
 import { connection, gap, heldCount, isPaused, join, retry, setPaused } from './live.js';
+import { Boundary } from './parts/boundary.js';
+import { Dialog } from './parts/dialog.js';
 import { count, useNow } from './parts/time.js';
 import { Plans } from './plans/list.js';
 import { PlanPage } from './plans/page.js';
@@ -85,13 +87,11 @@ const GapBanner = () => {
   </div>`;
 };
 
-const Help = ({ onClose }) => html`<div class="veil" onClick=${onClose}>
-  <section class="help" role="dialog" aria-modal="true" aria-label="Keys" onClick=${(event) => event.stopPropagation()}>
-    <h2>Keys</h2>
-    <dl>${KEYS.map(([key, what]) => html`<dt>${key.split(' ').map((one) => html`<kbd>${one}</kbd>`)}</dt><dd>${what}</dd>`)}</dl>
-    <button autofocus onClick=${onClose} ref=${(button) => button?.focus()}>Close</button>
-  </section>
-</div>`;
+const Help = ({ onClose }) => html`<${Dialog} label="Keys" onClose=${onClose}>
+  <h2>Keys</h2>
+  <dl>${KEYS.map(([key, what]) => html`<dt>${key.split(' ').map((one) => html`<kbd>${one}</kbd>`)}</dt><dd>${what}</dd>`)}</dl>
+  <button autofocus onClick=${onClose}>Close</button>
+<//>`;
 
 export const Shell = () => {
   const route = useRoute();
@@ -131,8 +131,8 @@ export const Shell = () => {
     <div class="stage">
       <main id="main" tabindex="-1">
         ${route.path.length < 2 && html`<h1 class="sr-only">${word}</h1>`}
-        ${isRefused ? html`<${SignIn} status=${state.status} />` : viewOf(route)}</main>
-      ${route.params.event && !isRefused && html`<${EventPanel} named=${route.params.event} tenant=${tenant} />`}
+        ${isRefused ? html`<${SignIn} status=${state.status} />` : html`<${Boundary} of=${route.path.join()}>${viewOf(route)}<//>`}</main>
+      ${route.params.event && !isRefused && html`<${Boundary} of=${route.params.event}><${EventPanel} named=${route.params.event} tenant=${tenant} /><//>`}
     </div>
     ${isHelp && html`<${Help} onClose=${() => setHelp(false)} />`}`;
 };

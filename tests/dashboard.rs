@@ -41,6 +41,14 @@ fn a_plan_that_has_not_begun_yet_is_seen_from_its_begin() {
 }
 
 #[test]
+fn a_view_that_cannot_be_drawn_leaves_the_others_alone() {
+    let live = Live::start();
+    live.bus.publish(Event::untyped("plan", "note", json!({"text": "note-1"}))).expect("publishes");
+    let Some(page) = Browser::start("broken.mjs", &live.server.url()) else { return };
+    page.finish();
+}
+
+#[test]
 fn a_plan_is_a_tree_a_timeline_and_a_log() {
     let live = Live::start();
     // So many milliseconds after its begin, which was ten seconds ago.
@@ -73,5 +81,40 @@ fn a_plan_is_a_tree_a_timeline_and_a_log() {
     say(7_002, Event::new("trip", SubplanCompleted::failed("trip/hotel", "no room")));
     say(7_500, Event::new("trip", ToolCompleted::ok("c3", "pay", "done")));
     say(8_000, Event::new("trip", PlanCompleted::new()));
+    page.finish();
+}
+
+#[test]
+fn the_log_is_filtered_searched_and_followed_and_an_event_is_seen_and_copied_whole() {
+    let live = Live::with(|builder| builder.search());
+    let note = |number: u64, text: &str| {
+        let kind = if number % 2 == 0 { "even.note" } else { "odd.note" };
+        let payload = json!({"text": format!("note-{number} {text}")});
+        live.bus.publish(Event::untyped("plan", kind, payload)).expect("publishes")
+    };
+    for (number, text) in [(1, "first"), (2, "even second"), (3, "third"), (4, "even fourth")] {
+        note(number, text);
+    }
+    let is_indexed = || live.get("/events?q=note").1["indexed_seq"] == 4;
+    server_support::wait_until("the index has all", is_indexed);
+    let Some(mut page) = Browser::start("events.mjs", &live.server.url()) else { return };
+    page.reach("filtered");
+    note(5, "fifth");
+    note(6, "unwanted");
+    note(7, "seventh");
+    page.reach("followed");
+    let rows: Vec<String> = (0..500).map(|row| format!("\"cell {row}\"")).collect();
+    let payload = format!(r#"{{"text":"note-8","exact": 9007199254740993.10, "rows":[{}]}}"#, rows.join(","));
+    let id = live.bus.publish(Event::raw("plan", "even.note", payload.as_str())).expect("publishes").event_id;
+    let told = page.reach("copied");
+    assert_eq!(told["payload"], payload, "as it was published");
+    let (_, event) = live.get(&format!("/events/{id}"));
+    let read = |text: &serde_json::Value| -> serde_json::Value {
+        serde_json::from_str(text.as_str().expect("a text")).expect("JSON")
+    };
+    assert_eq!(read(&told["event"]), event);
+    let curl = std::process::Command::new("sh").args(["-c", told["curl"].as_str().expect("a text")]).output();
+    let curl = curl.expect("a shell");
+    assert_eq!(read(&json!(String::from_utf8_lossy(&curl.stdout))), event, "{curl:?}");
     page.finish();
 }

@@ -7,7 +7,7 @@ mod server_support;
 
 use dashboard_support::Browser;
 use planbus::{Event, EventBus, ToolError};
-use serde_json::{Value, json};
+use serde_json::json;
 use server_support::Live;
 
 /// A text that is a script, an element, an address and the end of an attribute.
@@ -55,18 +55,39 @@ fn publish(bus: &EventBus, plan: &str) {
     run.fail(hostile("error")).expect("fails");
 }
 
+/// A text as a part of the URL behind `#`.
+fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
 #[test]
 fn p11_texts_of_events_are_shown_as_text_on_every_view_and_do_nothing() {
     let live = Live::start();
     // In a path of a page such an id is more than a name.
     let plan = format!("a/../b?c#d&e=%2F {}", hostile("plan"));
-    publish(&live.bus, &plan);
     for name in ["__proto__", "constructor", "..", ".", "%", "a\"b", "🦀".repeat(64).as_str()] {
         publish(&live.bus, name);
     }
-    let views: [(String, &[&str]); 1] =
-        [("#/plans".to_owned(), &["goal<script>globalThis.hacked=1", "error<script>"])];
-    let views: Value = views.iter().map(|(hash, texts)| json!({"hash": hash, "texts": texts})).collect();
+    publish(&live.bus, &plan);
+    let store = live.bus.store().expect("a store");
+    let seqs: Vec<_> =
+        store.list_by_plan(plan.as_str(), None).expect("reads").iter().filter_map(Event::seq).collect();
+    let view = |hash: String, texts: &[&str]| json!({"hash": hash, "texts": texts});
+    let of_plan = |more: &str| format!("#/plans/{}{more}", encoded(&plan));
+    let mut views = vec![
+        view("#/plans".to_owned(), &["goal<script>globalThis.hacked=1", "error<script>"]),
+        view("#/events".to_owned(), &["PlanFailed", "constructor", "plan<script>"]),
+        view("#/health".to_owned(), &["Log"]),
+        view(of_plan(""), &["goal<script>", "decision<script>", "tool<script>", "tool error<script>"]),
+        view(of_plan("?view=timeline"), &["goal<script>"]),
+        view(of_plan("?view=log"), &["reason<script>", "PlanFailed"]),
+    ];
+    views.extend(seqs.iter().map(|seq| view(of_plan(&format!("?view=log&event={seq}")), &["Copy event"])));
+    // Not `..`: no URL leads to a plan of that name, since every client takes it for the path above.
+    views.extend(
+        ["__proto__", "constructor", "%", "🦀🦀"].map(|id| view(format!("#/plans/{}", encoded(id)), &[])),
+    );
+    views.push(view(format!("#/events?text={}", encoded(&hostile("x"))), &["No event is like this"]));
     let Some(mut page) = Browser::start_with("hostile.mjs", &live.server.url(), &json!({"views": views}))
     else {
         return;

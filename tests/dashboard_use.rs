@@ -50,6 +50,14 @@ fn on_a_narrow_screen_nothing_is_wider_than_it() {
 }
 
 #[test]
+fn the_page_is_used_by_keys_alone() {
+    let live = Live::start();
+    publish(&live.bus);
+    let Some(page) = Browser::start("keys.mjs", &live.server.url()) else { return };
+    page.finish();
+}
+
+#[test]
 fn no_view_has_what_a_check_of_accessibility_finds_wrong() {
     let live = Live::start();
     publish(&live.bus);

@@ -8,8 +8,6 @@ import { FIELDS, NOT_SEARCHED, parseJump, typesOf } from './query.js';
 const NOTHING = Object.fromEntries(Object.keys(FIELDS).map((name) => [name, '']));
 const BLOCKED = 'The search looks through whole events: clear it to use this';
 
-// A function that stays the same is called when the field comes, and not each time that it is drawn.
-const focusOnce = (field) => field?.focus();
 
 const Jump = () => {
   const [isWrong, setWrong] = useState(false);
@@ -22,7 +20,7 @@ const Jump = () => {
     close();
   };
   return html`<${Menu} label="Go to">${(close) => html`<form class="jump" onSubmit=${(event) => go(event, close)}>
-    <label>Seq or time <input type="text" name="place" aria-invalid=${isWrong ? 'true' : undefined} autocomplete="off" ref=${focusOnce} /></label>
+    <label>Seq or time <input type="text" name="place" aria-invalid=${isWrong ? 'true' : undefined} autocomplete="off" /></label>
     <button class="is-main">Go</button>
     <p class=${isWrong ? 'problem' : 'faint'} role=${isWrong ? 'alert' : undefined}>${isWrong ? 'That is neither. ' : ''}Such as ${' '}
       <code>1234</code>, <code>90m</code> ago, <code>14:05</code>, <code>2026-03-01 10:00</code></p>

@@ -42,6 +42,7 @@ export const Menu = ({ label, isActive, problem, children }) => {
   }, [isOpen]);
   useEffect(() => {
     if (!isOpen) return undefined;
+    frame.current.querySelector('.menu-panel input, .menu-panel button')?.focus();
     const onPointer = ({ target }) => frame.current.contains(target) || setOpen(false);
     addEventListener('pointerdown', onPointer);
     return () => removeEventListener('pointerdown', onPointer);
