@@ -9,6 +9,7 @@ import { VirtualList } from '../parts/virtual.js';
 import { setParams } from '../route.js';
 import { firstWhere } from './lanes.js';
 import { seqNamed, startOf, timeOf } from './model.js';
+import { oneLine } from './words.js';
 
 const ROW_HEIGHT = 28;
 // Rails beyond this depth lie on one another.
@@ -43,7 +44,7 @@ const Row = ({ event, model, root, depth, isClock, relation }) => {
     <span class="type"><span class="rails" aria-hidden="true">${Array.from({ length: Math.min(depth, DEPTH_MAX) }, () => html`<span></span>`)}</span><span
       class=${hueOf(event)}>${event.event_type}</span></span>
     <span class="of faint" title=${event.plan_id}>${event.plan_id === root.id ? '' : below(event.plan_id, root.id)}</span>
-    <span class="said" title=${words}>${words}</span>
+    <span class="said" title=${words}>${oneLine(words)}</span>
     <span class="jump">${event.causation_id && html`<${Jump} event=${cause ?? event.causation_id}
       title="Go to the event that caused this one">caused by ${cause ? `#${cause}` : 'another'}<//>`}</span>
     <span class="jump is-effects">${effects.length > 0 && html`<${Jump} event=${effects[0]} title="Go to the first event that this one caused">caused ${effects.length}<//>`}</span>`;

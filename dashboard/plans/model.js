@@ -10,7 +10,7 @@ export const timeOf = ({ timestamp }) => Date.parse(timestamp) + (Number(String(
 const fieldsOf = ({ payload }) => (payload && typeof payload === 'object' && !Array.isArray(payload) ? payload : {});
 const nameOf = (value) => (typeof value === 'string' && value ? value : null);
 const textOf = (value) => (typeof value === 'string' ? value : value === undefined || value === null ? '' : JSON.stringify(value));
-const millisOf = ({ duration_us: micros }) => (Number.isFinite(micros) && micros >= 0 ? micros / 1000 : null);
+const millisOf = ({ duration_us: micros }) => (Number.isSafeInteger(micros) && micros >= 0 ? micros / 1000 : null);
 
 // A run that was copied into the log has the clock of its own time.
 const isCopied = ({ context_refs: refs }) => Array.isArray(refs) && String(refs[0]).startsWith('trace:');

@@ -6,7 +6,7 @@ import { setParams } from '../route.js';
 import { formatRange, pan, parseRange, ticks as ticksOf, within, zoom } from './axis.js';
 import { blocksWithin, hit, LANE, layout, stops } from './lanes.js';
 import { standing } from './marks.js';
-import { errorOf, isRunning, lasted, seqNamed } from './model.js';
+import { endOf, errorOf, isRunning, lasted, seqNamed, startOf } from './model.js';
 import { coloursOf, paint } from './paint.js';
 import { wordsOf } from './words.js';
 
@@ -26,15 +26,22 @@ const timeWords = (item, now) => {
   return isRunning(item) ? running(lasted(item, now)) : duration(lasted(item, now));
 };
 
-// What is under the pointer, or chosen by keys.
-const Tip = ({ item, start, now, whole, x, y, width }) => {
+// A tool may say that it ran for a part of the time between its call and its answer.
+const betweenWords = (item) => {
+  const [said, between] = [item.durationMs, endOf(item) - startOf(item)];
+  return item.kind === 'call' && said !== null && between - said > 1 ? `, answered after ${duration(between)}` : '';
+};
+
+// What is under the pointer, or chosen by keys: beside its bar, where there is room.
+const Tip = ({ item, start, now, whole, x, y, size }) => {
   const { title, more } = wordsOf(item);
   const { mark, hue, word } = standing(item);
   const error = errorOf(item);
-  const side = x > width / 2 ? { right: `${Math.max(0, width - x)}px` } : { left: `${Math.max(0, x)}px` };
-  return html`<div class="tip" style=${{ ...side, top: `${y}px` }}>
+  const side = x > size.width / 2 ? { right: `${Math.max(0, size.width - x)}px` } : { left: `${Math.max(0, x)}px` };
+  const level = y > size.height / 2 ? { bottom: `${size.height - y}px` } : { top: `${y + LANE}px` };
+  return html`<div class="tip" style=${{ ...side, ...level }}>
     <strong>${title}</strong>
-    <span><span class=${hue}>${mark} ${word}</span> <span class="number">${timeWords(item, now)}</span> <span class="faint">at +${duration(start - whole.from)}</span></span>
+    <span><span class=${hue}>${mark} ${word}</span> <span class="number">${timeWords(item, now)}</span><span class="faint">${betweenWords(item)}, at +${duration(start - whole.from)}</span></span>
     ${error && html`<span class="hue-red">${error}</span>`}
     ${more && html`<span class="faint">${more}</span>`}
   </div>`;
@@ -240,7 +247,7 @@ export const Timeline = ({ model, root, version, params, now }) => {
               style=${{ left: `${Math.min(drag.from, drag.to)}px`, width: `${Math.abs(drag.to - drag.from)}px` }}></div>`}
             ${focus && html`<div id="timeline-active" class="timeline-active" role="img" aria-label=${`${wordsOf(focus.item).title}, ${standing(focus.item).word} ${timeWords(focus.item, now)}`}
               style=${{ left: `${focus.item.kind === 'decision' ? focus.x - 4 : focus.x}px`, top: `${focus.y}px`, width: `${focusWidth}px`, height: `${LANE}px` }}></div>`}
-            ${tip && !drag && html`<${Tip} item=${tip.item} start=${tip.start} now=${now} whole=${whole} x=${tip.x} y=${tip.y + LANE} width=${size.width} />`}
+            ${tip && !drag && html`<${Tip} item=${tip.item} start=${tip.start} now=${now} whole=${whole} x=${tip.x} y=${tip.y} size=${size} />`}
           </div>
         </div>
       </div>

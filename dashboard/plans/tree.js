@@ -9,7 +9,7 @@ import { linkTo, setParams } from '../route.js';
 import { standing } from './marks.js';
 import { endOf, errorOf, isFailed, isRunning, lasted, seqNamed, startOf } from './model.js';
 import { keyOfItem, rowsOf, selfTime } from './rows.js';
-import { wordsOf } from './words.js';
+import { oneLine, wordsOf } from './words.js';
 
 const ROW_HEIGHT = 30;
 // Rows are not moved further to the right than this.
@@ -54,9 +54,9 @@ const Row = ({ row, root, now, whole, onToggle }) => {
     <span class="twist" aria-hidden="true" onClick=${isOpen === undefined ? undefined : (event) => { event.stopPropagation(); onToggle(item); }}>${
       isOpen === undefined ? '' : isOpen ? '▾' : '▸'}</span>
     <span class=${`mark ${hue}`} title=${word} aria-hidden="true">${mark}</span>
-    <span class="said" title=${[title, error, rest].filter(Boolean).join('\n')}><span class="sr-only">${item.kind}, ${word}: </span>
-      <span class=${isPlan ? 'title is-plan' : item.kind === 'call' ? 'title hue-cyan' : 'title'}>${title}</span>
-      ${error && html`<span class="hue-red">${error}</span>`}<span class="sub">${rest}</span></span>
+    <span class="said" title=${[title, error, rest].filter(Boolean).join('\n')}><span class="sr-only">${item.kind === 'decision' ? '' : `${item.kind} `}${word}: </span>
+      <span class=${`title ${isPlan ? 'is-plan' : item.kind === 'call' ? 'hue-cyan' : ''}`}>${oneLine(title)}</span>${' '}
+      ${error && html`<span class="hue-red">${oneLine(error)}</span>`}${' '}<span class="sub">${oneLine(rest)}</span></span>
     ${isPlan && item !== root && html`<a class="enter" href=${linkTo(['plans', item.id])} title="This subplan alone" tabindex="-1"
       onClick=${(event) => event.stopPropagation()}><span aria-hidden="true">↗</span><span class="sr-only">open</span></a>`}
     <${Span} item=${item} from=${startOf(root)} whole=${whole} now=${now} />

@@ -29,8 +29,10 @@ export const givenTo = ({ call_id, source_call_id, tool, ...fields }) => {
 // Why a call failed.
 export const failureOf = (fields) => textOf(fields.error) || (fields.ok === false ? saidIn(fields) : '');
 
-const LINE = 300;
-const oneLine = (text) => text.slice(0, LINE).replaceAll(/\s+/g, ' ');
+// A row shows no more characters.
+const LINE_MAX = 300;
+
+export const oneLine = (text) => text.slice(0, LINE_MAX).replaceAll(/[\r\n\t\v\f\u2028\u2029]+/g, ' ');
 
 const decided = ({ reason, ...fields }) => (fields.decision === undefined ? saidIn(fields) || brief(fields) : textOf(fields.decision));
 
