@@ -11,7 +11,7 @@ pub use self::{
     pending::{PENDING_MAX_ENTRIES, PendingEntry, PendingQuery},
     status::{GroupConsumer, GroupStatus},
 };
-use super::streams::{StreamInfo, Streams};
+use super::streams::{StreamInfo, Streams, list};
 use crate::error::Result;
 
 impl Streams {
@@ -26,9 +26,10 @@ impl Streams {
 
     /// How the profile's streams stand, and their groups as by [`groups`](Self::groups).
     pub(crate) fn streams_and_groups(&self) -> Result<(Vec<StreamInfo>, Vec<GroupStatus>)> {
-        let names = self.list()?.streams;
-        let infos = self.infos(&names)?;
-        let groups = status::ask(&mut self.session("look at groups")?, self.profile(), &infos)?;
+        let mut session = self.session("look at groups")?;
+        let names = list::list(&mut session, self.profile())?.streams;
+        let infos = StreamInfo::ask_all(&mut session, &names)?;
+        let groups = status::ask(&mut session, self.profile(), &infos)?;
         Ok((infos, groups))
     }
 

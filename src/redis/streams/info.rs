@@ -115,6 +115,12 @@ impl StreamInfo {
         Ok(Some(info))
     }
 
+    /// Asks for several; one that is not there is left out.
+    pub(in crate::redis) fn ask_all<S: AsRef<str>>(session: &mut Session, names: &[S]) -> Result<Vec<Self>> {
+        let infos = names.iter().map(|name| Self::ask(session, name.as_ref()));
+        infos.filter_map(Result::transpose).collect()
+    }
+
     fn add_group(&mut self, session: &mut Session, group: Value) -> Result<()> {
         let mut facts = facts(group)?;
         let name = facts.remove("name").map(reply::bytes).transpose()?.unwrap_or_default();

@@ -38,7 +38,7 @@ pub(super) fn list_to_count(session: &mut Session, profile: &Profile) -> Result<
 }
 
 /// All streams of a profile.
-pub(super) fn list(session: &mut Session, profile: &Profile) -> Result<StreamList> {
+pub(in crate::redis) fn list(session: &mut Session, profile: &Profile) -> Result<StreamList> {
     let names = find(session, profile, &[profile.stream_pattern()])?;
     let queues: BTreeSet<String> = names.iter().map(|name| profile.dlq_key(name)).collect();
     let queues: Vec<String> = queues.into_iter().collect();

@@ -129,8 +129,7 @@ impl Streams {
     /// As every call.
     pub fn infos<S: AsRef<str>>(&self, names: &[S]) -> Result<Vec<StreamInfo>> {
         let mut session = self.session("look at streams")?;
-        let infos = names.iter().map(|name| StreamInfo::ask(&mut session, name.as_ref()));
-        infos.filter_map(Result::transpose).collect()
+        StreamInfo::ask_all(&mut session, names)
     }
 
     /// The newest entries that the filter wants, the newest first: up to `count`, at most
