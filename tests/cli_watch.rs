@@ -7,62 +7,14 @@ mod cli_support;
 mod store_support;
 mod terminal_support;
 
-use cli_support::{Place, signal};
-use planbus::{
-    DecisionMade, Event, EventBus, EventStore, PlanCompleted, PlanFailed, PlanStarted, SubplanSpawned,
-    ToolCalled, ToolCompleted,
-};
+use std::{io::Write, process::Stdio};
+
+use cli_support::{Place, planbus, signal};
+use planbus::{Event, PlanStarted};
 use serde_json::json;
-use terminal_support::Terminal;
+use terminal_support::{Runtime, Terminal};
 
 const WIDE: (usize, usize) = (120, 30);
-
-/// A runtime that owns the store, and publishes what a test needs.
-struct Runtime(EventBus);
-
-impl Runtime {
-    fn new(place: &Place) -> Self {
-        let store = EventStore::open(place.path().join("planbus.db")).expect("a store");
-        Self(EventBus::builder().store(store).build().expect("a bus"))
-    }
-
-    fn publish(&self, event: Event) {
-        self.0.publish(event).expect("an event");
-    }
-
-    fn start(&self, plan: &str, parent: Option<&str>) {
-        let mut payload = PlanStarted::new("notes for 1.4");
-        payload.parent = parent.map(str::to_owned);
-        if let Some(parent) = parent {
-            self.publish(Event::new(parent, SubplanSpawned::new(plan)));
-        }
-        self.publish(Event::new(plan, payload));
-    }
-
-    fn call(&self, plan: &str, id: &str, path: &str) {
-        self.publish(Event::new(plan, ToolCalled::new(id, "read_file", json!({"path": path}))));
-    }
-
-    fn answer(&self, plan: &str, id: &str, error: Option<&str>) {
-        let payload = match error {
-            None => ToolCompleted::ok(id, "read_file", json!({})),
-            Some(error) => ToolCompleted::failed(id, "read_file", error),
-        };
-        self.publish(Event::new(plan, payload));
-    }
-
-    fn decide(&self, plan: &str, decision: &str) {
-        self.publish(Event::new(plan, DecisionMade::new(decision)));
-    }
-
-    fn complete(&self, plan: &str) {
-        self.publish(Event::new(plan, PlanCompleted::new()));
-    }
-
-    fn fail(&self, plan: &str, error: &str) {
-        self.publish(Event::new(plan, PlanFailed::new(error)));
-    }
-}
 
 fn watch(place: &Place, arguments: &str) -> Option<Terminal> {
     Terminal::run(place.path(), WIDE, &format!("echo before; planbus watch {arguments}"))
@@ -82,7 +34,7 @@ fn tenths(line: &str) -> Option<u64> {
 #[test]
 fn a_tree_grows_while_plans_run_and_its_durations_tick() {
     let place = Place::new();
-    let runtime = Runtime::new(&place);
+    let runtime = Runtime::new(place.path());
     let Some(terminal) = watch(&place, "") else { return };
     terminal.shows(&["0 running", "no plan runs"]);
     runtime.start("notes", None);
@@ -104,7 +56,7 @@ fn a_tree_grows_while_plans_run_and_its_durations_tick() {
 #[test]
 fn outcomes_of_tools_and_plans_are_seen_and_then_only_counted() {
     let place = Place::new();
-    let runtime = Runtime::new(&place);
+    let runtime = Runtime::new(place.path());
     // What happened before somebody watches counts too.
     runtime.start("notes", None);
     runtime.call("notes", "1", "a.rs");
@@ -140,7 +92,7 @@ fn outcomes_of_tools_and_plans_are_seen_and_then_only_counted() {
 fn one_plan_is_watched_until_its_end_and_its_tree_stays_on_the_terminal() {
     for (ends_well, code) in [(true, 0), (false, 7)] {
         let place = Place::new();
-        let runtime = Runtime::new(&place);
+        let runtime = Runtime::new(place.path());
         runtime.start("notes", None);
         runtime.start("strange", None);
         let Some(terminal) = watch(&place, "notes") else { return };
@@ -166,7 +118,7 @@ fn one_plan_is_watched_until_its_end_and_its_tree_stays_on_the_terminal() {
 #[test]
 fn a_terminal_is_left_as_it_was_on_every_way_out() {
     let place = Place::new();
-    let runtime = Runtime::new(&place);
+    let runtime = Runtime::new(place.path());
     runtime.start("notes", None);
     type Way<'a> = (&'a str, &'a str, &'a dyn Fn(&Terminal), u8);
     let ways: [Way<'_>; 5] = [
@@ -198,7 +150,7 @@ fn a_terminal_is_left_as_it_was_on_every_way_out() {
 #[test]
 fn ctrl_z_gives_the_terminal_back_until_the_watcher_goes_on() {
     let place = Place::new();
-    let runtime = Runtime::new(&place);
+    let runtime = Runtime::new(place.path());
     runtime.start("notes", None);
     let Some(terminal) = Terminal::run(place.path(), WIDE, "PS1='ready> ' sh -i") else { return };
     terminal.shows(&["ready>"]);
@@ -216,7 +168,7 @@ fn ctrl_z_gives_the_terminal_back_until_the_watcher_goes_on() {
 #[test]
 fn any_size_shows_what_matters_most_and_a_resize_is_followed() {
     let place = Place::new();
-    let runtime = Runtime::new(&place);
+    let runtime = Runtime::new(place.path());
     runtime.start("notes", None);
     for number in 0..60 {
         runtime.start(&format!("notes/part-{number:02}"), Some("notes"));
@@ -245,7 +197,7 @@ fn any_size_shows_what_matters_most_and_a_resize_is_followed() {
 #[test]
 fn keys_hold_the_picture_still_show_only_what_failed_and_tell_of_themselves() {
     let place = Place::new();
-    let runtime = Runtime::new(&place);
+    let runtime = Runtime::new(place.path());
     runtime.start("good", None);
     runtime.start("bad", None);
     runtime.start("bad/inner", Some("bad"));
@@ -273,7 +225,7 @@ fn keys_hold_the_picture_still_show_only_what_failed_and_tell_of_themselves() {
 #[test]
 fn colours_tell_what_is_what_unless_somebody_objects() {
     let place = Place::new();
-    let runtime = Runtime::new(&place);
+    let runtime = Runtime::new(place.path());
     runtime.start("notes", None);
     runtime.call("notes", "1", "a.rs");
     runtime.decide("notes", "go on");
@@ -300,7 +252,7 @@ fn colours_tell_what_is_what_unless_somebody_objects() {
 #[test]
 fn p11_nothing_that_a_terminal_acts_on_is_drawn() {
     let place = Place::new();
-    let runtime = Runtime::new(&place);
+    let runtime = Runtime::new(place.path());
     let hostile = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{202e}\r\n";
     runtime.publish(Event::new("odd \u{202e}plan", PlanStarted::new(hostile)));
     runtime.call("odd \u{202e}plan", "1", hostile);
@@ -315,7 +267,7 @@ fn p11_nothing_that_a_terminal_acts_on_is_drawn() {
 #[test]
 fn a_watcher_of_a_store_that_is_moved_away_says_that_it_was_cut_off() {
     let place = Place::new();
-    let runtime = Runtime::new(&place);
+    let runtime = Runtime::new(place.path());
     runtime.start("notes", None);
     for arguments in ["notes", ""] {
         let Some(terminal) = watch(&place, arguments) else { return };
@@ -326,4 +278,43 @@ fn a_watcher_of_a_store_that_is_moved_away_says_that_it_was_cut_off() {
         assert!(!screen.contains("q quit"), "{screen}");
         std::fs::rename(&away, &here).expect("moved back");
     }
+}
+
+#[test]
+fn a_plan_whose_owner_was_killed_stands_still_until_another_goes_on_with_it() {
+    let place = Place::new();
+    let Some(terminal) = watch(&place, "notes --wait") else { return };
+    terminal.shows(&["waiting for the store"]);
+    let mut import = planbus(place.path());
+    import.args(["import", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut owner = import.spawn().expect("planbus starts");
+    let mut lines = owner.stdin.take().expect("piped");
+    let line = json!({"plan": "notes", "parent": null, "kind": "plan_started", "agent": "planner", "at": null, "data": {}});
+    writeln!(lines, "{line}").expect("written");
+    let turns =
+        |screen: &str| line_of(screen, " notes  ").starts_with(|mark: char| ('⠀'..='⣿').contains(&mark));
+    terminal.wait("a plan that runs", |screen| screen.contains("1 running") && turns(screen));
+    owner.kill().expect("SIGKILL");
+    owner.wait().expect("dead");
+    let screen = terminal.shows(&["no process has the store open", "● notes", "1 running"]);
+    assert!(!turns(&screen), "{screen}");
+    let runtime = Runtime::new(place.path());
+    runtime.decide("notes", "go on");
+    terminal.wait("that it runs again", |screen| turns(screen) && !screen.contains("no process"));
+    runtime.complete("notes");
+    terminal.shows(&["✓ notes", "ended with 0"]);
+}
+
+#[test]
+fn without_keys_ctrl_c_ends_it() {
+    let place = Place::new();
+    let runtime = Runtime::new(place.path());
+    let line = "planbus watch notes --wait < /dev/null";
+    let Some(terminal) = Terminal::run(place.path(), WIDE, line) else { return };
+    terminal.shows(&["0 running", "waiting for plan notes to begin"]);
+    runtime.start("notes", None);
+    terminal.shows(&["1 running"]);
+    terminal.press(&["C-c"]);
+    let screen = terminal.shows(&["● notes  running", "ended with 130"]);
+    assert!(screen.contains("interrupted: plan notes has not ended"), "{screen}");
 }

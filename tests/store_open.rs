@@ -98,7 +98,11 @@ fn a_reader_learns_whether_there_is_an_owner_and_keeps_none_away() {
     assert!(!reader.has_owner().expect("asks"), "what a killed owner left counts for nothing");
     let is_over = AtomicBool::new(false);
     let (told, unanswered) = std::thread::scope(|threads| {
-        let ask = || while !is_over.load(Ordering::Relaxed) && reader.has_owner().is_ok() {};
+        let ask = || {
+            while !is_over.load(Ordering::Relaxed) && reader.has_owner().is_ok() {
+                std::hint::spin_loop();
+            }
+        };
         let asking = [threads.spawn(ask), threads.spawn(ask)];
         let own = || {
             let store = EventStore::open(dir.db())?;

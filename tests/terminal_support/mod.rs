@@ -5,6 +5,8 @@
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+mod runtime;
+
 use std::{
     path::Path,
     process::{Command, Output, Stdio},
@@ -12,6 +14,7 @@ use std::{
     time::Instant,
 };
 
+pub(crate) use self::runtime::Runtime;
 use crate::store_support::LIMIT;
 
 /// The variable that leaves the tests with other makers' programs out.

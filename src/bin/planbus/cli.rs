@@ -265,8 +265,8 @@ pub(crate) enum Command {
     /// Watch the plans that run, or one until it ends
     ///
     /// On a terminal a tree that is drawn again in place: what runs, how long, its tool calls and their
-    /// outcomes, decisions and failures; ? shows the keys. Elsewhere, and with -q, a line for each start
-    /// and end of a plan, each decision and each tool that failed; `-o json` gives the events. With PLAN
+    /// outcomes, decisions and failures; ? shows the keys. Elsewhere, with -q and with `-o table`, a line
+    /// for each start and end of a plan, decision and failed tool; `-o json` gives the events. With PLAN
     /// it ends with the plan: exit code 0 where it completed, 7 where it failed, 8 where the watcher was
     /// cut off from the log; one that is begun again goes on.
     Watch(WatchOptions),

@@ -64,7 +64,11 @@ pub(crate) fn show(watched: &mut Watched<'_>, ctrl_c: &CtrlC, global: &Global) -
         let facts = Facts { title: &title, seq: watched.follow.seq(), held: new, note, empty: &empty };
         let size = terminal::stdout_size().unwrap_or_default();
         screen.draw(&frame(seen, &mut view, &facts, size, at, painter)).map_err(failed)?;
-        for key in screen.keys(FRAME).map_err(failed)? {
+        let Some(keys) = screen.keys(FRAME).map_err(failed)? else {
+            ctrl_c.wait(FRAME);
+            continue;
+        };
+        for key in keys {
             match key {
                 Key::Quit => return Ok(()),
                 Key::Suspend => screen.suspend().map_err(failed)?,

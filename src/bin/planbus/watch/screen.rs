@@ -81,15 +81,13 @@ impl Screen {
         stdout.flush()
     }
 
-    /// The keys that were pressed, waiting for one at most this long.
-    pub(super) fn keys(&mut self, wait: Duration) -> io::Result<Vec<Key>> {
-        let Some(keys) = &mut self.keys else {
-            std::thread::park_timeout(wait);
-            return Ok(Vec::new());
-        };
+    /// The keys that were pressed, waiting for one at most this long; `None` at once where there are none
+    /// to press.
+    pub(super) fn keys(&mut self, wait: Duration) -> io::Result<Option<Vec<Key>>> {
+        let Some(keys) = &mut self.keys else { return Ok(None) };
         let wait = PollTimeout::try_from(wait).unwrap_or(PollTimeout::MAX);
         match poll(&mut [PollFd::new(keys.as_fd(), PollFlags::POLLIN)], wait) {
-            Ok(0) | Err(nix::Error::EINTR) => return Ok(Vec::new()),
+            Ok(0) | Err(nix::Error::EINTR) => return Ok(Some(Vec::new())),
             Ok(_) => {}
             Err(error) => return Err(error.into()),
         }
@@ -99,7 +97,7 @@ impl Screen {
             0 => self.keys = None,
             bytes => self.unread.extend(&read[..bytes]),
         }
-        Ok(keys::take(&mut self.unread))
+        Ok(Some(keys::take(&mut self.unread)))
     }
 
     /// Stops the program as Ctrl-Z does, and takes the terminal again when it goes on.
