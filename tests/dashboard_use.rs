@@ -8,7 +8,7 @@ mod server_support;
 
 use dashboard_support::Browser;
 use planbus::EventBus;
-use serde_json::json;
+use serde_json::{Value, json};
 use server_support::Live;
 
 /// A run with something of everything.
@@ -25,6 +25,25 @@ fn publish(bus: &EventBus) {
     let open = bus.plan("notes").source("writer").start(json!({"goal": "write the notes"})).expect("starts");
     open.tool("grep", json!({"q": "x".repeat(4_000)}), || Ok::<_, String>("y".repeat(4_000))).expect("runs");
     std::mem::forget(open);
+}
+
+/// Every view of that run, and a text by which one knows that it is there.
+fn views() -> Value {
+    let views = [
+        ("#/plans", "book a trip"),
+        ("#/plans?status=failed&subplans=true", "find a room"),
+        ("#/plans?text=nowhere", "No plan is like this"),
+        ("#/plans/trip", "it is faster"),
+        ("#/plans/trip?view=timeline", "find a room"),
+        ("#/plans/trip?view=log", "SubplanSpawned"),
+        ("#/plans/nowhere", "has not begun"),
+        ("#/events", "SubplanSpawned"),
+        ("#/events?type=ToolCompleted&event=12", "Copy event"),
+        ("#/health", "Write-ahead log"),
+        ("#/dead-letters", "Redis"),
+        ("#/nowhere", "There is no such page"),
+    ];
+    json!({"views": views.map(|(hash, text)| json!({"hash": hash, "text": text}))})
 }
 
 #[test]
@@ -44,8 +63,7 @@ fn on_a_narrow_screen_nothing_is_wider_than_it() {
         .expect("starts")
         .complete(json!({}))
         .expect("ends");
-    let views = json!({"views": [{"hash": "#/plans", "text": "yyyyyyyy"}]});
-    let Some(page) = Browser::start_with("narrow.mjs", &live.server.url(), &views) else { return };
+    let Some(page) = Browser::start_with("narrow.mjs", &live.server.url(), &views()) else { return };
     page.finish();
 }
 
@@ -61,7 +79,6 @@ fn the_page_is_used_by_keys_alone() {
 fn no_view_has_what_a_check_of_accessibility_finds_wrong() {
     let live = Live::start();
     publish(&live.bus);
-    let views = json!({"views": [{"hash": "#/plans", "text": "book a trip"}]});
-    let Some(page) = Browser::start_with("accessible.mjs", &live.server.url(), &views) else { return };
+    let Some(page) = Browser::start_with("accessible.mjs", &live.server.url(), &views()) else { return };
     page.finish();
 }

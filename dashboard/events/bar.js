@@ -8,7 +8,6 @@ import { FIELDS, NOT_SEARCHED, parseJump, typesOf } from './query.js';
 const NOTHING = Object.fromEntries(Object.keys(FIELDS).map((name) => [name, '']));
 const BLOCKED = 'The search looks through whole events: clear it to use this';
 
-
 const Jump = () => {
   const [isWrong, setWrong] = useState(false);
   const go = (event, close) => {

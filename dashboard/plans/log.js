@@ -26,8 +26,8 @@ const eventsOf = (model, depths, { text = '', failed }) => {
 };
 
 // A link within the log; the row around it stays closed.
-const Jump = ({ event: named, title, children }) => html`<a tabindex="-1" title=${title} href=${location.hash}
-  onClick=${(event) => { event.preventDefault(); event.stopPropagation(); setParams({ event: named }); }}>${children}</a>`;
+const Jump = ({ event: named, title, children }) => html`<span class="link" title=${title}
+  onClick=${(event) => { event.stopPropagation(); setParams({ event: named }); }}>${children}</span>`;
 
 // The marks beside the row that is open: what caused it, and what it caused.
 const RELATIONS = { cause: ['◂', 'caused the one that is open'], effect: ['▸', 'caused by the one that is open'] };

@@ -52,13 +52,14 @@ export const PlanPage = ({ id, params }) => {
   const wall = useNow(isLive);
   const view = VIEWS.some(([name]) => name === params.view) ? params.view : 'tree';
   useKeys({ t: () => show('tree'), i: () => show('timeline'), l: () => show('log') });
+  const name = html`<h1 class="sr-only">${id}</h1>`;
   // The reader of a plan goes on by itself when it begins.
   if (error?.status === 404 && !root) {
-    return html`<${Empty} title="This plan has not begun"><p><code>${id}</code> is shown here as soon as it does. If it was there before,
+    return html`${name}<${Empty} title="This plan has not begun"><p><code>${id}</code> is shown here as soon as it does. If it was there before,
       retention removed it, or it belongs to another tenant.</p><p><a href=${linkTo(['plans'])}>Go to the plans</a></p><//>`;
   }
-  if (error && !root) return html`<${Failed} error=${error} again=${again} />`;
-  if (!root) return html`<${Loading} what="the plan" />`;
+  if (error && !root) return html`${name}<${Failed} error=${error} again=${again} />`;
+  if (!root) return html`${name}<${Loading} what="the plan" />`;
   const now = isLive ? nowOf(model, wall) : timeOf(model.events[model.events.length - 1]);
   const [, , View] = VIEWS.find(([name]) => name === view);
   return html`<section class="view plan" aria-label="Plan">

@@ -34,20 +34,20 @@ await run({}, async ({ page, open }) => {
   same('what failed, and what holds it', await levels(), [1, 2, 3]);
   check('it is in the URL', (await hash()).includes('failed=true'));
   await page.getByRole('checkbox', { name: 'failed only' }).uncheck();
-  await page.getByRole('searchbox', { name: 'Search in this plan' }).fill('search_tr');
+  await page.getByRole('searchbox', { name: 'Tool, goal' }).fill('search_tr');
   await until('one step is left', async () => JSON.stringify(await levels()) === '[1,2]');
-  await page.getByRole('searchbox', { name: 'Search in this plan' }).fill('');
+  await page.getByRole('searchbox', { name: 'Tool, goal' }).fill('');
 
   // The timeline: calls that ran side by side are seen side by side, one that came later is not.
   await tab('Timeline').click();
-  const timeline = page.getByRole('listbox', { name: 'Timeline of the plan' });
-  const bar = page.getByRole('option', { selected: true });
+  const timeline = page.getByRole('application', { name: 'Timeline of the plan' });
+  const bar = timeline.getByRole('img');
   await timeline.focus();
   const bars = {};
   for (let stop = 0; stop < 6; stop += 1) {
     await press('ArrowRight');
     await bar.waitFor({ state: 'attached' });
-    bars[(await bar.innerText()).split(',')[0]] = await bar.boundingBox();
+    bars[(await bar.getAttribute('aria-label')).split(',')[0]] = await bar.boundingBox();
   }
   const { search_trains: first, search_planes: second, pay: third } = bars;
   const overlap = (a, b) => a.x < b.x + b.width && b.x < a.x + a.width;
@@ -72,8 +72,9 @@ await run({}, async ({ page, open }) => {
     'ToolCalled', 'ToolCompleted', 'ToolCalled', 'note', 'ToolCalled',
   ]);
   await row('note').getByText('caused by #10').click();
-  await until('the cause is chosen', async () => (await hash()).includes('event=10'));
+  await page.getByRole('complementary', { name: 'Event 10' }).waitFor();
   await press('Escape');
+  await page.getByRole('complementary').waitFor({ state: 'detached' });
 
   await at('seen');
   await row('PlanFailed').waitFor();
