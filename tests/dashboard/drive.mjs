@@ -98,4 +98,4 @@ export const run = async (options, script) => {
 export const isSamePage = (page) => page.evaluate(() => globalThis.isFirstLoad === true);
 
 // Waits until the page follows the log.
-export const live = (page) => page.getByText('live', { exact: true }).waitFor();
+export const live = (page) => page.getByRole('banner').getByText('live', { exact: true }).waitFor();
