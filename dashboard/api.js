@@ -1,4 +1,5 @@
 // Asks the server: JSON in, JSON out, and errors that a person can act on.
+import { parseExact } from './parts/exact.js';
 import { tenant } from './route.js';
 
 // What went wrong with a request: `status` is 0 where the server was not reached.
@@ -37,7 +38,7 @@ export const tenantUrl = (path, params = {}) => {
 
 const parsed = (text) => {
   try {
-    return text ? JSON.parse(text) : null;
+    return text ? parseExact(text) : null;
   } catch {
     return null;
   }

@@ -1,5 +1,6 @@
 // Follows the log of one tenant by one EventSource, and hands what comes to whoever listens, in batches.
 // Runs in the worker that all tabs share, and in the page where there is no such worker.
+import { parseExact } from './parts/exact.js';
 
 // What waits is handed on this often: a screen shows no more.
 const BATCH_MS = 100;
@@ -72,7 +73,7 @@ export const openFeed = (base, tenant) => {
       become('live');
     };
     source.onmessage = ({ data }) => {
-      const event = JSON.parse(data);
+      const event = parseExact(data);
       // A source that comes again by itself begins behind the last id; nothing is handed on twice.
       if (event.seq <= state.after) return;
       state = { ...state, after: event.seq };

@@ -1,5 +1,6 @@
 // The log of all plans, the newest first: filters, search, and what happens now.
 import { html, useEffect, useRef, useState } from '../vendor/htm-preact-3.1.1.js';
+import { get } from '../api.js';
 import { describe, hueOf } from '../events.js';
 import { connection, epoch } from '../live.js';
 import { around, patternOf } from '../parts/highlight.js';
@@ -18,6 +19,9 @@ import { placeOfSeq } from './rows.js';
 const ROW_HEIGHT = 28;
 // A line of a row has no more characters than the widest screen.
 const WORDS_CHARS = 400;
+
+// The beginning of the log is shown with so many events.
+const FIRST_ROWS = 100;
 
 // The log for a filter. What was read before stays on the page until the first answer for another one.
 const useLog = (filter) => {
@@ -75,20 +79,31 @@ const Unsupported = ({ filter }) => html`<div class="notice" role="alert"><h2>Th
   <p><code>planbus serve</code> keeps one beside the store; a program asks for it with <code>search()</code>. Without it, a text is looked for in the log itself.</p>
   <button class="is-main" onClick=${() => setParams({ q: '', text: filter.q })}>Look for this text</button></div>`;
 
-const Gone = ({ error }) => html`<div class="notice" role="alert"><h2>This part of the log was removed</h2>
-  <p>${error.message}</p>${error.oldestSeq > 0 && html`<p>The log begins with #${count(error.oldestSeq)}.</p>`}
-  <button class="is-main" onClick=${() => setParams({ before: '', until: '' })}>Show what the log still holds</button></div>`;
-
 const Problem = ({ error, filter, again }) => {
   if (error.status === 501) return html`<${Unsupported} filter=${filter} />`;
-  if (error.status === 410) return html`<${Gone} error=${error} />`;
   if (wrongField(error)) return html`<${Empty} title="The server does not take this filter"><p>Change it above, where it says why.</p><//>`;
   return html`<${Failed} error=${error} again=${again} />`;
 };
 
+// What stands before a place may have been removed: says where the log begins, which only the server knows.
+const Before = ({ place }) => {
+  const [oldest, setOldest] = useState(null);
+  useEffect(() => {
+    const abort = new AbortController();
+    get('events', { limit: 1, format: 'brief' }, { signal: abort.signal })
+      .then((page) => setOldest(page.events[0]?.seq ?? null))
+      .catch(() => {}); // Then it is not said.
+    return () => abort.abort();
+  }, [place]);
+  const isGone = oldest !== null && oldest >= Number(place);
+  return html`<${Empty} title=${isGone ? `The log begins with #${count(oldest)}` : 'No event before this place is like this'}>
+    <p>${isGone ? 'What was before it was removed, or belongs to other tenants.' : 'Go elsewhere, or take a filter away.'}</p>
+    ${isGone && html`<button onClick=${() => setParams({ before: oldest + FIRST_ROWS, until: '' })}>Show its beginning</button>`}<//>`;
+};
+
 const Nothing = ({ filter, isReading, lookedTo }) => {
   if (isReading) return html`<p class="notice" role="status">Looking through the log${lookedTo ? `: down to #${count(lookedTo)}` : ''}…</p>`;
-  if (isJumped(filter)) return html`<${Empty} title="The log has no such event before this place"><p>It may begin behind it. Go elsewhere, or take a filter away.</p><//>`;
+  if (filter.before) return html`<${Before} place=${filter.before} />`;
   if (Object.keys(filter).length) return html`<${Empty} title="No event is like this"><p>Take a filter away, or look for less.</p><//>`;
   return html`<${Empty} title="No event yet"><p>Events appear here as they are published. For the first, run</p>
     <pre>planbus demo --path .</pre><p>with the same store.</p><//>`;

@@ -104,7 +104,7 @@ export const openReader = (filter, draw) => {
       seen = Math.max(seen, index ? Math.min(upTo, index.indexed) : upTo, page.events[0]?.seq ?? 0);
       if (index) change({ index });
       if (page.next === null) arrive(page.events.reverse());
-      else if (isAtTop) {
+      else if (isAtTop && !state.list.isPast) {
         abort.abort();
         abort = new AbortController();
         change({ list: anew(page.events, placeOf(page.next)), isReading: false });

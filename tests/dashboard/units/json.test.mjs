@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { endOf, fieldsOf, kindAt, membersOf, valueOf } from '../../../dashboard/payload/json.js';
+import { parseExact } from '../../../dashboard/parts/exact.js';
 import { GROUP, moveFrom, openJson, rowsOf } from '../../../dashboard/payload/rows.js';
 
 const sources = (text, at = 0) => {
@@ -117,4 +118,11 @@ test('the keys of the tree open, close and lead to the parent', () => {
   assert.deepEqual(moveFrom(closed, 2, 'End'), { at: 2 });
   assert.deepEqual(moveFrom(closed, 0, 'ArrowUp'), { at: 0 });
   assert.equal(moveFrom(closed, 0, 'x'), null);
+});
+
+test('what is read for a row keeps numbers that a double would change, and all others as numbers', () => {
+  const read = parseExact('{"id":9007199254740993,"far":[-12345678901234567890],"big":1e400,"seq":9007199254740991,"price":1.50,"text":"1e5"}');
+  assert.deepEqual(read, { id: '9007199254740993', far: ['-12345678901234567890'], big: '1e400', seq: 9007199254740991, price: 1.5, text: '1e5' });
+  assert.deepEqual(parseExact('[1,2.5,null,"a"]'), [1, 2.5, null, 'a']);
+  assert.throws(() => parseExact('{'), SyntaxError);
 });
