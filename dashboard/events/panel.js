@@ -137,8 +137,9 @@ export const EventPanel = ({ named, tenant }) => {
     const next = order?.has(seq) ? order.seqAt(seq, by) : await inPlan(event, order?.isNewestFirst ? -by : by).catch(() => null);
     if (next !== null) open(next);
   };
+  const isBusy = !error && isThere !== false && ![String(event?.fields.seq), event?.fields.event_id].includes(named);
   useKeys({ '[': () => void go(-1), ']': () => void go(1) });
-  return html`<aside class="event-panel" ref=${frame} aria-label=${`Event ${named}`} aria-busy=${isThere === null && !error}>
+  return html`<aside class="event-panel" ref=${frame} aria-label=${`Event ${named}`} aria-busy=${isBusy}>
     <div class="panel-bar"><${Step} go=${go} by=${-1} mark="↑" letter="[" word="The event above" /><${Step} go=${go} by=${1} mark="↓" letter="]" word="The event below" />
       <button class="close" onClick=${() => setParams({ event: '' })} title="Close (Esc)"><span aria-hidden="true">×</span><span class="sr-only">Close</span></button></div>
     <div class="panel-content">${event ? html`<${Shown} event=${event} />`

@@ -31,7 +31,7 @@ const Field = ({ text, onCopied, onClose }) => {
   };
   return html`<div class="veil" onClick=${onClose} onKeyDown=${onKeyDown}>
     <section class="help copy-field" role="dialog" aria-modal="true" aria-label="Copy" onClick=${(event) => event.stopPropagation()}>
-      <p>The browser lets this page not use the clipboard. Press <kbd>Ctrl</kbd> <kbd>C</kbd>: the text is selected.</p>
+      <p>The browser does not let this page use the clipboard. Press <kbd>Ctrl</kbd> <kbd>C</kbd>: the text is selected.</p>
       <textarea ref=${field} readonly rows="8" value=${text} onCopy=${onCopied}></textarea>
       <button onClick=${onClose}>Close</button>
     </section>
@@ -54,6 +54,6 @@ export const CopyButton = ({ text, title, children }) => {
     return setState('field');
   };
   return html`<button class="copy" title=${title} onClick=${copy}>${children}
-      <span class="said" role="status">${state === 'copied' ? ' copied' : ''}</span></button>
+      <span class="said" role="status">${state === 'copied' ? 'copied' : ''}</span></button>
     ${state === 'field' && html`<${Field} text=${shown} onCopied=${() => setState('copied')} onClose=${() => setState('idle')} />`}`;
 };

@@ -6,8 +6,9 @@ await run(options, async ({ page, given, open }) => {
   const panel = page.getByRole('complementary');
   const tree = panel.getByRole('tree', { name: 'Payload' });
   const copied = async (name) => {
-    await panel.getByRole('button', { name }).click();
-    await panel.getByText('copied').waitFor();
+    const button = panel.getByRole('button', { name });
+    await button.click();
+    await button.getByText('copied').waitFor();
     return page.evaluate(() => navigator.clipboard.readText());
   };
 
@@ -27,6 +28,8 @@ await run(options, async ({ page, given, open }) => {
   check('the command names the event', /^curl -s '.*\/events\/[0-9A-Z]{26}'$/.test(command), command);
   await panel.getByRole('button', { name: 'Raw' }).click();
   same('the raw payload', await panel.locator('pre').innerText(), given.payload);
+
+  await panel.getByRole('button', { name: 'Tree' }).click();
 
   // Keys: along the list, into the tree, and back to where one was.
   await page.keyboard.press('[');

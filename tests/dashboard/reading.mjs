@@ -23,7 +23,8 @@ await run({}, async ({ page, given, open }) => {
 
   await at('below');
   await page.getByRole('button', { name: `${given.more} new` }).waitFor();
-  same('the rows', (await shown()).map(({ top, seq }) => [top, seq]), before.map(({ top, seq }) => [top, seq]));
+  const after = new Map((await shown()).map(({ seq, top }) => [seq, top]));
+  same('where the rows stand', before.map(({ seq }) => [seq, after.get(seq)]), before.map(({ seq, top }) => [seq, top]));
 
   await page.getByRole('button', { name: `${given.more} new` }).click();
   await until('the newest is on top', async () => (await shown())[0].seq === given.last);
