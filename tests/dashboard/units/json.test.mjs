@@ -28,6 +28,8 @@ test('a string ends at its own quote, whatever is escaped or looks like brackets
   const text = JSON.stringify(strings);
   assert.deepEqual(sources(text).map((source) => JSON.parse(source)), strings);
   assert.equal(endOf('"\\\\\\\\" ,1', 0), 6);
+  const nested = JSON.stringify([strings, { '}"': strings }, 1]);
+  assert.deepEqual(sources(nested).map((source) => JSON.parse(source)), [strings, { '}"': strings }, 1]);
 });
 
 test('spaces and line breaks around the parts belong to none of them', () => {
@@ -110,6 +112,7 @@ test('the keys of the tree open, close and lead to the parent', () => {
   const open = rows(text);
   assert.deepEqual(moveFrom(open, 0, 'ArrowDown'), { at: 1 });
   assert.deepEqual(moveFrom(open, 2, 'ArrowLeft'), { at: 1 });
+  assert.deepEqual(moveFrom(open, 3, 'ArrowLeft'), { at: 0 }, 'past what its sibling holds');
   assert.deepEqual(moveFrom(open, 1, 'ArrowLeft'), { at: 1, toggle: open[1].id });
   const closed = rows(text, new Set([open[1].id]));
   assert.equal(closed.length, 3);

@@ -109,6 +109,7 @@ test('what was looked for is marked as it stands, and nothing else', () => {
   const marked = (words, asked) => pieces(words, patternOf(asked)).map(([piece, isMatch]) => (isMatch ? `[${piece}]` : piece)).join('');
   assert.equal(marked('a.b a+b A.B', { text: 'a.b' }), '[a.b] a+b A.B');
   assert.equal(marked('Read the File, reading', { q: 'read* "the file" "' }), '[Read] [the File], [read]ing');
+  assert.equal(marked('reading', { q: 'read reading' }), '[reading]');
   assert.equal(marked('<script>x</script>', { text: '<script>' }), '[<script>]x</script>');
   assert.equal(marked('anything', {}), 'anything');
   assert.equal(patternOf({ q: '** "' }), null);
