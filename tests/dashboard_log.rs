@@ -76,3 +76,20 @@ fn p11_a_payload_is_shown_and_copied_as_it_was_published() {
     let Some(page) = Browser::start_with("payload.mjs", &live.server.url(), &given) else { return };
     page.finish();
 }
+
+#[test]
+fn the_log_and_an_event_of_it_are_accessible_and_fit_a_narrow_screen() {
+    let live = Live::start();
+    let run =
+        live.bus.plan("trip").source("planner").start(json!({"goal": "go to the sea"})).expect("starts");
+    run.tool("search", json!({"for": "x".repeat(5_000)}), || Ok::<_, String>("two")).expect("runs");
+    let views = json!({"views": [
+        {"hash": "#/events?event=2", "text": "Payload"},
+        {"hash": "#/events?text=sea&exclude=rain&type=PlanStarted,weather.*", "text": "go to the sea"},
+        {"hash": "#/events?before=2&event=1", "text": "older events"},
+    ]});
+    for script in ["accessible.mjs", "narrow.mjs"] {
+        let Some(page) = Browser::start_with(script, &live.server.url(), &views) else { return };
+        page.finish();
+    }
+}

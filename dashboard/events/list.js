@@ -121,14 +121,16 @@ export const Events = ({ params }) => {
     setTops(tops + 1);
   };
   const pattern = patternOf(filter);
-  const isShown = rows.length > 0 && !(error && !list);
+  const isShown = rows.length > 0;
+  const again = () => reader.current.again();
   return html`<section class="view" aria-label="Events">
     <${Bar} filter=${filter} wrong=${wrongField(error)} seen=${() => rows.map(({ event_type: type }) => type)}>
       <span class="faint wide-only">${list && `${count(rows.length)}${list.older ? '+' : ''} events`}</span>
     <//>
     <div class="events ${isStale ? 'is-stale' : ''}" aria-busy=${isStale}>
       ${list && html`<${Notes} list=${list} filter=${filter} index=${index} toTop=${toTop} />`}
-      ${error && html`<${Problem} error=${error} filter=${filter} again=${() => reader.current.begin()} />`}
+      ${error && (isShown ? html`<p class="note" role="alert">Older events were not read: ${error.message}. <button onClick=${again}>Try again</button></p>`
+        : html`<${Problem} error=${error} filter=${filter} again=${again} />`)}
       ${isShown ? html`<${VirtualList} label="Events" count=${rows.length} height=${ROW_HEIGHT} origin=${list.origin} resetKey=${`${name} ${tops}`}
           row=${(place) => html`<${Row} event=${rows[place]} pattern=${pattern} />`} keyOf=${(place) => rows[place].seq}
           selected=${selected} selectedAt=${placeOfSeq(rows, selected)} onOpen=${(place) => setParams({ event: rows[place].seq })}

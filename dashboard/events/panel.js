@@ -62,13 +62,13 @@ const Facts = ({ event }) => {
   const { fields } = event;
   const isGiven = (name) => fields[name] !== undefined && fields[name] !== null;
   const of = (name, word, shown = list(fields[name])) => isGiven(name) && html`<dt>${word}</dt><dd>${shown}</dd>`;
-  const plan = (id) => html`<a href=${linkTo(['plans', id])}>${id}</a>`;
+  const plan = (id, filter) => html`<a href=${linkTo(['plans', id])}>${id}</a> · <a href=${linkTo(['events'], { [filter]: id })}>events</a>`;
   return html`<dl class="facts-of-event">
-    ${of('plan_id', 'Plan', plan(fields.plan_id))}
+    ${of('plan_id', 'Plan', plan(fields.plan_id, 'plan'))}
     ${of('source', 'Agent', html`<a href=${linkTo(['events'], { source: fields.source })}>${fields.source}</a>`)}
     <${Pair} event=${event} />
     ${of('causation_id', 'Caused by', html`<${EventLink} to=${fields.causation_id}>${fields.causation_id}<//>`)}
-    ${fields.correlation_id !== fields.plan_id && of('correlation_id', 'Run', plan(fields.correlation_id))}
+    ${fields.correlation_id !== fields.plan_id && of('correlation_id', 'Run', plan(fields.correlation_id, 'correlation'))}
     ${fields.tenant !== 'default' && of('tenant', 'Tenant')}
     ${fields.priority !== 'normal' && of('priority', 'Priority')}
     ${of('call_chain', 'Call chain')}

@@ -94,6 +94,8 @@ export const openReader = (filter, draw) => {
   const catchUp = async () => {
     timer = null;
     if (state.isReading) return wake();
+    // The log could not be opened; when it is, this is woken.
+    if (isOpening) return undefined;
     askedAt = Date.now();
     const { signal } = abort;
     const upTo = head;
@@ -128,7 +130,7 @@ export const openReader = (filter, draw) => {
       });
   const endState = connection.subscribe(({ connection: now }) => {
     if (now !== 'live') return;
-    if (state.error) begin();
+    if (state.error) again();
     else if (isServed && seen < head) wake();
   });
   const atTop = (is) => {
@@ -137,12 +139,15 @@ export const openReader = (filter, draw) => {
     if (state.list.isHeldWhole) change({ list: withReleased(state.list) });
     else begin();
   };
+  const more = () => {
+    if (state.list?.older && !state.isReading && !isOpening) readFrom(state.list.older).catch(fail);
+  };
+  // After an error: what is on the page stays there.
+  const again = () => (isOpening ? begin() : more());
   begin();
   return {
-    begin,
-    more: () => {
-      if (state.list?.older && !state.isReading) readFrom(state.list.older).catch(fail);
-    },
+    again,
+    more: () => !state.error && more(),
     // Says whether the reader is at the top, where new rows are seen.
     atTop,
     // Shows what is new, wherever the reader is.

@@ -63,11 +63,14 @@ export const Menu = ({ label, isActive, problem, children }) => {
 
 const TYPES = ['PlanStarted', 'PlanCompleted', 'PlanFailed', 'DecisionMade', 'ToolCalled', 'ToolCompleted', 'SubplanSpawned', 'SubplanCompleted'];
 
+// So many others are offered; a reader can name any.
+const OTHERS_MAX = 50;
+
 // Types that were seen and are none of the eight, with their families (`workflow.*`) before them.
 export const othersOf = (seen) => {
   const others = [...new Set(seen)].filter((type) => !TYPES.includes(type)).sort();
   const families = others.filter((type) => type.includes('.')).map((type) => `${type.slice(0, type.indexOf('.'))}.*`);
-  return [...new Set([...families, ...others])];
+  return [...new Set([...families, ...others])].slice(0, OTHERS_MAX);
 };
 
 // The event types: the eight, those that `seen()` names, and whatever the reader writes.

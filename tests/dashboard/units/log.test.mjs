@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { filterOf, isJumped, matcherOf, needsServer, parseJump, placeOf, wrongField } from '../../../dashboard/events/query.js';
 import { HELD_MAX, listOf, placeOfSeq, ROWS_MAX, withHeld, withNewer, withOlder, withReleased } from '../../../dashboard/events/rows.js';
+import { othersOf } from '../../../dashboard/parts/filters.js';
 import { around, patternOf, pieces } from '../../../dashboard/parts/highlight.js';
 
 const events = (from, to) => Array.from({ length: to - from + 1 }, (_, at) => ({ seq: from + at }));
@@ -122,4 +123,10 @@ test('a match that no row shows is shown with what is around it', () => {
   assert.ok(shown.startsWith('…x') && shown.includes('needle') && shown.endsWith('y…') && shown.length < 140);
   assert.equal(around(words, patternOf({ text: 'pin' })), '');
   assert.equal(around('needle', null), '');
+});
+
+test('families are offered before the types of them, the eight and doubles never', () => {
+  const seen = ['ToolCalled', 'weather.wind', 'note', 'weather.rain', 'note', 'weather.*'];
+  assert.deepEqual(othersOf(seen), ['weather.*', 'note', 'weather.rain', 'weather.wind']);
+  assert.equal(othersOf(Array.from({ length: 1_000 }, (_, at) => `type${at}`)).length, 50);
 });
