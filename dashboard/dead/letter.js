@@ -1,5 +1,5 @@
 // One dead letter, whole: why it is here, its event, and the entry as it stood in the stream.
-import { html } from '../vendor/htm-preact-3.1.1.js';
+import { html, useEffect } from '../vendor/htm-preact-3.1.1.js';
 import { getWholeText } from '../api.js';
 import { hueOf } from '../events.js';
 import { usePoll } from '../health/poll.js';
@@ -37,9 +37,13 @@ const Fields = ({ fields }) => html`<details><summary>Fields of the entry (${cou
   <dl class="facts-of-event mono">${Object.entries(fields).map(([name, value]) => html`<dt>${name}</dt><dd>${[value].flat().map((one) => html`<div>${one}</div>`)}</dd>`)}</dl>
 </details>`;
 
-export const Letter = ({ named: { stream, id }, onReplay, onClose }) => {
+// It is read anew when `replays` changes: it may have gone.
+export const Letter = ({ named: { stream, id }, replays, onReplay, onClose }) => {
   const { data: letter, error, again } = usePoll(
     async (options) => wholeOf(await getWholeText(`redis/dead-letters/${encodeURIComponent(stream)}/${encodeURIComponent(id)}`, {}, options)), LOOK_MS, { key: `${id}@${stream}` });
+  useEffect(() => {
+    if (replays) again();
+  }, [replays]);
   const isGone = error?.status === 404;
   return html`<${Side} label="Dead letter ${id}" onClose=${onClose}
     title=${letter ? html`<span class=${letter.event_type ? hueOf(letter) : 'faint'}>${letter.event_type ?? 'No event'}</span>` : 'Dead letter'}>

@@ -80,6 +80,7 @@ export const DeadLetters = ({ params }) => {
   const [chosen, setChosen] = useState(new Map());
   const [asked, setAsked] = useState(null);
   const [report, setReport] = useState(null);
+  const [replays, setReplays] = useState(0);
 
   const named = params.letter ? parseKey(params.letter) : null;
   const there = new Set((rows ?? []).map(keyOf));
@@ -94,6 +95,7 @@ export const DeadLetters = ({ params }) => {
   const onDone = (done) => {
     setAsked(null);
     setReport(done);
+    setReplays((before) => before + 1);
     setChosen(new Map());
     reread();
     counts.again();
@@ -121,7 +123,7 @@ export const DeadLetters = ({ params }) => {
             onOpen=${(at) => setParams({ letter: keyOf(rows[at]) })} onEnd=${more} resetKey=${JSON.stringify(filter)} />`
         : html`<${Nothing} isFiltered=${params.stream || params.group || params.error} next=${next} more=${more} />`}
     </div>
-    ${named && !trouble && !params.event && html`<${Letter} named=${named} onReplay=${(letter) => setAsked([letter])}
+    ${named && !trouble && !params.event && html`<${Letter} named=${named} replays=${replays} onReplay=${(letter) => setAsked([letter])}
       onClose=${() => { setParams({ letter: '' }); document.querySelector('.dead [role=listbox]')?.focus(); }} />`}
     ${asked && html`<${Confirm} chosen=${asked} onDone=${onDone} onClose=${() => setAsked(null)} />`}
   </section>`;

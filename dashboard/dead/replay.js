@@ -1,6 +1,7 @@
 // Replaying: what it will do is said before, and what it did after.
 import { html, useEffect, useRef, useState } from '../vendor/htm-preact-3.1.1.js';
 import { post } from '../api.js';
+import { Dialog } from '../parts/dialog.js';
 import { count, counted } from '../parts/time.js';
 import { groupsOf, keyOf, replayAll, requestsOf } from './letters.js';
 
@@ -8,37 +9,31 @@ const letters = (number) => counted(number, 'letter');
 
 // Asks before letters are replayed. `onDone(report)` comes after it, `onClose` when the reader leaves it.
 export const Confirm = ({ chosen, onDone, onClose }) => {
-  const dialog = useRef(null);
   const main = useRef(null);
   const [group, setGroup] = useState('');
   const [isAsking, setAsking] = useState(false);
-  useEffect(() => {
-    const box = dialog.current;
-    box.showModal();
-    main.current.focus();
-    // Gives the focus back to where it was.
-    return () => box.close();
-  }, []);
+  useEffect(() => main.current.focus(), []);
   const groups = groupsOf(chosen);
   const unnamed = groups.find(([name]) => !name)?.[1] ?? 0;
+  const title = `Replay ${letters(chosen.length)}?`;
   const submit = async (event) => {
     event.preventDefault();
     setAsking(true);
-    onDone(await replayAll(requestsOf(chosen, group.trim()), (request) => post('redis/dead-letters/replay', request)), chosen);
+    onDone(await replayAll(requestsOf(chosen, group.trim()), (request) => post('redis/dead-letters/replay', request)));
   };
   // Keys of the page mean nothing while it is open.
-  return html`<dialog class="confirm" ref=${dialog} aria-labelledby="confirm-title" onKeyDown=${(event) => event.stopPropagation()} onCancel=${(event) => { event.preventDefault(); if (!isAsking) onClose(); }}>
-    <form onSubmit=${submit}>
-      <h2 id="confirm-title">Replay ${letters(chosen.length)}?</h2>
+  return html`<${Dialog} label=${title} onClose=${onClose}>
+    <form class="confirm" onSubmit=${submit} onKeyDown=${(event) => event.stopPropagation()}>
+      <h2>${title}</h2>
       <ul>${groups.map(([name, number]) => html`<li>${name
         ? html`${letters(number)} put again before the group <code>${name}</code> alone`
         : html`${letters(number)} of no group that is known`}</li>`)}</ul>
       <p>Each is handled again, once, with all its attempts. Other groups do not see it. What fails again comes back here.</p>
       ${unnamed > 0 && html`<label>Group for those without one <input type="text" value=${group} placeholder="leave them" spellcheck=${false} onInput=${(event) => setGroup(event.target.value)} /></label>`}
-      <div class="actions"><button type="button" disabled=${isAsking} onClick=${onClose}>Cancel</button>
+      <div class="actions"><button type="button" onClick=${onClose}>Cancel</button>
         <button class="is-main" ref=${main} disabled=${isAsking}>${isAsking ? 'Replaying…' : 'Replay'}</button></div>
     </form>
-  </dialog>`;
+  <//>`;
 };
 
 // What a replay did. Stays until the reader closes it.

@@ -25,5 +25,5 @@ export const Age = ({ what, poll }) => {
   const now = useNow(Boolean(poll.error), 1_000);
   if (!poll.error) return null;
   const age = poll.at ? `${what} as of ${duration(Math.max(0, Math.floor((now - poll.at) / 1000)) * 1000).replace('.00', '')} ago` : `${what} not read yet`;
-  return html`<p class="age hue-yellow" role="status">${age}: ${poll.error.message}. It is asked for again by itself.</p>`;
+  return html`<p class="age hue-yellow" role="status">${age}: ${poll.error.message}. The page tries again by itself.</p>`;
 };

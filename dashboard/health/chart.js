@@ -88,7 +88,7 @@ export const Chart = ({ title, series, times, values, format, isStacked, from, u
   const told = (list) => (at === null ? list.findLast((value) => value !== null) : list[at]) ?? null;
   const words = (value) => (value === null ? '–' : format(value));
   const moment = at === null ? '' : new Date(times[at] * 1000).toLocaleTimeString('en-GB');
-  return html`<figure class="chart">
+  return html`<figure class="chart" aria-label=${title}>
     <figcaption><h3>${title}</h3><span class="faint number">${moment}</span></figcaption>
     <div class="plot" ref=${frame} aria-hidden="true"></div>
     <dl class="key">${series.map(({ label, hue, dash }, place) => html`<div>

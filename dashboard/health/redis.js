@@ -22,7 +22,7 @@ const Streams = ({ streams }) => html`<${Card} title="Streams" isWide><${Table} 
   columns=${[['stream'], ['entries', true], ['mirrored to seq', true], ['behind', true], ['last id', true]]}
   rows=${streams.map((stream) => ({ key: stream.name, cells: [
     html`<span class="cut mono" title=${stream.name}>${stream.name}</span>`, count(stream.length), known(stream.mirrored_seq),
-    html`<${Marked} hue=${stream.lag > LAG_NOTED && 'yellow'} word="far behind">${known(stream.lag)}<//>`, html`<span class="mono">${stream.last_id}</span>`,
+    html`<${Marked} hue=${stream.lag > LAG_NOTED && 'yellow'} word="far behind">${known(stream.lag)}<//>`, html`<span class="mono">${stream.last_id ?? '–'}</span>`,
   ] }))} /><//>`;
 
 const Groups = ({ groups, params, onGroup }) => html`<${Card} title="Groups" isWide><${Table} label="Groups"

@@ -1,5 +1,6 @@
 // The sentence on top: how all is, the worst first, and what to do next.
 import { html } from '../vendor/htm-preact-3.1.1.js';
+import { counted } from '../parts/time.js';
 import { linkTo } from '../route.js';
 import { judge } from './verdict.js';
 
@@ -16,7 +17,7 @@ const HUE = { bad: 'hue-red', warn: 'hue-yellow' };
 const MARK = { bad: '✗', warn: '!' };
 const Mark = ({ level }) => html`<span class="mark ${HUE[level]}" aria-hidden="true">${MARK[level]}</span>`;
 
-const Quiet = ({ hue, title, children }) => html`<div class="verdict hue-${hue}" role="status"><h2>${title}</h2>${children}</div>`;
+const Quiet = ({ hue, title, children }) => html`<div class="verdict hue-${hue}"><div role="status"><h2>${title}</h2></div>${children}</div>`;
 
 export const Verdict = ({ stats, redis, isBarred, hasNoRedis, onGroup }) => {
   if (isBarred) {
@@ -29,7 +30,9 @@ export const Verdict = ({ stats, redis, isBarred, hasNoRedis, onGroup }) => {
     const isAll = hasNoRedis || redis.data;
     return html`<${Quiet} hue=${isAll ? 'green' : 'grey'} title=${isAll ? '✓ All is well' : 'The log is well; Redis was not read yet'} />`;
   }
-  return html`<div class="verdict ${HUE[worst.level]}" role="status">
+  // Its figures change all the time; a reader that speaks is told when there is more or less to look at.
+  return html`<div class="verdict ${HUE[worst.level]}">
+    <p class="sr-only" role="status">${counted(others.length + 1, 'thing')} to look at</p>
     <h2><span aria-hidden="true">${MARK[worst.level]} </span>${worst.what}</h2>
     <p><${Next} finding=${worst} onGroup=${onGroup} /></p>
     ${others.length > 0 && html`<h3 class="faint">${others.length === 1 ? 'And one thing more' : `And ${others.length} things more`}</h3>

@@ -67,7 +67,7 @@ const ofRedis = (redis) => {
     isFull && bad(
       `Redis uses ${bytes(server.used_memory)} of ${bytes(server.max_memory)}`, 'When it is full it refuses writes. Trim streams (`planbus streams trim`), or let it use more.'),
     ...groups.map(ofGroup),
-    letters > 0 && warn(`${counted(letters, 'dead letter')} wait`, 'See why they failed; when that is mended, replay them.', { path: 'dead-letters' }),
+    letters > 0 && warn(`${counted(letters, 'dead letter')} ${letters === 1 ? 'waits' : 'wait'}`, 'See why they failed; when that is mended, replay them.', { path: 'dead-letters' }),
     ...(server?.warnings ?? []).map(ofWarning),
   ];
 };

@@ -29,6 +29,7 @@ export const Health = ({ params }) => {
   const hasNoRedis = stats.data?.has_redis === false;
   const redis = usePoll((options) => getWhole('redis', {}, options), REDIS_MS, { isWanted: stats.data?.has_redis === true });
   const opener = useRef(null);
+  // A reading counts once, however often it is drawn.
   commits.add(stats.data?.commits, stats.at);
   const isBarred = stats.error?.status === 403;
   const open = (group) => {
