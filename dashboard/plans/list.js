@@ -1,5 +1,5 @@
 // All plans, the newest first: how each stands, and what it does now.
-import { html, useCallback, useEffect, useRef, useState } from '../vendor/htm-preact-3.1.1.js';
+import { html, useEffect, useRef, useState } from '../vendor/htm-preact-3.1.1.js';
 import { get, getNext } from '../api.js';
 import { STATUS } from '../events.js';
 import { connection, epoch, onEvents } from '../live.js';
@@ -8,12 +8,10 @@ import { clock, count, duration, running, useNow } from '../parts/time.js';
 import { VirtualList } from '../parts/virtual.js';
 import { navigate, setParams } from '../route.js';
 import { useStore } from '../store.js';
-import { follow } from './summary.js';
+import { openListing } from './listing.js';
 
 const PAGE = 100;
 const ROW_HEIGHT = 52;
-// More rows are not kept: older plans are found by search.
-const ROWS_MAX = 20_000;
 
 const STATES = [
   ['', 'All'],
@@ -22,65 +20,33 @@ const STATES = [
   ['completed', 'Completed'],
 ];
 
-// A list of plans in one state is read again this long after plans turned.
-const REFRESH_MS = 500;
-const isTurn = ({ event_type: type }) => ['PlanStarted', 'PlanCompleted', 'PlanFailed'].includes(type);
-
 const hasText = (plan, text) =>
   !text || [plan.plan_id, plan.goal, plan.source].some((field) => String(field ?? '').toLowerCase().includes(text.toLowerCase()));
 
-// The rows of a query, read page by page and kept up with what happens.
+// The rows of a query, kept up with what happens.
 const usePlans = ({ status = '', text = '', subplans = '' }) => {
   const [list, setList] = useState({ rows: null, next: null, error: null });
-  const now = useStore(epoch);
+  const round = useStore(epoch);
   const isReady = useStore(connection).after !== null;
-  const loading = useRef(null);
-  const query = { status, text, roots: subplans ? '' : 'true', limit: PAGE };
-  const isWanted = (plan) => (!status || plan.status === status) && hasText(plan, text) && (subplans || !plan.parent);
-
-  const load = useCallback(async (isMore, next) => {
-    loading.current?.abort();
-    const abort = new AbortController();
-    loading.current = abort;
-    try {
-      const page = await (isMore ? getNext(next, { signal: abort.signal }) : get('plans', query, { signal: abort.signal }));
-      setList(({ rows }) => {
-        const known = new Set(isMore ? rows.map((plan) => plan.plan_id) : []);
-        const fresh = page.plans.filter((plan) => !known.has(plan.plan_id));
-        return { rows: isMore ? [...rows, ...fresh] : fresh, next: page.next, error: null };
-      });
-    } catch (error) {
-      if (error.name !== 'AbortError') setList((before) => ({ ...before, error }));
-    } finally {
-      if (loading.current === abort) loading.current = null;
-    }
-  }, [status, text, subplans]);
-
+  const listing = useRef(null);
   useEffect(() => {
     if (!isReady) return undefined;
-    setList({ rows: null, next: null, error: null });
-    load(false);
-    let timer = null;
-    const end = onEvents((events) => {
-      // A plan that this list left out may belong there now: only the server knows all of it.
-      if (status && events.some(isTurn)) timer ??= setTimeout(() => { timer = null; load(false); }, REFRESH_MS);
-      setList((before) => {
-        if (!before.rows) return before;
-        const rows = follow(before.rows, events, isWanted);
-        return rows === before.rows ? before : { ...before, rows: status ? rows.filter(isWanted) : rows };
-      });
-    });
+    const query = { status, text, roots: subplans ? '' : 'true', limit: PAGE };
+    const opened = openListing({
+      read: (next, signal) => (next ? getNext(next, { signal }) : get('plans', query, { signal })),
+      isWanted: (plan) => (!status || plan.status === status) && hasText(plan, text) && (subplans || !plan.parent),
+      isPartial: Boolean(status),
+      // What was shown stays until there is an answer to what is asked now.
+    }, (next) => setList((before) => (next.rows || next.error ? next : { ...before, error: null })));
+    listing.current = opened;
+    const end = onEvents(opened.take);
+    opened.begin();
     return () => {
       end();
-      clearTimeout(timer);
-      loading.current?.abort();
+      opened.close();
     };
-  }, [load, now, isReady]);
-
-  const more = () => {
-    if (list.next && !loading.current && list.rows.length < ROWS_MAX) load(true, list.next);
-  };
-  return { ...list, more, again: () => load(false) };
+  }, [status, text, subplans, round, isReady]);
+  return { ...list, more: () => listing.current?.more(), again: () => listing.current?.again() };
 };
 
 const Row = ({ plan, now }) => {
@@ -112,6 +78,7 @@ export const Plans = ({ params }) => {
         onChange=${(event) => setParams({ subplans: event.target.checked ? 'true' : '' })} /> with subplans</label>
       <span class="faint wide-only" role="status">${rows && `${count(rows.length)}${next ? '+' : ''} plans`}</span>
     </div>
+    ${error && rows && html`<p class="note" role="alert">Plans were not read: ${error.message}. <button onClick=${again}>Try again</button></p>`}
     ${error && !rows ? html`<${Failed} error=${error} again=${again} />`
       : !rows ? html`<${Loading} what="plans" />`
       : rows.length ? html`<${VirtualList} label="Plans" count=${rows.length} height=${ROW_HEIGHT} anchorKey=${rows[0].plan_id}

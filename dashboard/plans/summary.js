@@ -1,12 +1,14 @@
 // How a plan stands, kept up with its events. Pure: rows come in and go out.
 
+const textOf = (value) => (typeof value === 'string' ? value : null);
+
 // A plan of which only its start is known.
 const begun = (event) => ({
   plan_id: event.plan_id,
   tenant: event.tenant,
-  parent: event.payload?.parent ?? null,
+  parent: textOf(event.payload?.parent),
   status: 'running',
-  goal: event.payload?.goal ?? null,
+  goal: textOf(event.payload?.goal),
   source: event.source ?? null,
   started_at: event.timestamp,
   ended_at: null,
@@ -26,8 +28,10 @@ const ended = (plan, event, status) => ({
   ...plan,
   status,
   ended_at: event.timestamp,
-  duration_us: event.payload?.duration_us ?? (Date.parse(event.timestamp) - Date.parse(plan.started_at)) * 1000,
-  error: status === 'failed' ? event.payload?.error ?? null : null,
+  duration_us: Number.isFinite(event.payload?.duration_us)
+    ? event.payload.duration_us
+    : (Date.parse(event.timestamp) - Date.parse(plan.started_at)) * 1000,
+  error: status === 'failed' ? textOf(event.payload?.error) ?? textOf(event.payload?.reason) : null,
 });
 
 const STEPS = {

@@ -80,6 +80,7 @@ const FILES: &[(&str, &[u8])] = assets![
     "plans/head.js",
     "plans/lanes.js",
     "plans/list.js",
+    "plans/listing.js",
     "plans/log.js",
     "plans/marks.js",
     "plans/model.js",
