@@ -287,3 +287,16 @@ fn a_rare_state_is_looked_for_in_parts_and_every_plan_that_is_in_it_is_found() {
     let (_, second) = live.get(first["next"].as_str().expect("a next page"));
     assert_eq!((&second["plans"][0]["plan_id"], &second["next"]), (&json!("plan-7"), &Value::Null));
 }
+
+#[cfg(not(feature = "redis"))]
+#[test]
+fn a_server_that_was_built_without_redis_says_so() {
+    let live = Live::start();
+    for path in ["/redis", "/redis/pending", "/redis/dead-letters/a/1-1"] {
+        assert_eq!(
+            refused(&live, path),
+            (501, "redis: planbus was built without the feature `redis`".to_owned())
+        );
+    }
+    assert_eq!(live.get("/stats").1["mirrors"], json!([]));
+}
