@@ -37,8 +37,7 @@ Exit codes:
   5    the file is damaged or is no planbus store, or a newer planbus wrote it
   6    the log or the input is not as it should be: verify found a row that was changed, or import met bad lines
   7    the plan that was waited for failed
-  8    cut off: the store that was followed was moved or removed, cannot be read any more, or retention
-       removed events before they were read
+  8    cut off from the log while following it: it was moved, removed, pruned or became unreadable
   130  interrupted by Ctrl-C, or by q, before what was waited for had ended";
 
 /// Plan events of agents: watch a survey run through the bus, and look into its log.

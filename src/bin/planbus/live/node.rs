@@ -26,7 +26,10 @@ pub(super) struct Node {
     pub(super) id: PlanId,
     pub(super) goal: String,
     pub(super) parent: Option<PlanId>,
+    /// When its start came to the log, from which its time ticks.
     pub(super) begun: Timestamp,
+    /// When that was by its own time, which of a record is another.
+    started_at: Timestamp,
     pub(super) end: Option<End>,
     /// Calls that have not returned, the newest last.
     pub(super) calls: VecDeque<Call>,
@@ -56,6 +59,7 @@ pub(super) struct Call {
     /// The tool, and the name of what it works on.
     pub(super) what: String,
     pub(super) begun: Timestamp,
+    called_at: Timestamp,
 }
 
 /// The tool call that returned last.
@@ -74,6 +78,7 @@ impl Node {
             goal: short(&fields.words(fields::GOAL).unwrap_or_default()),
             parent,
             begun: moment(event),
+            started_at: event.timestamp(),
             end: None,
             calls: VecDeque::new(),
             last_call: None,
@@ -88,16 +93,15 @@ impl Node {
 
     /// Goes on: calls of the time before are not answered any more.
     pub(super) fn begin_again(&mut self, event: &Event) {
-        (self.begun, self.end) = (moment(event), None);
+        (self.begun, self.started_at, self.end) = (moment(event), event.timestamp(), None);
         self.calls.clear();
     }
 
     pub(super) fn finish(&mut self, event: &Event, fields: &Fields<'_>) {
-        let at = moment(event);
         let has_failed = event.event_type() == &EventType::PlanFailed;
         let error = || short(&fields.words(fields::ERROR).unwrap_or_else(|| "failed".to_owned()));
-        let lasted = said(fields).unwrap_or_else(|| at.duration_since(self.begun));
-        self.end = Some(End { at, lasted, error: has_failed.then(error) });
+        let lasted = said(fields).unwrap_or_else(|| event.timestamp().duration_since(self.started_at));
+        self.end = Some(End { at: moment(event), lasted, error: has_failed.then(error) });
         self.calls.clear();
     }
 
@@ -106,7 +110,12 @@ impl Node {
         if self.calls.len() == CALLS_MAX {
             self.calls.pop_front();
         }
-        let call = Call { id: fields.id("call_id"), what: in_short(fields), begun: moment(event) };
+        let call = Call {
+            id: fields.id("call_id"),
+            what: in_short(fields),
+            begun: moment(event),
+            called_at: event.timestamp(),
+        };
         self.calls.push_back(call);
     }
 
@@ -117,7 +126,7 @@ impl Node {
         let id = fields.id("call_id");
         let at = self.calls.iter().rposition(|call| call.id == id);
         let call = at.and_then(|at| self.calls.remove(at));
-        let since = call.as_ref().map(|call| moment(event).duration_since(call.begun));
+        let since = call.as_ref().map(|call| event.timestamp().duration_since(call.called_at));
         self.last_call = Some(Answer {
             what: call.map_or_else(|| in_short(fields), |call| call.what),
             has_failed,

@@ -23,6 +23,8 @@ const SPIN_MICROS: i64 = 80_000;
 const NAME_COLUMNS: (usize, usize) = (40, 2);
 /// Deeper plans are indented no further.
 const INDENT_MAX: usize = 12;
+/// With fewer columns what went well is not counted: what is done now matters more.
+const COUNTED_COLUMNS_MIN: usize = 60;
 /// How many calls of one plan that run at once have a line each.
 const CALLS_SHOWN: usize = 5;
 
@@ -161,22 +163,18 @@ fn push_plan(parts: &mut Vec<(Style, String)>, node: &Node, pen: Pen) {
         Some(end) => duration(end.lasted),
     };
     parts.extend([(style, format!("{mark} ")), (Style::Plain, name), (Style::Faint, format!("  {lasted}"))]);
-    let mut count = |style, text| parts.push((style, format!(", {text}")));
-    if node.tools > 0 {
-        count(Style::Faint, counted(node.tools, "tool call"));
-    }
-    if node.failed_tools > 0 {
-        count(Style::Bad, format!("{} failed", number(node.failed_tools)));
-    }
-    if node.decisions > 0 {
-        count(Style::Faint, counted(node.decisions, "decision"));
-    }
-    if node.ended_children > 0 {
-        count(Style::Faint, format!("{} done", counted(node.ended_children, "subplan")));
-    }
-    if node.failed_children > 0 {
-        count(Style::Bad, format!("{} failed", number(node.failed_children)));
-    }
+    let good = |count, noun| (count, Style::Faint, counted(count, noun));
+    let bad = |count: u64| (count, Style::Bad, format!("{} failed", number(count)));
+    let counts = [
+        good(node.tools, "tool call"),
+        bad(node.failed_tools),
+        good(node.decisions, "decision"),
+        (node.ended_children, Style::Faint, format!("{} done", counted(node.ended_children, "subplan"))),
+        bad(node.failed_children),
+    ];
+    let is_shown = |style| style == Style::Bad || pen.columns >= COUNTED_COLUMNS_MIN;
+    let counts = counts.into_iter().filter(|(count, style, _)| *count > 0 && is_shown(*style));
+    parts.extend(counts.map(|(_, style, text)| (style, format!(", {text}"))));
     match (&node.end, node.calls.back(), &node.last_call) {
         (Some(end), ..) => parts.extend(end.error.iter().map(|error| (Style::Bad, format!("  {error}")))),
         (None, Some(call), _) if node.calls.len() == 1 => push_call(parts, call, "  ", now),

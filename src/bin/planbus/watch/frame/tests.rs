@@ -101,6 +101,36 @@ fn plans_that_ended_are_shown_for_a_while_and_what_outlives_them_stays() {
 }
 
 #[test]
+fn a_narrow_terminal_shows_what_is_done_now_in_place_of_what_went_well() {
+    let mut model = Model::new(LINGER);
+    model.apply(&started("root", None));
+    model.apply(&Event::new("root", DecisionMade::new("go on")));
+    let tool = |id: &str| Event::new("root", ToolCalled::new(id, "cat", json!({"file_path": "src/a.rs"})));
+    model.apply(&tool("1"));
+    model.apply(&Event::new("root", ToolCompleted::failed("1", "cat", "no file")));
+    model.apply(&tool("2"));
+    let wide = picture(&model, &mut View::default(), (120, 5));
+    assert!(wide[1].contains("2 tool calls, 1 failed, 1 decision  ▸ cat a.rs"), "{wide:#?}");
+    let narrow = picture(&model, &mut View::default(), (40, 5));
+    assert!(narrow[1].contains(" s, 1 failed  ▸ cat a.rs"), "{narrow:#?}");
+}
+
+#[test]
+fn a_record_of_another_time_ticks_since_it_came_and_lasted_as_its_own_times_say() {
+    let mut model = Model::new(LINGER);
+    let at =
+        |event: Event, second: u32| event.with_timestamp(format!("2020-01-01T00:00:{second:02}Z").as_str());
+    model.apply(&at(started("root", None), 0));
+    model.apply(&at(Event::new("root", ToolCalled::new("1", "cat", json!({}))), 1));
+    model.apply(&at(Event::new("root", ToolCompleted::ok("1", "cat", json!({}))), 4));
+    let lines = picture(&model, &mut View::default(), (120, 5));
+    assert!(lines[1].contains("✓ cat  3.00 s"), "{lines:#?}");
+    model.apply(&at(Event::new("root", PlanCompleted::new()), 9));
+    let sums = picture(&model, &mut View::default(), (120, 5));
+    assert!(sums[1].contains("✓ root  9.00 s"), "{sums:#?}");
+}
+
+#[test]
 fn an_age_has_one_unit() {
     let age = |seconds| age(Duration::from_secs(seconds));
     assert_eq!([age(0), age(59), age(60), age(3_600), age(172_800)], ["0s", "59s", "1m", "1h", "2d"]);
