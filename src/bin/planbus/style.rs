@@ -150,6 +150,9 @@ mod tests {
             assert!(page.contains(&line), "the page has no line {line:?}");
         }
         let other: EventType = "price_seen".parse().expect("a type");
-        assert!(page.contains(&format!("?? '{}'", hue(Style::from(&other)))));
+        assert!(
+            page.contains(&format!("HUES[type] : '{}'", hue(Style::from(&other)))),
+            "other types are grey"
+        );
     }
 }
