@@ -41,7 +41,7 @@ fn pictures(survey: &str) -> Value {
         {"name": "tree-dark", "hash": "#/plans/trip%2Fbook", "text": "split the work", "theme": "dark"},
         {"name": "tree-narrow", "hash": "#/plans/trip%2Fbook", "text": "split the work", "isNarrow": true},
         {"name": "timeline-light", "hash": survey("?view=timeline"), "text": "Zoom in"},
-        {"name": "timeline-dark", "hash": "#/plans/trip%2Fbook?view=timeline", "text": "Zoom in", "theme": "dark"},
+        {"name": "timeline-dark", "hash": survey("?view=timeline"), "text": "Zoom in", "theme": "dark"},
         {"name": "timeline-narrow", "hash": survey("?view=timeline"), "text": "Zoom in", "isNarrow": true},
         {"name": "log-light", "hash": "#/plans/trip%2Fbook?view=log", "text": "SubplanSpawned"},
         {"name": "payload-light", "hash": "#/plans/trip%2Fbook?view=log&event=5", "text": "Copy event"},
@@ -51,7 +51,7 @@ fn pictures(survey: &str) -> Value {
         {"name": "health-light", "hash": "#/health", "text": "Write-ahead log", "isBusy": true},
         {"name": "health-dark", "hash": "#/health", "text": "Write-ahead log", "theme": "dark", "isBusy": true},
         {"name": "health-narrow", "hash": "#/health", "text": "Write-ahead log", "isNarrow": true, "isBusy": true},
-        {"name": "dead-letters-light", "hash": "#/dead-letters", "text": "the ledger is closed", "press": ["Tab"]},
+        {"name": "dead-letters-light", "hash": "#/dead-letters", "text": "the ledger is closed", "click": "trip/rooms"},
         {"name": "dead-letters-dark", "hash": "#/dead-letters", "text": "the ledger is closed", "theme": "dark"},
     ])
 }

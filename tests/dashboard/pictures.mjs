@@ -8,13 +8,17 @@ const NARROW = { width: 390, height: 780 };
 
 await run({}, async ({ page, given, open }) => {
   mkdirSync(given.folder, { recursive: true });
-  for (const { name, hash, text, press = [], theme = 'light', isNarrow = false, isBusy = false } of given.pictures) {
+  for (const { name, hash, text, press = [], click = '', theme = 'light', isNarrow = false, isBusy = false } of given.pictures) {
     await page.emulateMedia({ colorScheme: theme });
     await page.setViewportSize(isNarrow ? NARROW : WIDE);
     await open(hash);
     await live(page);
     await page.getByText(text).first().waitFor();
-    if (isBusy) await at('much is to happen');
+    if (isBusy) {
+      await at('much is to happen');
+      await until('the charts have it', async () => /commits\s+[1-9]/.test(await page.getByRole('main').innerText()));
+    }
+    if (click) await page.getByRole('option').filter({ hasText: click }).first().click();
     for (const key of press) await page.keyboard.press(key);
     // Nothing is still on its way.
     await until('all was read', async () => (await page.getByText(/^Loading /).count()) === 0);
