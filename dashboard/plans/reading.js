@@ -1,148 +1,13 @@
-// Reads a plan with all that belongs to it, page by page, and follows what happens: the model of it, and
-// how far the reading has come.
+// A plan in a component: what its reader tells, drawn at most once a frame.
 import { useEffect, useRef, useState } from '../vendor/htm-preact-3.1.1.js';
 import { get, getNext } from '../api.js';
 import { connection, epoch, onEvents } from '../live.js';
 import { useStore } from '../store.js';
-import { createModel, take, unread } from './model.js';
-
-const PAGE = 1_000;
-// So many events are read before the reader is asked.
-export const EVENTS_STEP = 50_000;
-// What happens while older events are read waits; of more than this, the log is asked again.
-const HELD_MAX = 20_000;
-// Subplans of recorded runs may stand under other correlation ids; so many are looked for.
-const CORRELATIONS_MAX = 64;
-// Ancestors that the breadcrumb names.
-const ANCESTORS_MAX = 16;
-
-const ancestorsOf = async (plan, options) => {
-  const found = [];
-  const seen = new Set([plan.plan_id]);
-  for (let id = plan.parent; id && !seen.has(id) && found.length < ANCESTORS_MAX; ) {
-    seen.add(id);
-    let above = null;
-    try {
-      above = await get(`plans/${encodeURIComponent(id)}`, {}, options);
-    } catch (error) {
-      if (error.status !== 404) throw error;
-    }
-    found.unshift(above ?? { plan_id: id, goal: null });
-    id = above?.parent;
-  }
-  return found;
-};
-
-// A reader of one plan; `tell(changes)` is called with what is new of {model, plan, ancestors, isReading,
-// isCapped, error}.
-const openReader = (planId, tell) => {
-  const abort = new AbortController();
-  const options = { signal: abort.signal };
-  const correlations = new Set();
-  const wanted = [];
-  let model = createModel();
-  let limit = EVENTS_STEP;
-  let first = null;
-  let isReading = false;
-  let held = [];
-  let isHeldWhole = true;
-
-  const add = (events) => {
-    model = take(model, events);
-    tell({ model });
-  };
-  const want = (params) => wanted.push({ params: { ...params, format: 'brief', limit: PAGE }, next: null });
-  const wantCorrelation = (id) => {
-    if (correlations.has(id) || correlations.size >= CORRELATIONS_MAX) return;
-    correlations.add(id);
-    want({ correlation: id, after: first });
-  };
-  // What the log took since the last event that is known.
-  const wantRest = () => {
-    if (correlations.size === 0) want({ plan: planId, after: model.lastSeq });
-    for (const id of correlations) want({ correlation: id, after: model.lastSeq });
-  };
-
-  const readHead = async () => {
-    const plan = await get(`plans/${encodeURIComponent(planId)}`, {}, options);
-    first = plan.first_seq - 1;
-    if (plan.correlation_id) wantCorrelation(plan.correlation_id);
-    else want({ plan: planId, after: first });
-    tell({ plan });
-    ancestorsOf(plan, options).then((ancestors) => tell({ ancestors }), () => {});
-  };
-  const readPages = async () => {
-    while (wanted.length && model.events.length < limit) {
-      const [query] = wanted;
-      const page = await (query.next ? getNext(query.next, options) : get('events', query.params, options));
-      add(page.events);
-      query.next = page.next;
-      if (!page.next) wanted.shift();
-      if (!wanted.length) unread(model, correlations).forEach(wantCorrelation);
-    }
-  };
-  // What happened meanwhile comes behind what was read.
-  const takeHeld = async () => {
-    while (!wanted.length && held.length) {
-      const events = held;
-      held = [];
-      if (isHeldWhole) add(events);
-      else wantRest();
-      isHeldWhole = true;
-      await readPages();
-    }
-    held = [];
-  };
-  const run = async () => {
-    isReading = true;
-    tell({ isReading, isCapped: false, error: null });
-    try {
-      if (first === null) await readHead();
-      await readPages();
-      await takeHeld();
-      isReading = false;
-      tell({ isReading, isCapped: wanted.length > 0 });
-    } catch (error) {
-      isReading = false;
-      if (error.name !== 'AbortError') tell({ isReading, error });
-    }
-  };
-
-  const isOurs = (event) => event.plan_id === planId || correlations.has(event.correlation_id) || model.plans.has(event.plan_id);
-  const onBatch = (batch) => {
-    const events = batch.filter(isOurs);
-    if (!events.length) return;
-    if (isReading) {
-      isHeldWhole &&= held.length + events.length <= HELD_MAX;
-      if (isHeldWhole) held.push(...events);
-    } else if (first === null) {
-      // It was not there before.
-      run();
-    } else if (!wanted.length) {
-      add(events);
-      if (model.events.length < limit) return;
-      wantRest();
-      tell({ isCapped: true });
-    }
-  };
-  const endEvents = onEvents(onBatch);
-  run();
-  return {
-    more: () => {
-      limit = model.events.length + EVENTS_STEP;
-      if (!isReading) run();
-    },
-    again: () => isReading || run(),
-    close: () => {
-      endEvents();
-      abort.abort();
-    },
-  };
-};
+import { openReader } from './reader.js';
 
 const NOTHING = { model: null, plan: null, ancestors: [], isReading: true, isCapped: false, error: null, version: 0 };
 
-// A plan in a component: what the reader tells, at most once a frame, and `version`, which changes with it.
+// What the reader of a plan tells, and `version`, which changes with it.
 export const usePlan = (planId) => {
   const [state, setState] = useState(NOTHING);
   const isReady = useStore(connection).after !== null;
@@ -158,7 +23,7 @@ export const usePlan = (planId) => {
       changes = {};
       setState((before) => ({ ...before, ...told, version: before.version + 1 }));
     };
-    reader.current = openReader(planId, (told) => {
+    reader.current = openReader(planId, { get, getNext, onEvents }, (told) => {
       Object.assign(changes, told);
       frame ??= requestAnimationFrame(show);
     });

@@ -86,6 +86,7 @@ const FILES: &[(&str, &[u8])] = assets![
     "plans/model.js",
     "plans/page.js",
     "plans/paint.js",
+    "plans/reader.js",
     "plans/reading.js",
     "plans/rows.js",
     "plans/summary.js",
