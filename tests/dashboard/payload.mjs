@@ -41,12 +41,6 @@ await run(options, async ({ page, given, open }) => {
   await until('the panel is gone', async () => (await panel.count()) === 0);
   check('the focus is back', await list.evaluate((box) => box === document.activeElement));
 
-  // A call and its completion lead to each other.
-  await list.getByRole('option').filter({ hasText: 'ToolCalled' }).click();
-  await panel.getByRole('link', { name: `#${given.completed}` }).click();
-  await panel.getByRole('heading', { name: 'ToolCompleted' }).waitFor();
-  await panel.getByRole('link', { name: `#${given.called}` }).waitFor();
-
   // Megabytes: nothing of them is on the page but what is open.
   await page.evaluate((seq) => { location.hash = `#/events?event=${seq}`; }, given.large);
   await tree.getByText('300,000 items').click();
