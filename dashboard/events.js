@@ -1,4 +1,5 @@
 // What events say, in words and hues: the same as in the terminal.
+import { ARGUMENTS, ERROR, firstOf, GOAL, saidIn } from './parts/said.js';
 import { duration } from './parts/time.js';
 
 const HUES = {
@@ -45,15 +46,18 @@ const joined = (...parts) => parts.filter(Boolean).join('  ');
 const rest = ({ duration_us, ...fields }) => brief(fields);
 const outcome = ({ ok, error }) => (ok === false ? `failed${error ? `: ${text(error)}` : ''}` : ok === true ? 'ok' : '');
 
+// What a result says that stands elsewhere; an error was said already.
+const said = ({ error, ...fields }) => saidIn(fields);
+
 const WORDS = {
-  PlanStarted: ({ goal, ...fields }) => text(goal) || brief(fields),
+  PlanStarted: (start) => text(start.goal) || saidIn(firstOf(start, GOAL)) || brief(start),
   PlanCompleted: (end) => joined(took(end.duration_us), rest(end)),
-  PlanFailed: (end) => joined(text(end.error) || rest(end), took(end.duration_us) && `after ${took(end.duration_us)}`),
+  PlanFailed: (end) => joined(text(end.error) || saidIn(firstOf(end, ERROR)) || rest(end), took(end.duration_us) && `after ${took(end.duration_us)}`),
   DecisionMade: ({ decision, reason, ...fields }) =>
-    decision === undefined ? brief(fields) : reason ? `${text(decision)}: ${text(reason)}` : text(decision),
-  ToolCalled: ({ tool, arguments: given, ...fields }) => (tool === undefined ? brief(fields) : joined(text(tool), brief(given))),
+    decision === undefined ? saidIn(fields) || brief(fields) : reason ? `${text(decision)}: ${text(reason)}` : text(decision),
+  ToolCalled: (call) => (call.tool === undefined ? brief(call) : joined(text(call.tool), brief(firstOf(call, ARGUMENTS)))),
   ToolCompleted: (done) =>
-    done.tool === undefined ? brief(done) : joined(text(done.tool), outcome(done), took(done.duration_us), brief(done.result)),
+    done.tool === undefined ? brief(done) : joined(text(done.tool), outcome(done), took(done.duration_us), brief(done.result) || said(done)),
   SubplanSpawned: ({ subplan, goal }, planId) => joined(`→ ${below(text(subplan), planId)}`, text(goal)),
   SubplanCompleted: (done, planId) => joined(`← ${below(text(done.subplan), planId)}`, outcome(done), took(done.duration_us)),
 };

@@ -1,28 +1,13 @@
 // What the steps of a plan say in a line: what was decided, what a tool was given. Recorded runs of other
 // makers say it in fields of their own. Pure.
 import { brief } from '../events.js';
+import { ARGUMENTS, firstOf, saidIn } from '../parts/said.js';
 
 const textOf = (value) => (typeof value === 'string' ? value : value === undefined || value === null ? '' : JSON.stringify(value));
 
-// Where recorded runs keep what an agent said or was told, the plainest first.
-const SAID = ['text', 'thought', 'thinking', 'message', 'content', 'part', 'parts', 'response', 'observation'];
-const SAID_DEPTH_MAX = 4;
-
-// The first text that is said in a value, or ''.
-export const saidIn = (value, depth = 0) => {
-  if (typeof value === 'string') return value.trim();
-  if (!value || typeof value !== 'object' || depth >= SAID_DEPTH_MAX) return '';
-  const inner = Array.isArray(value) ? value : SAID.filter((name) => Object.hasOwn(value, name)).map((name) => value[name]);
-  for (const one of inner) {
-    const said = saidIn(one, depth + 1);
-    if (said) return said;
-  }
-  return '';
-};
-
 // What a tool was given: `arguments`, or what others call it.
 export const givenTo = ({ call_id, source_call_id, tool, ...fields }) => {
-  const given = fields.arguments ?? fields.args ?? fields.input;
+  const given = firstOf(fields, ARGUMENTS);
   return given === undefined ? saidIn(fields) || brief(fields) : brief(given);
 };
 

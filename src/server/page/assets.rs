@@ -70,6 +70,7 @@ const FILES: &[(&str, &[u8])] = assets![
     "parts/highlight.js",
     "parts/mark.js",
     "parts/notice.js",
+    "parts/said.js",
     "parts/side.js",
     "parts/time.js",
     "parts/virtual.js",

@@ -15,6 +15,15 @@ test('the eight types are said in words', () => {
   assert.equal(say('SubplanSpawned', { subplan: 'trip/hotel', goal: 'a room' }), '→ hotel  a room');
 });
 
+test('recorded runs are said in words too, whatever their fields are called', () => {
+  assert.equal(say('PlanStarted', { prompt: 'book a room', role: 'user' }), 'book a room');
+  assert.equal(say('PlanFailed', { reason: 'interrupted', open_calls: [] }), 'interrupted');
+  assert.equal(say('DecisionMade', { role: 'user', content: [{ type: 'text', text: 'two nights' }], uuid: 'a' }), 'two nights');
+  assert.equal(say('ToolCalled', { call_id: 'c', tool: 'ls', input: { path: '/' }, uuid: 'a' }), 'ls  path=/');
+  assert.equal(say('ToolCompleted', { tool: 'ls', ok: true, content: [{ text: 'a.txt' }] }), 'ls  ok  a.txt');
+  assert.equal(say('ToolCompleted', { tool: 'ls', ok: false, error: 'no', content: null }), 'ls  failed: no');
+});
+
 test('no payload makes it fail, and none is left without a word', () => {
   for (const type of TYPES) {
     for (const payload of [{}, null, [], [1, { a: 2 }], 'text', 7, true, { decision: null }, { tool: {} }, { error: { a: [] } }, { subplan: 12 }, { goal: [] }]) {

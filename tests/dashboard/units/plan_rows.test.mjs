@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { createModel, take } from '../../../dashboard/plans/model.js';
 import { keyOfItem, rowsOf, selfTime } from '../../../dashboard/plans/rows.js';
-import { failureOf, givenTo, saidIn, wordsOf } from '../../../dashboard/plans/words.js';
+import { saidIn } from '../../../dashboard/parts/said.js';
+import { failureOf, givenTo, wordsOf } from '../../../dashboard/plans/words.js';
 import { log } from './plan_events.mjs';
 
 const survey = () => {
