@@ -19,6 +19,8 @@ import { placeOfSeq } from './rows.js';
 const ROW_HEIGHT = 28;
 // A line of a row has no more characters than the widest screen.
 const WORDS_CHARS = 400;
+// What was looked for is shown at the line's beginning where it stands further in it.
+const NEAR_CHARS = 60;
 
 // The beginning of the log is shown with so many events.
 const FIRST_ROWS = 100;
@@ -46,13 +48,13 @@ const useLog = (filter) => {
 const When = ({ time }) => {
   const words = clock(time);
   const at = words.lastIndexOf(' ') + 1;
-  return html`<time class="number faint when" datetime=${time} title=${time}><span class="wide-only">${words.slice(0, at)}</span>${words.slice(at)}</time>`;
+  return html`<time class="number faint when" datetime=${time} title=${time}><span class="date">${words.slice(0, at)}</span>${words.slice(at)}</time>`;
 };
 
 const Row = ({ event, pattern }) => {
   const words = describe(event).slice(0, WORDS_CHARS);
-  const isShown = !pattern || words.search(pattern) >= 0;
-  const elsewhere = isShown ? '' : around(JSON.stringify(event.payload ?? null), pattern);
+  const at = pattern ? words.search(pattern) : 0;
+  const elsewhere = at >= 0 && at < NEAR_CHARS ? '' : around(at >= 0 ? words : JSON.stringify(event.payload ?? null), pattern);
   return html`<span class="number faint seq">${event.seq}</span>
     <${When} time=${event.timestamp} />
     <span class="kind ${hueOf(event)}"><${Marked} text=${event.event_type} pattern=${pattern} /></span>

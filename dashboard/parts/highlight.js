@@ -25,13 +25,15 @@ export const pieces = (words, pattern) => {
   return found;
 };
 
-// So much stands on each side of a match that is shown away from its place.
-const AROUND_CHARS = 40;
+// So much stands before a match that is shown away from its place, and so much from there on.
+const BEFORE_CHARS = 20;
+const SHOWN_CHARS = 120;
 
 // The surroundings of the first match, or '' where there is none.
 export const around = (words, pattern) => {
   const index = pattern ? words.search(pattern) : -1;
   if (index < 0) return '';
-  const [from, to] = [Math.max(0, index - AROUND_CHARS), index + 2 * AROUND_CHARS];
+  const from = Math.max(0, index - BEFORE_CHARS);
+  const to = from + SHOWN_CHARS;
   return `${from ? '…' : ''}${words.slice(from, to)}${to < words.length ? '…' : ''}`;
 };
