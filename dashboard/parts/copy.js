@@ -1,5 +1,6 @@
 // Copies a text: to the clipboard where the page may, otherwise by a field that the reader copies from.
 import { html, useEffect, useRef, useState } from '../vendor/htm-preact-3.1.1.js';
+import { Dialog } from './dialog.js';
 
 // A button says "Copied" for so long.
 const SAID_MS = 1_600;
@@ -17,25 +18,15 @@ const toClipboard = async (text) => {
 
 const Field = ({ text, onCopied, onClose }) => {
   const field = useRef(null);
-  const opener = useRef(document.activeElement).current;
   useEffect(() => {
-    field.current.focus();
     field.current.select();
     if (document.execCommand?.('copy')) onCopied();
-    return () => opener?.isConnected && opener.focus();
   }, []);
-  const onKeyDown = (event) => {
-    if (event.key !== 'Escape') return;
-    event.preventDefault();
-    onClose();
-  };
-  return html`<div class="veil" onClick=${onClose} onKeyDown=${onKeyDown}>
-    <section class="help copy-field" role="dialog" aria-modal="true" aria-label="Copy" onClick=${(event) => event.stopPropagation()}>
-      <p>The browser does not let this page use the clipboard. Press <kbd>Ctrl</kbd> <kbd>C</kbd>: the text is selected.</p>
-      <textarea ref=${field} readonly rows="8" value=${text} onCopy=${onCopied}></textarea>
-      <button onClick=${onClose}>Close</button>
-    </section>
-  </div>`;
+  return html`<${Dialog} label="Copy" onClose=${onClose}>
+    <p>The browser does not let this page use the clipboard. Press <kbd>Ctrl</kbd> <kbd>C</kbd>: the text is selected.</p>
+    <textarea ref=${field} class="copied-text" readonly rows="8" aria-label="The text to copy" value=${text} onCopy=${onCopied}></textarea>
+    <button onClick=${onClose}>Close</button>
+  <//>`;
 };
 
 // A button that copies `text`, or what `text()` gives.

@@ -8,6 +8,8 @@ export const Dialog = ({ label, onClose, children }) => {
     dialog.showModal();
     return () => dialog.close();
   }, []);
-  return html`<dialog class="help" ref=${frame} aria-label=${label} onClose=${onClose}
+  // Escape closes the dialog, and nothing below it.
+  const onKeyDown = (event) => event.key === 'Escape' && event.stopPropagation();
+  return html`<dialog class="help" ref=${frame} aria-label=${label} onClose=${onClose} onKeyDown=${onKeyDown}
     onClick=${({ target }) => target === frame.current && onClose()}>${children}</dialog>`;
 };
