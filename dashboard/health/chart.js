@@ -65,7 +65,7 @@ export const Chart = ({ title, series, times, values, format, isStacked, from, u
   useEffect(() => {
     const box = frame.current;
     const scheme = matchMedia('(prefers-color-scheme: dark)');
-    const redraw = () => plot.current?.redraw(false, true);
+    const redraw = () => plot.current?.redraw(true, true);
     const theme = new MutationObserver(redraw);
     const size = new ResizeObserver(() => plot.current?.setSize({ width: box.clientWidth, height: HEIGHT }));
     const stop = whenReady(() => {

@@ -13,16 +13,16 @@ const PAGE = 100;
 
 const Entry = ({ entry }) => html`<li class="entry">
   <div class="line">
-    <span class="mono">${entry.id}</span>
-    <span class="${entry.event_type ? hueOf({ event_type: entry.event_type }) : 'faint'}">${entry.event_type ?? 'no event'}</span>
+    <span class=${entry.event_type ? hueOf({ event_type: entry.event_type }) : 'faint'}>${entry.event_type ?? 'no event'}</span>
+    <span class="mono faint">${entry.id}</span>
     ${entry.event_id && html`<button class="plain" onClick=${() => setParams({ event: entry.event_id })}>show</button>`}
   </div>
   <div class="line faint">
-    <span>${entry.consumer}, for ${duration(entry.idle_us / 1000)}</span>
-    <span>${entry.deliveries === 1 ? 'delivered once' : `delivered ${count(entry.deliveries)} times`}${entry.attempts ? `, failed ${count(entry.attempts)}` : ''}</span>
+    <span class="cut" title=${entry.consumer}>${entry.consumer}</span>
+    <span class="number">for ${duration(entry.idle_us / 1000)}</span>
   </div>
+  <p>${entry.deliveries === 1 ? 'delivered once' : `delivered ${count(entry.deliveries)} times`}${entry.attempts ? `, failed ${entry.attempts === 1 ? 'once' : `${count(entry.attempts)} times`}` : ''}${entry.due_at ? `, again at ${clock(entry.due_at).replace(/\.\d+$/, '')}` : ''}</p>
   ${entry.last_error && html`<p class="cut hue-red" title=${entry.last_error}>${entry.last_error}</p>`}
-  ${entry.due_at && html`<p class="faint">tried again at ${clock(entry.due_at)}</p>`}
 </li>`;
 
 export const Pending = ({ stream, group, onClose }) => {
@@ -43,7 +43,7 @@ export const Pending = ({ stream, group, onClose }) => {
       setMore((before) => ({ ...before, error }));
     }
   };
-  return html`<${Side} title="${group}" label="What ${group} has in hand" onClose=${onClose}>
+  return html`<${Side} title=${`What ${group} has in hand`} label=${`What ${group} has in hand`} onClose=${onClose}>
     <p class="faint mono cut" title=${stream}>${stream}</p>
     ${poll.error && !poll.data ? html`<${Failed} error=${poll.error} again=${poll.again} />`
       : !poll.data ? html`<${Loading} what="what it has in hand" />`

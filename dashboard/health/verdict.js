@@ -54,7 +54,7 @@ const ofGroup = ({ stream, group, consumers, pending, lag }) => {
 // What is wrong stands before the first colon, what comes of it behind.
 const ofWarning = (warning) => {
   const [what, next] = warning.split(/: (.*)/s);
-  return warn(`Redis: ${what}`, next ?? null);
+  return warn(`Redis: ${what}`, next ? `${next[0].toUpperCase()}${next.slice(1)}` : null);
 };
 
 const ofRedis = (redis) => {

@@ -74,7 +74,7 @@ test('durations of tools are told in their steps, and none of any other shape', 
   const rates = createRates(T0);
   rates.add([
     ...[100, 200, 300, 10_000].map((duration_us) => event(1, 'ToolCompleted', { duration_us })),
-    event(1, 'ToolCompleted', { duration_us: 'long' }), event(1, 'ToolCompleted', { duration_us: -1 }),
+    event(1, 'ToolCompleted', { duration_us: 'long' }), event(1, 'ToolCompleted', { duration_us: -1 }), event(1, 'ToolCompleted', { duration_us: -1 }),
     event(1, 'ToolCompleted', null), event(1, 'PlanCompleted', { duration_us: 5e9 }),
   ], T0 + 1_000);
   const { times, quantiles: [half, most] } = rates.tools(T0 + 10_000, [0.5, 0.95]);

@@ -56,5 +56,5 @@ test('a Redis that does not answer is told alone, and one that is nearly full be
   assert.equal(told({ stats: null, redis: { is_up: false, error: 'connection refused', server: null, streams: [], groups: [], dead_letters: [] } }).length, 1);
   const server = { used_memory: 95, max_memory: 100, warnings: ['it evicts: entries go: unread'] };
   assert.deepEqual(told({ stats: null, redis: redis({ server }) }), ['bad: Redis uses 95 B of 100 B', 'warn: Redis: it evicts']);
-  assert.equal(judge({ stats: null, redis: redis({ server }) })[1].next, 'entries go: unread');
+  assert.equal(judge({ stats: null, redis: redis({ server }) })[1].next, 'Entries go: unread');
 });
