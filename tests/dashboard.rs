@@ -88,7 +88,7 @@ fn a_plan_is_a_tree_a_timeline_and_a_log() {
 fn the_log_is_filtered_searched_and_followed_and_an_event_is_seen_and_copied_whole() {
     let live = Live::with(|builder| builder.search());
     let note = |number: u64, text: &str| {
-        let kind = if number % 2 == 0 { "even.note" } else { "odd.note" };
+        let kind = if number.is_multiple_of(2) { "even.note" } else { "odd.note" };
         let payload = json!({"text": format!("note-{number} {text}")});
         live.bus.publish(Event::untyped("plan", kind, payload)).expect("publishes")
     };

@@ -18,6 +18,7 @@ use std::{
 use serde_json::{Value, json};
 
 #[path = "../installed_support/mod.rs"]
+#[allow(clippy::duplicate_mod, reason = "a test that needs Redis too has it twice")]
 mod installed;
 
 /// The variable that leaves the tests of the page out.
