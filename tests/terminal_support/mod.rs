@@ -70,11 +70,22 @@ impl Terminal {
         self.wait(&format!("{wanted:?}"), |screen| wanted.iter().all(|wanted| screen.contains(wanted)))
     }
 
-    /// Waits until the screen is as it should be.
+    /// Waits until the screen is as it should be. All that is asked of one picture belongs in here: what
+    /// is read may be half a new picture over an old one.
     pub(crate) fn wait(&self, what: &str, is_as_wanted: impl Fn(&str) -> bool) -> String {
+        Self::wait_for(what, || self.screen(), is_as_wanted)
+    }
+
+    /// Waits until the screen shows all of this, colours included.
+    pub(crate) fn shows_coloured(&self, wanted: &[&str]) -> String {
+        let shows = |screen: &str| wanted.iter().all(|wanted| screen.contains(wanted));
+        Self::wait_for(&format!("{wanted:?}"), || self.coloured(), shows)
+    }
+
+    fn wait_for(what: &str, screen: impl Fn() -> String, is_as_wanted: impl Fn(&str) -> bool) -> String {
         let begun = Instant::now();
         loop {
-            let screen = self.screen();
+            let screen = screen();
             if is_as_wanted(&screen) {
                 return screen;
             }

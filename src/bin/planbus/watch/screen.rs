@@ -27,6 +27,9 @@ use super::keys::{self, Key};
 /// The alternate screen, without a cursor and without lines that wrap.
 const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[H\x1b[2J";
 const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
+/// Asks the terminal to show what stands between only as a whole; those that cannot pass over it.
+const BEGIN: &str = "\x1b[?2026h";
+const END: &str = "\x1b[?2026l";
 /// How often a picture is drawn that has not changed: something else may have written over it.
 const REFRESH: Duration = Duration::from_secs(1);
 /// How many bytes of keys are read at once.
@@ -71,7 +74,7 @@ impl Screen {
     /// Draws a frame, in one piece, so that it does not flicker; nothing where it was drawn just now.
     pub(super) fn draw(&mut self, lines: &[String]) -> io::Result<()> {
         // A line is emptied before it is written: behind a full one the cursor stays on its last column.
-        let frame = format!("\x1b[H\x1b[K{}", lines.join("\r\n\x1b[K"));
+        let frame = format!("{BEGIN}\x1b[H\x1b[K{}{END}", lines.join("\r\n\x1b[K"));
         if frame == self.frame && self.drawn.elapsed() < REFRESH {
             return Ok(());
         }
