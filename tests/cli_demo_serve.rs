@@ -5,6 +5,7 @@
 #![cfg(unix)]
 
 mod cli_support;
+mod dashboard_support;
 mod serve_support;
 mod server_support;
 mod store_support;
@@ -16,7 +17,9 @@ use std::{
 };
 
 use cli_support::{Place, fails, planbus};
+use dashboard_support::Browser;
 use planbus::EventType;
+use serde_json::json;
 use serve_support::Serving;
 use server_support::Sse;
 
@@ -100,6 +103,20 @@ fn a_survey_at_a_terminal_begins_when_the_page_is_open_and_is_seen_from_its_firs
     demo.lines_to("still serving");
     let events = place.events();
     assert!(page.by_ref().take(events.len() - 1).map(|message| message.seq()).eq(2..=events.len() as u64));
+    demo.press("\x03");
+    assert_eq!(demo.code(), Some(0));
+}
+
+#[test]
+fn the_page_that_is_told_shows_the_survey_from_its_first_event_to_its_end() {
+    let place = Place::with_tree();
+    let mut demo = AtTerminal::demo(&place, "");
+    let told = demo.lines_to(WAITS);
+    let page = told[0].trim_start_matches("planbus: open \x1b[1m").split('\x1b').next().expect("an address");
+    let hash = page.strip_prefix(url(&told)).expect("of this server").trim_start_matches('/');
+    let Some(page) = Browser::start_with("demo.mjs", url(&told), &json!({"hash": hash})) else { return };
+    page.finish();
+    demo.lines_to("still serving");
     demo.press("\x03");
     assert_eq!(demo.code(), Some(0));
 }

@@ -113,7 +113,7 @@ fn figures_of_the_page() {
     let time = Duration::from_secs(if wanted.is_some() { 20 } else { 1 });
     let given = json!({
         "plan": format!("#/plans/survey-{:06}", plans / 2), "frames": if wanted.is_some() { 600 } else { 30 },
-        "words": ["word17", "file_3", "gone"],
+        "isShort": wanted.is_none(), "words": ["word17", "file_3", "gone"],
     });
     let Some(mut page) = Browser::start_with("figures.mjs", &live.server.url(), &given) else { return };
     let told = page.reach("scrolled");

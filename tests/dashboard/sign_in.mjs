@@ -34,7 +34,7 @@ await run({ expected: [/status of 40[13]/] }, async ({ page, given, open }) => {
   await live(page);
 
   await at('reloaded');
-  await page.getByRole('heading', { name: 'asks for a token' }).waitFor();
+  await page.getByRole('heading', { name: 'Your token no longer holds' }).waitFor();
   await token.fill(given.ci);
   await signIn.click();
   await row('of acme').waitFor();
