@@ -1,24 +1,22 @@
 // A plan as bars over time: a block of lanes a plan, so that work that runs side by side is seen so.
-import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from '../vendor/htm-preact-3.1.1.js';
+import { html, useLayoutEffect, useMemo, useRef, useState } from '../vendor/htm-preact-3.1.1.js';
 import { below } from '../events.js';
 import { duration, running } from '../parts/time.js';
 import { setParams } from '../route.js';
-import { formatRange, pan, parseRange, ticks as ticksOf, within, zoom } from './axis.js';
+import { pan, ticks as ticksOf, within, zoom } from './axis.js';
+import { AXIS, useFrame, useRange, useTheme } from './frame.js';
 import { blocksWithin, hit, LANE, layout, stops } from './lanes.js';
 import { standing } from './marks.js';
 import { endOf, errorOf, isRunning, lasted, seqNamed, startOf } from './model.js';
 import { coloursOf, paint } from './paint.js';
 import { wordsOf } from './words.js';
 
-const AXIS = 28;
 const TICK_PX = 110;
 // A bar is met by a pointer that is as near.
 const SLACK_PX = 4;
 const STEP = 1.6;
 // A press that moves further draws a range.
 const DRAG_PX = 4;
-// The URL is told of the window when it has stood still for so long.
-const SETTLED_MS = 250;
 const DEPTH_MAX = 6;
 
 const timeWords = (item, now) => {
@@ -55,63 +53,6 @@ const Labels = ({ blocks, top, now, onOpen }) => blocks.map(({ plan, depth, top:
     <span class=${hue} aria-hidden="true">${mark}</span><span class="name">${name}</span><span class="sr-only">${word}</span>
     <span class="number faint">${timeWords(plan, now)}</span></div>`;
 });
-
-// The window that is looked at: null is all of it. It is in the URL as `range`.
-const useRange = (params) => {
-  const [range, setRange] = useState(parseRange(params.range));
-  const told = useRef(params.range ?? '');
-  useEffect(() => {
-    if ((params.range ?? '') === told.current) return;
-    told.current = params.range ?? '';
-    setRange(parseRange(params.range));
-  }, [params.range]);
-  useEffect(() => {
-    const words = formatRange(range);
-    if (words === told.current) return undefined;
-    const timer = setTimeout(() => {
-      told.current = words;
-      setParams({ range: words }, { replace: true });
-    }, SETTLED_MS);
-    return () => clearTimeout(timer);
-  }, [range]);
-  return [range, setRange];
-};
-
-// The size of the drawing and how far it is scrolled.
-const useFrame = () => {
-  const frame = useRef(null);
-  const host = useRef(null);
-  const [size, setSize] = useState({ width: 0, height: 0 });
-  const [top, setTop] = useState(0);
-  useLayoutEffect(() => {
-    const look = () => {
-      const next = { width: host.current.clientWidth, height: Math.max(0, frame.current.clientHeight - AXIS) };
-      setSize((before) => (before.width === next.width && before.height === next.height ? before : next));
-    };
-    look();
-    const observer = new ResizeObserver(look);
-    observer.observe(frame.current);
-    return () => observer.disconnect();
-  }, []);
-  return { frame, host, size, top, onScroll: () => setTop(frame.current.scrollTop) };
-};
-
-// Changes with the theme, for what is drawn and not styled.
-const useTheme = () => {
-  const [theme, setTheme] = useState(0);
-  useEffect(() => {
-    const turn = () => setTheme((before) => before + 1);
-    const dark = matchMedia('(prefers-color-scheme: dark)');
-    const observer = new MutationObserver(turn);
-    observer.observe(document.documentElement, { attributeFilter: ['data-theme'] });
-    dark.addEventListener('change', turn);
-    return () => {
-      observer.disconnect();
-      dark.removeEventListener('change', turn);
-    };
-  }, []);
-  return theme;
-};
 
 export const Timeline = ({ model, root, version, params, now }) => {
   const whole = useMemo(() => layout(root), [root, version]);

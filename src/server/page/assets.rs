@@ -78,6 +78,7 @@ const FILES: &[(&str, &[u8])] = assets![
     "payload/rows.js",
     "payload/viewer.js",
     "plans/axis.js",
+    "plans/frame.js",
     "plans/head.js",
     "plans/lanes.js",
     "plans/list.js",

@@ -57,14 +57,14 @@ test('a call is answered by the completion of its own plan and id, the last of t
 
 test('a call that nobody answered is so once its plan has ended, and one of a new run is not', () => {
   const event = log();
-  const { plans } = reduced(
+  const ended = reduced(
     event('PlanStarted', 'p', {}),
     event('ToolCalled', 'p', { call_id: '1', tool: 'a' }),
     event('PlanFailed', 'p', { error: 'killed' }),
-    event('PlanStarted', 'p', {}),
-    event('ToolCalled', 'p', { call_id: '2', tool: 'a' }),
   );
-  const plan = plans.get('p');
+  const plan = ended.plans.get('p');
+  assert.deepEqual(plan.items.map(model.outcomeOf), ['unanswered']);
+  model.take(ended, [event('PlanStarted', 'p', {}), event('ToolCalled', 'p', { call_id: '2', tool: 'a' })]);
   assert.deepEqual(plan.items.map(model.outcomeOf), ['unanswered', 'running']);
   assert.equal(plan.starts, 2);
   assert.equal(model.statusOf(plan), 'running');
@@ -72,6 +72,26 @@ test('a call that nobody answered is so once its plan has ended, and one of a ne
   assert.deepEqual(plan.runs.map(({ status }) => status), ['failed', 'running']);
   // The first call ended, for the eye, with its run.
   assert.equal(model.endOf(plan.items[0]), plan.runs[0].endMs);
+});
+
+test('the first answer to a call stands', () => {
+  const event = log();
+  const { plans, items } = reduced(
+    event('ToolCalled', 'p', { call_id: '1', tool: 'a' }),
+    event('ToolCompleted', 'p', { call_id: '1', ok: true, duration_us: 5 }),
+    event('ToolCompleted', 'p', { call_id: '1', ok: false, error: 'late' }),
+  );
+  const [call] = plans.get('p').items;
+  assert.deepEqual([model.outcomeOf(call), model.errorOf(call), model.lasted(call, 0)], ['ok', '', 0.005]);
+  assert.deepEqual([1, 2, 3].map((seq) => items.get(seq)), [call, call, call]);
+});
+
+test('a duration that is no whole number of microseconds is not believed, and the times of the events are', () => {
+  for (const duration of [1e300, -5, 0.5, '7', null, Infinity]) {
+    const event = log();
+    const { plans } = reduced(event('ToolCalled', 'p', { call_id: '1' }), event('ToolCompleted', 'p', { call_id: '1', duration_us: duration }));
+    assert.equal(model.lasted(plans.get('p').items[0], 0), 1, String(duration));
+  }
 });
 
 test('an end without a call stands by itself, and begins as long before as it says it took', () => {
