@@ -2,7 +2,7 @@
 // caused what. Pure. Events may say anything: parents that are missing or go round in a circle, calls
 // that nobody answers, payloads of any shape.
 
-import { failureOf, givenTo } from './words.js';
+import { failureOf, givenTo, goalOf } from './words.js';
 
 // When an event happened, in milliseconds with the microseconds that a `Date` leaves out.
 export const timeOf = ({ timestamp }) => Date.parse(timestamp) + (Number(String(timestamp).slice(23, 26)) || 0) / 1000;
@@ -81,7 +81,7 @@ const end = (plan, ms, fields, status) => {
   // Of a plan whose start is not in the log, the end says how long it was.
   if (plan.count.events === 1 && durationMs !== null) lastRun(plan).startMs = ms - durationMs;
   Object.assign(lastRun(plan), { endMs: ms, status });
-  Object.assign(plan, { status, durationMs, error: status === 'failed' ? textOf(fields.error) : '' });
+  Object.assign(plan, { status, durationMs, error: status === 'failed' ? failureOf(fields) : '' });
 };
 
 const keyOf = ({ call_id: callId, tool }) => (callId === undefined || callId === null ? `tool ${textOf(tool)}` : `id ${textOf(callId)}`);
@@ -102,7 +102,7 @@ const newCall = (plan, event, fields, startMs) => ({
 });
 
 const answer = (call, event, fields, ms) =>
-  Object.assign(call, { endSeq: event.seq, endMs: ms, durationMs: millisOf(fields), ok: fields.ok ?? null, error: failureOf(fields) });
+  Object.assign(call, { endSeq: event.seq, endMs: ms, durationMs: millisOf(fields), ok: fields.ok ?? null, error: fields.ok === false ? failureOf(fields) : textOf(fields.error) });
 
 const keep = (plan, item) => {
   plan.items.push(item);
@@ -114,7 +114,7 @@ const STEPS = {
   PlanStarted: (model, plan, event, fields, ms) => {
     plan.starts += 1;
     if (plan.count.events > 1 && (plan.starts > 1 || plan.status !== 'running')) begin(plan, ms);
-    plan.goal ||= textOf(fields.goal);
+    plan.goal ||= goalOf(fields);
     attach(model, plan, nameOf(fields.parent), false);
   },
   PlanCompleted: (model, plan, event, fields, ms) => end(plan, ms, fields, 'completed'),
@@ -144,7 +144,7 @@ const STEPS = {
     const child = planOf(model, id);
     child.seq ??= event.seq;
     child.spawnMs ??= ms;
-    child.goal ||= textOf(fields.goal);
+    child.goal ||= goalOf(fields);
     attach(model, child, plan.id, false);
     return child;
   },

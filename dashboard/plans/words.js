@@ -1,7 +1,7 @@
 // What the steps of a plan say in a line: what was decided, what a tool was given. Recorded runs of other
 // makers say it in fields of their own. Pure.
 import { brief } from '../events.js';
-import { ARGUMENTS, firstOf, saidIn } from '../parts/said.js';
+import { ARGUMENTS, ERROR, firstOf, GOAL, saidIn } from '../parts/said.js';
 
 const textOf = (value) => (typeof value === 'string' ? value : value === undefined || value === null ? '' : JSON.stringify(value));
 
@@ -11,8 +11,11 @@ export const givenTo = ({ call_id, source_call_id, tool, ...fields }) => {
   return given === undefined ? saidIn(fields) || brief(fields) : brief(given);
 };
 
-// Why a call failed.
-export const failureOf = (fields) => textOf(fields.error) || (fields.ok === false ? saidIn(fields) : '');
+// Why a call or a plan failed.
+export const failureOf = (fields) => textOf(fields.error) || saidIn(firstOf(fields, ERROR));
+
+// What a plan is to reach.
+export const goalOf = (fields) => textOf(fields.goal) || oneLine(saidIn(firstOf(fields, GOAL)));
 
 // A row shows no more characters.
 const LINE_MAX = 300;

@@ -74,6 +74,17 @@ test('a call that nobody answered is so once its plan has ended, and one of a ne
   assert.equal(model.endOf(plan.items[0]), plan.runs[0].endMs);
 });
 
+test('what a call brought is no error of it', () => {
+  const event = log();
+  const { plans } = reduced(
+    event('ToolCalled', 'p', { call_id: '1', tool: 'read' }),
+    event('ToolCompleted', 'p', { call_id: '1', ok: true, content: 'all of it' }),
+    event('ToolCalled', 'p', { call_id: '2', tool: 'read' }),
+    event('ToolCompleted', 'p', { call_id: '2', ok: false, content: 'no such file' }),
+  );
+  assert.deepEqual(plans.get('p').items.map(model.errorOf), ['', 'no such file']);
+});
+
 test('the first answer to a call stands', () => {
   const event = log();
   const { plans, items } = reduced(

@@ -4,7 +4,7 @@ import test from 'node:test';
 import { createModel, take } from '../../../dashboard/plans/model.js';
 import { keyOfItem, rowsOf, selfTime } from '../../../dashboard/plans/rows.js';
 import { saidIn } from '../../../dashboard/parts/said.js';
-import { failureOf, givenTo, wordsOf } from '../../../dashboard/plans/words.js';
+import { failureOf, givenTo, goalOf, wordsOf } from '../../../dashboard/plans/words.js';
 import { log } from './plan_events.mjs';
 
 const survey = () => {
@@ -75,7 +75,9 @@ test('recorded runs of other makers say in their own fields what was decided, gi
   assert.equal(givenTo({ call_id: '1', tool: 'run', timeout: 5 }), 'timeout=5');
   assert.equal(givenTo({ tool: 'none' }), '');
   assert.equal(failureOf({ ok: false, content: 'File not found' }), 'File not found');
-  assert.equal(failureOf({ ok: true, content: 'all of it' }), '');
+  assert.equal(goalOf({ goal: 'book a trip', prompt: 'Book!' }), 'book a trip');
+  assert.equal(goalOf({ prompt: 'Work on\nthe page' }), 'Work on the page');
+  assert.equal(goalOf({}), '');
 });
 
 test('a text that goes round in itself or is deep is not followed without end', () => {
