@@ -31,6 +31,19 @@ await run(options, async ({ page, given, open }) => {
 
   await panel.getByRole('button', { name: 'Tree' }).click();
 
+  // Where the page may not use the clipboard, the text is there to be copied; Escape closes that alone.
+  await page.evaluate(() => {
+    Object.defineProperty(navigator, 'clipboard', { value: undefined });
+    document.execCommand = () => false;
+  });
+  await panel.getByRole('button', { name: 'Copy payload' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Copy' });
+  await dialog.waitFor();
+  same('what is selected', await page.evaluate(() => getSelection().toString()), given.payload);
+  await page.keyboard.press('Escape');
+  await dialog.waitFor({ state: 'detached' });
+  check('the panel is still there', await panel.isVisible());
+
   // Keys: along the list, into the tree, and back to where one was.
   await page.keyboard.press('[');
   await panel.getByText('#2', { exact: false }).first().waitFor();
