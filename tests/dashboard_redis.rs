@@ -2,6 +2,7 @@
 //! which go back to their group by a press of a button.
 
 #![cfg(all(feature = "redis", feature = "server", target_os = "linux"))]
+#![allow(clippy::duplicate_mod, reason = "the browser and Redis are both installed by `./test`")]
 
 mod consumer_support;
 mod dashboard_support;
