@@ -73,7 +73,7 @@ export const PlanPage = ({ id, params }) => {
       <button onClick=${more}>Load more</button></p>`}
     ${error && html`<p class="banner hue-red" role="alert"><span>${error.message}. ${error.advice}</span><button onClick=${again}>Try again</button></p>`}
     <div class="view" role="tabpanel" id="plan-view" aria-labelledby=${`tab-${view}`}>
-      <${View} key=${view} model=${model} root=${root} plans=${plans} version=${version} params=${params} now=${now} isLive=${isLive} />
+      <${View} key=${view} model=${model} root=${root} plans=${plans} version=${version} params=${params} now=${now} isReading=${isReading} isLive=${isLive} />
     </div>
   </section>`;
 };

@@ -1,5 +1,5 @@
 // A plan as bars over time: a block of lanes a plan, so that work that runs side by side is seen so.
-import { html, useLayoutEffect, useMemo, useRef, useState } from '../vendor/htm-preact-3.1.1.js';
+import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from '../vendor/htm-preact-3.1.1.js';
 import { below } from '../events.js';
 import { duration, running } from '../parts/time.js';
 import { setParams } from '../route.js';
@@ -54,8 +54,9 @@ const Labels = ({ blocks, top, now, onOpen }) => blocks.map(({ plan, depth, top:
     <span class="number faint">${timeWords(plan, now)}</span></div>`;
 });
 
-export const Timeline = ({ model, root, version, params, now }) => {
+export const Timeline = ({ model, root, version, params, now, isReading }) => {
   const whole = useMemo(() => layout(root), [root, version]);
+  const selected = model.items.get(seqNamed(model, params.event));
   const length = Math.max((whole.to ?? now) - whole.from, 0.01);
   const [range, setRange] = useRange(params);
   const window = range ? within(range, length) : { from: 0, to: length };
@@ -82,7 +83,7 @@ export const Timeline = ({ model, root, version, params, now }) => {
     if (canvas.current.width !== width || canvas.current.height !== height) Object.assign(canvas.current, { width, height });
     const context = canvas.current.getContext('2d');
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    paint(context, colours, { whole, window, size, top, now, ticks, selected: model.items.get(seqNamed(model, params.event)) });
+    paint(context, colours, { whole, window, size, top, now, ticks, selected });
   });
 
   const placeOf = (event) => {
@@ -132,6 +133,11 @@ export const Timeline = ({ model, root, version, params, now }) => {
     if (y < box.scrollTop) box.scrollTop = y;
     if (y + LANE > box.scrollTop + size.height) box.scrollTop = y + LANE - size.height;
   };
+  // What is open in the panel is brought into view; again when all is read, since lanes were added above.
+  useEffect(() => {
+    const holder = selected && whole.blocks.find(({ plan }) => plan === (selected.kind === 'plan' ? selected : selected.plan));
+    if (holder) go(holder, stops(holder).find(({ item }) => item === selected));
+  }, [selected, isReading]);
   const at = active ? whole.blocks.findIndex(({ plan }) => plan === active.plan) : -1;
   const block = whole.blocks[at];
   const blockStops = block ? stops(block) : [];

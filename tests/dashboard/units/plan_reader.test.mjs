@@ -156,6 +156,20 @@ test('more events than the step wait until the reader asks, and nothing is left 
   assert.equal(state.model.events.length, EVENTS_STEP + 13);
 });
 
+test('a plan that goes on for long is not followed without end, and what was left out is read when asked for', async () => {
+  const event = log();
+  const server = serverOf([event('PlanStarted', 'p', {})], { p: head('p') });
+  const { state, reader, until, atRest } = reading('p', server);
+  await atRest();
+  server.publish(...steps(event, 'p', EVENTS_STEP));
+  assert.equal(state.isCapped, true);
+  server.publish(event('note', 'p', {}));
+  assert.equal(state.model.events.length, EVENTS_STEP + 1);
+  reader.more();
+  await until(({ isReading, isCapped }) => !isReading && !isCapped);
+  assert.equal(state.model.events.length, EVENTS_STEP + 2);
+});
+
 test('a page that failed is asked for again, and reading goes on where it was', async () => {
   const event = log();
   let pages = 0;

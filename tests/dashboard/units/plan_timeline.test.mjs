@@ -44,8 +44,8 @@ test('the whole reaches from the start of the plan to the last end of anything b
 });
 
 test('times in which nothing below a plan works are gaps between those in which something does', () => {
-  const [{ busy }] = layout(planOf([['a', 1, 4], ['b', 3, 6], ['c', 9, 10]])).blocks;
-  assert.deepEqual(busy, [{ start: 1, end: 6 }, { start: 9, end: 10 }]);
+  const [{ busy }] = layout(planOf([['a', 1, 6], ['b', 3, 4], ['c', 5, 7], ['d', 9, 10]])).blocks;
+  assert.deepEqual(busy, [{ start: 1, end: 7 }, { start: 9, end: 10 }]);
 });
 
 test('a plan that began again has a bar for each time', () => {
