@@ -116,7 +116,7 @@ export const DeadLetters = ({ params }) => {
       ${rows && html`<${Age} what="Dead letters" poll=${poll} />`}${problem && html`<p class="age problem" role="alert">${problem.message}</p>`}
       ${trouble ? html`<${Unavailable} error=${trouble} again=${() => { server.again(); poll.again(); }} />`
         : !rows ? html`<${Loading} what="dead letters" />`
-        : rows.length ? html`<${VirtualList} label="Dead letters" count=${rows.length} height=${ROW_HEIGHT} keyOf=${(at) => keyOf(rows[at])} selected=${params.letter}
+        : rows.length ? html`<${VirtualList} label="Dead letters" count=${rows.length} height=${ROW_HEIGHT} keyOf=${(at) => keyOf(rows[at])} anchorKey=${keyOf(rows[0])} selected=${params.letter}
             row=${(at) => html`<${Row} letter=${rows[at]} isChosen=${chosen.has(keyOf(rows[at]))} onChoose=${() => choose(at)} />`}
             rowProps=${(at) => ({ 'aria-checked': chosen.has(keyOf(rows[at])) })}
             onKey=${(event, at) => event.key === ' ' && (choose(at), true)}

@@ -14,7 +14,8 @@ const ANSWER_MS = 10_000;
 export const usePoll = (read, everyMs, { key = '', isWanted = true } = {}) => {
   const [state, setState] = useState({ data: null, error: null, at: 0, key });
   const paused = useStore(isPaused);
-  const isLive = useStore(connection).connection === 'live';
+  // Asked again at once where the server is back.
+  const isCut = useStore(connection).connection === 'cut';
   const ask = useRef(null);
 
   useEffect(() => {
@@ -49,7 +50,7 @@ export const usePoll = (read, everyMs, { key = '', isWanted = true } = {}) => {
       abort?.abort();
       document.removeEventListener('visibilitychange', onVisible);
     };
-  }, [key, paused, everyMs, isLive, isWanted]);
+  }, [key, paused, everyMs, isCut, isWanted]);
 
   const own = state.key === key ? state : { data: null, error: null, at: 0 };
   return { ...own, again: () => ask.current?.() };

@@ -1,11 +1,11 @@
 // A panel at the right of a view, as that of an event: below it on narrow screens, alone on a phone.
-import { html, useEffect, useRef } from '../vendor/htm-preact-3.1.1.js';
+import { html, useLayoutEffect, useRef } from '../vendor/htm-preact-3.1.1.js';
 import { useKeys } from '../keys.js';
 
 // Takes the focus when it opens; Escape closes it, unless a dialog is open above it or text is typed.
 export const Side = ({ title, label, onClose, children }) => {
   const heading = useRef(null);
-  useEffect(() => heading.current?.focus(), [label]);
+  useLayoutEffect(() => heading.current?.focus(), [label]);
   useKeys({
     Escape: ({ target }) => {
       if (target.matches?.('input, select') || document.querySelector('dialog[open]')) return false;
