@@ -37,6 +37,7 @@ fn plan(number: usize) -> Vec<Event> {
         let text = format!("{number} lines, word{} word{}", number % 1_009, call * 31 % 499);
         events.push(Event::new(id.as_str(), ToolCompleted::ok(name.as_str(), "read_file", text)));
     }
+    events.push(Event::untyped(id.as_str(), "agent.note", json!({"tokens": number * 31 % 9_973})));
     events.push(Event::new(id.as_str(), DecisionMade::new("skip the rest").because("nothing new was found")));
     events.push(match number % 20 {
         0 => Event::new(id.as_str(), PlanFailed::new(format!("folder {number} is gone"))),
@@ -117,7 +118,7 @@ fn figures_of_the_page() {
     });
     let Some(mut page) = Browser::start_with("figures.mjs", &live.server.url(), &given) else { return };
     let told = page.reach("scrolled");
-    table("Until something is seen, ms", &told["paints"], &["hash", "kept", "paint", "row"]);
+    table("Until something is seen, ms", &told["paints"], &["hash", "isAgain", "paint", "row"]);
     table("Until a search has rows, ms", &told["searches"], &["word", "took"]);
     let frames = ["hash", "frames", "p50", "p95", "max", "longTasks", "longest"];
     table("Frames while scrolling, ms", &told["scrolls"], &frames);
@@ -127,6 +128,10 @@ fn figures_of_the_page() {
         told = json!({"last": hurry(&live.bus, time, round)});
     }
     let told = page.reach_with("rates", &told);
-    table("Frames while 1,000 events a second come, ms", &told["rates"], &[&frames[..], &["heap"]].concat());
+    table(
+        "Frames while 1,000 events a second come, ms",
+        &told["rates"],
+        &[&frames[..], &["heapMiB"]].concat(),
+    );
     page.finish();
 }

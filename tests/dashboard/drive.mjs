@@ -9,6 +9,9 @@ const { chromium } = createRequire(import.meta.url)('playwright-core');
 // How long what must come may take. A test that fails waits this long; no other does.
 export const PATIENCE_MS = 20_000;
 
+// How often a condition is looked at: in between the page has the processor.
+const LOOK_MS = 10;
+
 const given = JSON.parse(process.argv[2]);
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
@@ -28,7 +31,7 @@ export const until = async (what, holds) => {
     last = await holds();
     if (last === true) return;
     if (Date.now() > end) throw new Error(`not so in time: ${what}; last seen: ${JSON.stringify(last)}`);
-    await new Promise(setImmediate);
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
 };
 

@@ -45,7 +45,7 @@ await run({}, async ({ page, context, given, open }) => {
       await open(hash, tab);
       await until(`rows of ${hash}`, () => tab.evaluate(() => globalThis.firstRow > 0));
       const [paint, row] = await tab.evaluate(() => [performance.getEntriesByName('first-contentful-paint')[0].startTime, globalThis.firstRow]);
-      paints.push({ hash, kept, paint, row });
+      paints.push({ hash, isAgain: kept, paint, row });
       await tab.close();
     }
   }
@@ -98,8 +98,11 @@ await run({}, async ({ page, context, given, open }) => {
     const { last } = await at('ready for much');
     // The list of events has the very last one; that of plans what they are at.
     await options.filter({ hasText: hash === '#/events' ? last : 'be quick' }).first().waitFor();
-    const heap = await page.evaluate(() => performance.memory.usedJSHeapSize);
-    rates.push({ hash, ...(await page.evaluate(() => globalThis.end())), heap });
+    const frames = await page.evaluate(() => globalThis.end());
+    const session = await context.newCDPSession(page);
+    await session.send('HeapProfiler.collectGarbage');
+    const { usedSize } = await session.send('Runtime.getHeapUsage');
+    rates.push({ hash, ...frames, heapMiB: usedSize / 1024 / 1024 });
   }
   await at('rates', { rates });
 });
