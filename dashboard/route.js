@@ -1,5 +1,6 @@
 // Where the reader is: everything that a view shows stands in the part of the URL behind `#`, so that a
 // link, a reload and the back button bring it again.
+import { encoded } from './parts/encoded.js';
 import { createStore, useStore } from './store.js';
 
 // `#/plans/a%2Fb?view=log` is {path: ['plans', 'a/b'], params: {view: 'log'}}.
@@ -20,7 +21,7 @@ export const parseRoute = (hash) => {
 export const formatRoute = (path, params = {}) => {
   const given = Object.entries(params).filter(([, value]) => value !== undefined && value !== null && value !== '');
   const query = new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
-  return `#/${path.map(encodeURIComponent).join('/')}${query ? `?${query}` : ''}`;
+  return `#/${path.map(encoded).join('/')}${query ? `?${query}` : ''}`;
 };
 
 const route = createStore(parseRoute(location.hash));

@@ -47,6 +47,7 @@ fn publish(bus: &EventBus, plan: &str) {
         ("ToolCalled", r#"{"call_id": {}, "tool": false, "arguments": "text"}"#),
         ("ToolCompleted", r#"{"call_id": [], "ok": "maybe", "duration_us": -1e400, "error": {}}"#),
         ("SubplanSpawned", r#"{"subplan": 12}"#),
+        ("SubplanSpawned", r#"{"subplan": "half \ud800", "goal": "half of a name"}"#),
         ("SubplanCompleted", r#"{"subplan": "", "ok": null}"#),
         ("note", r#"{"half": "\ud800", "turned": "\u202e\u200b\u0000", "n": 9007199254740993}"#),
     ] {
@@ -69,6 +70,8 @@ fn p11_texts_of_events_are_shown_as_text_on_every_view_and_do_nothing() {
         publish(&live.bus, name);
     }
     publish(&live.bus, &plan);
+    let half = r#"{"goal": "half \ud800 of a goal", "parent": "half \udc00 of a name"}"#;
+    live.bus.publish(Event::raw("half", "PlanStarted", half)).expect("publishes");
     let store = live.bus.store().expect("a store");
     let seqs: Vec<_> =
         store.list_by_plan(plan.as_str(), None).expect("reads").iter().filter_map(Event::seq).collect();
@@ -83,10 +86,11 @@ fn p11_texts_of_events_are_shown_as_text_on_every_view_and_do_nothing() {
         view(of_plan("?view=log"), &["reason<script>", "PlanFailed"]),
     ];
     views.extend(seqs.iter().map(|seq| view(of_plan(&format!("?view=log&event={seq}")), &["Copy event"])));
-    // Not `..`: no URL leads to a plan of that name, since every client takes it for the path above.
     views.extend(
-        ["__proto__", "constructor", "%", "🦀🦀"].map(|id| view(format!("#/plans/{}", encoded(id)), &[])),
+        ["__proto__", "constructor", "..", ".", "%", "half"]
+            .map(|id| view(format!("#/plans/{}", encoded(id)), &["half"])),
     );
+    views.push(view(format!("#/plans/{}", encoded("🦀🦀")), &["has not begun"]));
     views.push(view(format!("#/events?text={}", encoded(&hostile("x"))), &["No event is like this"]));
     let Some(mut page) = Browser::start_with("hostile.mjs", &live.server.url(), &json!({"views": views}))
     else {

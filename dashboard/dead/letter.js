@@ -3,6 +3,7 @@ import { html, useEffect } from '../vendor/htm-preact-3.1.1.js';
 import { getWholeText } from '../api.js';
 import { hueOf } from '../events.js';
 import { usePoll } from '../health/poll.js';
+import { encoded } from '../parts/encoded.js';
 import { Failed, Loading } from '../parts/notice.js';
 import { Side } from '../parts/side.js';
 import { clock, count } from '../parts/time.js';
@@ -40,7 +41,7 @@ const Fields = ({ fields }) => html`<details><summary>Fields of the entry (${cou
 // It is read anew when `replays` changes: it may have gone.
 export const Letter = ({ named: { stream, id }, replays, onReplay, onClose }) => {
   const { data: letter, error, again } = usePoll(
-    async (options) => wholeOf(await getWholeText(`redis/dead-letters/${encodeURIComponent(stream)}/${encodeURIComponent(id)}`, {}, options)), LOOK_MS, { key: `${id}@${stream}` });
+    async (options) => wholeOf(await getWholeText(`redis/dead-letters/${encoded(stream)}/${encoded(id)}`, {}, options)), LOOK_MS, { key: `${id}@${stream}` });
   useEffect(() => {
     if (replays) again();
   }, [replays]);

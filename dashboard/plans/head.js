@@ -49,7 +49,7 @@ export const Head = ({ plan, correlation, root, plans, ancestors, now }) => {
       <li class="plan-copies">
         <${CopyButton} text=${root.id} title=${root.id}>Copy id<//>
         ${correlation && correlation !== root.id && html`<${CopyButton} text=${correlation} title=${correlation}>Copy correlation id<//>`}
-        <${CopyButton} text=${() => curlOf(tenantUrl(`plans/${encodeURIComponent(root.id)}/events`, { limit: 1000 }))}
+        <${CopyButton} text=${() => curlOf(tenantUrl('events', { plan: root.id, limit: 1000 }))}
           title="A command that fetches the events of this plan">Copy as curl<//>
       </li>
     </ul>

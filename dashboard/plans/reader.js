@@ -1,5 +1,6 @@
 // Reads a plan with all that belongs to it, page by page, and takes in what happens meanwhile and after,
 // each event once. It knows neither the page nor the network: both are given to it.
+import { encoded, isFolder } from '../parts/encoded.js';
 import { createModel, take, unread } from './model.js';
 
 const PAGE = 1_000;
@@ -12,6 +13,14 @@ const CORRELATIONS_MAX = 64;
 // Ancestors that the breadcrumb names.
 const ANCESTORS_MAX = 16;
 
+// What the server says of a plan; of one that no URL leads to, what its first event says.
+const named = async (get, id, options) => {
+  if (!isFolder(id)) return get(`plans/${encoded(id)}`, {}, options);
+  const { events: [first] } = await get('events', { plan: id, limit: 1, format: 'brief' }, options);
+  if (!first) throw Object.assign(new Error('there is no such plan'), { status: 404 });
+  return { plan_id: id, first_seq: first.seq, correlation_id: first.correlation_id };
+};
+
 const ancestorsOf = async (get, plan, options) => {
   const found = [];
   const seen = new Set([plan.plan_id]);
@@ -19,7 +28,7 @@ const ancestorsOf = async (get, plan, options) => {
     seen.add(id);
     let above = null;
     try {
-      above = await get(`plans/${encodeURIComponent(id)}`, {}, options);
+      above = await named(get, id, options);
     } catch (error) {
       if (error.status !== 404) throw error;
     }
@@ -61,11 +70,11 @@ export const openReader = (planId, { get, getNext, onEvents }, tell) => {
   };
 
   const readHead = async () => {
-    const plan = await get(`plans/${encodeURIComponent(planId)}`, {}, options);
+    const plan = await named(get, planId, options);
     first = plan.first_seq - 1;
     if (plan.correlation_id) wantCorrelation(plan.correlation_id);
     else want({ plan: planId, after: first });
-    tell({ plan });
+    if (plan.status) tell({ plan });
     ancestorsOf(get, plan, options).then((ancestors) => tell({ ancestors }), () => {});
   };
   const readPages = async () => {

@@ -65,6 +65,7 @@ const FILES: &[(&str, &[u8])] = assets![
     "parts/boundary.js",
     "parts/copy.js",
     "parts/dialog.js",
+    "parts/encoded.js",
     "parts/exact.js",
     "parts/filters.js",
     "parts/highlight.js",
