@@ -1,6 +1,7 @@
 // Asks the server: JSON in, JSON out, and errors that a person can act on.
 import { parseExact } from './parts/exact.js';
 import { tenant } from './route.js';
+import { createStore } from './store.js';
 
 // What went wrong with a request: `status` is 0 where the server was not reached.
 export class ApiError extends Error {
@@ -83,33 +84,43 @@ export const getWholeText = (path, params, options) => requestText(url(path, par
 export const post = (path, body) =>
   request(url(path), { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
 
-// Opens a session; the server keeps it in a cookie that scripts cannot read. That there is one is kept
-// here, for commands that are copied.
-export const signIn = async (token) => {
-  await request(url('session'), { method: 'POST', headers: { authorization: `Bearer ${token}` } });
-  remember('yes');
-};
-export const signOut = async () => {
-  await request(url('session'), { method: 'DELETE' });
-  remember('no');
-};
-
 const SIGNED_IN = 'planbus.signed_in';
-const remember = (value) => {
-  try {
-    localStorage.setItem(SIGNED_IN, value);
-  } catch {
-    // A copied command then lacks the header, and the server says so.
-  }
-};
-const isSignedIn = () => {
+const recalled = () => {
   try {
     return localStorage.getItem(SIGNED_IN) === 'yes';
   } catch {
     return false;
   }
 };
+// Whether the reader has signed in, and not out again: the session itself is in a cookie that scripts cannot
+// read.
+export const isSignedIn = createStore(recalled());
+addEventListener('storage', ({ key }) => key === SIGNED_IN && isSignedIn.set(recalled()));
+const remember = (isIn) => {
+  isSignedIn.set(isIn);
+  try {
+    localStorage.setItem(SIGNED_IN, isIn ? 'yes' : 'no');
+  } catch {
+    // It holds until the page is closed.
+  }
+};
+
+// Opens a session, and ends it.
+export const signIn = async (token) => {
+  await request(url('session'), { method: 'POST', headers: { authorization: `Bearer ${token}` } });
+  remember(true);
+};
+export const signOut = async () => {
+  try {
+    await request(url('session'), { method: 'DELETE' });
+  } catch (error) {
+    // It has ended already.
+    if (error.status !== 401) throw error;
+  }
+  remember(false);
+};
+
 
 // A request as a command: the token comes from the shell's environment, and is never part of it.
-export const curlOf = (target, needsToken = isSignedIn()) =>
+export const curlOf = (target, needsToken = isSignedIn.get()) =>
   `curl -s${needsToken ? ' -H "Authorization: Bearer $PLANBUS_TOKEN"' : ''} '${target.toString().replaceAll("'", '%27')}'`;

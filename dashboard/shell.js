@@ -13,7 +13,7 @@ import { count, useNow } from './parts/time.js';
 import { Plans } from './plans/list.js';
 import { PlanPage } from './plans/page.js';
 import { linkTo, navigate, setParams, useRoute } from './route.js';
-import { SignIn } from './signin.js';
+import { SignIn, SignOut } from './signin.js';
 import { useStore } from './store.js';
 
 const VIEWS = [
@@ -123,7 +123,7 @@ export const Shell = () => {
       <nav aria-label="Views">${VIEWS.map(([view, word]) => html`<a href=${linkTo([view])} aria-current=${route.path[0] === view ? 'page' : undefined}>${word}</a>`)}</nav>
       <div class="tools">
         ${tenant !== 'default' && html`<span class="tenant" title="Whose events are shown">${tenant}</span>`}
-        <${Pause} /><${Rate} /><${Badge} /><${Theme} />
+        <${Pause} /><${Rate} /><${Badge} /><${Theme} /><${SignOut} />
         <button onClick=${() => setHelp(true)} title="Keys"><span aria-hidden="true">?</span><span class="sr-only">Keys</span></button>
       </div>
     </header>

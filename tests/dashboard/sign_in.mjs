@@ -1,8 +1,8 @@
 // A server that asks for a token: a wrong one, a right one, one that sees a tenant alone, and one that is
-// taken back.
-import { at, live, run } from './drive.mjs';
+// taken back, and signing out.
+import { at, check, live, run } from './drive.mjs';
 
-await run({ expected: [/status of 40[13]/] }, async ({ page, given, open }) => {
+await run({ expected: [/status of 40[13]/] }, async ({ page, context, given, open }) => {
   const token = page.getByLabel('Token');
   const tenant = page.getByLabel('Tenant');
   const signIn = page.getByRole('button', { name: 'Sign in' });
@@ -13,6 +13,7 @@ await run({ expected: [/status of 40[13]/] }, async ({ page, given, open }) => {
   await signIn.click();
   await page.getByRole('alert').filter({ hasText: 'knows no such token' }).waitFor();
 
+  check('nobody is to sign out', (await page.getByRole('button', { name: 'Sign out' }).count()) === 0);
   await token.fill(given.acme);
   await signIn.click();
   await row('of acme').waitFor();
@@ -41,4 +42,14 @@ await run({ expected: [/status of 40[13]/] }, async ({ page, given, open }) => {
   await live(page);
   await open('#/plans');
   await row('of default').waitFor();
+
+  // Signing out ends what this browser may see, in its other tabs too, and after a reload.
+  const other = await context.newPage();
+  await open('#/plans', other);
+  await other.getByText('of default').waitFor();
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  for (const tab of [page, other]) await tab.getByRole('heading', { name: 'You have signed out' }).waitFor();
+  check('nothing is left on the page', (await row('of').count()) === 0 && (await other.getByText('of default').count()) === 0);
+  await page.reload();
+  await token.waitFor();
 });
