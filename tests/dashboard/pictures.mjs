@@ -3,7 +3,7 @@ import { mkdirSync, statSync } from 'node:fs';
 import { at, check, live, run, until } from './drive.mjs';
 
 const BYTES_MAX = 150_000;
-const WIDE = { width: 1200, height: 680 };
+const WIDE = { width: 1120, height: 630 };
 const NARROW = { width: 390, height: 780 };
 
 await run({}, async ({ page, given, open }) => {
