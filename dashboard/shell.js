@@ -26,7 +26,7 @@ const VIEWS = [
 const viewOf = ({ path, params }) => {
   const [name] = path;
   if (name === 'plans' && path[1]) return html`<${PlanPage} key=${`${params.tenant} ${path[1]}`} id=${path[1]} params=${params} />`;
-  if (name === 'plans') return html`<${Plans} params=${params} />`;
+  if (name === 'plans') return html`<${Plans} key=${params.tenant} params=${params} />`;
   if (name === 'events') return html`<${Events} params=${params} />`;
   if (name === 'dead-letters') return html`<${DeadLetters} params=${params} />`;
   if (name === 'health') return html`<${Health} params=${params} />`;
@@ -82,7 +82,8 @@ const GapBanner = () => {
   const told = useStore(gap);
   if (!told) return null;
   return html`<div class="banner hue-yellow" role="alert">
-    <span>Events after ${count(told.after_seq)} were removed before this page read them. The log begins with ${count(told.oldest_seq)}; what is shown was read again.</span>
+    <span>${told.after_seq === null ? 'The server has another log than before; what is shown was read again.'
+      : `Events after ${count(told.after_seq)} were removed before this page read them. The log begins with ${count(told.oldest_seq)}; what is shown was read again.`}</span>
     <button onClick=${() => gap.set(null)}>Understood</button>
   </div>`;
 };

@@ -20,7 +20,6 @@ export const SignIn = ({ status }) => {
       setToken('');
       setProblem(null);
       setParams({ tenant: named === 'default' ? '' : named.trim() });
-      connection.set({ ...connection.get(), connection: 'connecting', status: 0 });
       retry();
       epoch.set((now) => now + 1);
     } catch (error) {

@@ -47,6 +47,18 @@ fn twelve_tabs_are_usable_at_once_over_one_stream() {
 }
 
 #[test]
+fn a_tab_whose_worker_is_gone_starts_another_and_has_missed_nothing() {
+    let live = Live::start();
+    let Some(mut page) = Browser::start("alone.mjs", &live.server.url()) else { return };
+    page.reach("alone");
+    wait_until("the stream ended with the worker", || live.server.stats().followers == 0);
+    start(&live.bus, "missed", "nobody told of it");
+    page.reach("again");
+    start(&live.bus, "plan", "told of again");
+    page.finish();
+}
+
+#[test]
 fn a_paused_page_counts_what_comes_and_shows_it_when_it_goes_on() {
     let live = Live::start();
     let Some(mut page) = Browser::start("pause.mjs", &live.server.url()) else { return };
@@ -76,6 +88,27 @@ fn p9_the_page_says_what_retention_took_before_it_read_it() {
     start(&bus, "new", "a new plan");
     bus.store().expect("a store").prune(Retention::keep_last(10)).expect("prunes");
     let _server = Server::builder(&bus).bind(addr).start().expect("starts again");
+    page.finish();
+}
+
+#[test]
+fn p6_a_server_that_comes_back_with_another_log_leaves_nothing_of_the_first_on_the_page() {
+    let first = Live::start();
+    start(&first.bus, "first", "of the first log");
+    let Some(mut page) = Browser::start("other_log.mjs", &first.server.url()) else { return };
+    page.reach("open");
+    let addr = first.server.addr().to_string();
+    drop(first);
+    page.reach("cut");
+    let place = Place::new();
+    let store = EventStore::open(place.path().join("other.db")).expect("a store");
+    let bus = EventBus::builder().store(store).build().expect("a bus");
+    // More than the first log had: its place alone does not tell.
+    start(&bus, "second", "of the second log");
+    start(&bus, "third", "of the second log too");
+    let _server = Server::builder(&bus).bind(addr).start().expect("starts again");
+    page.reach("again");
+    start(&bus, "fourth", "new there");
     page.finish();
 }
 

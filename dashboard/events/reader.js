@@ -14,6 +14,10 @@ let heard = 0;
 onEvents((events) => {
   heard = events.at(-1).seq;
 });
+// Of another log, or another tenant's: places of the one before say nothing.
+connection.subscribe(({ after }) => {
+  if (after === null) heard = 0;
+});
 
 // Follows `filter`, and calls `draw(state)` with {list, error, isReading, lookedTo, index, opened}, once a
 // frame at most while events come: `list` as rows.js has it, null before the first page; `lookedTo` the
