@@ -3,13 +3,16 @@ import { openFeed } from './feed.js';
 import { createStore } from './store.js';
 
 const ALIVE_MS = 30_000;
+// A worker that does not answer in this time is gone, with the tab that it lived in.
+const WORKER_SILENCE_MS = 150_000;
 const listeners = new Set();
 const base = document.baseURI;
 
 // {connection, status, since, after}: `after` is the seq behind which every event is handed to this tab;
 // null until the server has answered once.
 export const connection = createStore({ connection: 'connecting', status: 0, since: Date.now(), after: null });
-// What retention took before this tab could be told of it: {after_seq, oldest_seq}, or null.
+// What retention took before this tab could be told of it: {after_seq, oldest_seq}, or null. Both are null
+// where another log stands in the place of the one that was followed.
 export const gap = createStore(null);
 
 // Whether what comes is held back, and how many events are.
@@ -26,8 +29,13 @@ const hand = (events) => {
   for (const listener of [...listeners]) listener(events);
 };
 const take = (message) => {
-  if (message.type === 'state') connection.set(message.state);
+  if (message.type === 'state') {
+    if (message.state.after === null) drop();
+    connection.set(message.state);
+  }
   if (message.type === 'gap') {
+    // What is held is read again with all else.
+    drop();
     gap.set(message.gap);
     epoch.set((now) => now + 1);
   }
@@ -51,7 +59,8 @@ export const setPaused = (paused) => {
 };
 
 // The browser lets a text become the address of a script by a policy alone: this one lets one pass.
-const workerUrl = () => {
+let workerUrl = null;
+const addressOfWorker = () => {
   const target = new URL('assets/worker.js', base).toString();
   if (!globalThis.trustedTypes) return target;
   const policy = trustedTypes.createPolicy('planbus', {
@@ -64,13 +73,37 @@ const workerUrl = () => {
 };
 
 const shared = () => {
-  const worker = new SharedWorker(workerUrl(), { type: 'module', name: `planbus ${base}` });
-  worker.port.onmessage = ({ data }) => take(data);
-  setInterval(() => worker.port.postMessage({ type: 'alive' }), ALIVE_MS);
-  addEventListener('pagehide', () => worker.port.postMessage({ type: 'leave' }));
+  workerUrl ??= addressOfWorker();
+  const worker = new SharedWorker(workerUrl, { type: 'module', name: `planbus ${base}` });
+  const { port } = worker;
+  let heard = Date.now();
+  let alive = null;
+  const close = () => {
+    clearInterval(alive);
+    port.postMessage({ type: 'leave' });
+    port.close();
+  };
+  const instead = (open) => {
+    close();
+    follower = open();
+    rejoin();
+  };
+  port.onmessage = ({ data }) => {
+    heard = Date.now();
+    if (data.type === 'dropped') rejoin();
+    // What was on its way when this tab went to another tenant is not for it.
+    else if (data.tenant === joined) take(data);
+  };
+  // Its script did not come: this tab follows by itself.
+  worker.onerror = () => instead(own);
+  alive = setInterval(() => {
+    if (Date.now() - heard > WORKER_SILENCE_MS) instead(shared);
+    else port.postMessage({ type: 'alive' });
+  }, ALIVE_MS);
   return {
-    join: (tenant) => worker.port.postMessage({ type: 'join', base, tenant }),
-    retry: () => worker.port.postMessage({ type: 'retry' }),
+    join: (tenant) => port.postMessage({ type: 'join', base, tenant }),
+    retry: () => port.postMessage({ type: 'retry' }),
+    leave: () => port.postMessage({ type: 'leave' }),
   };
 };
 
@@ -84,23 +117,40 @@ const own = () => {
       take({ type: 'state', state: feed.state() });
     },
     retry: () => feed?.retry(),
+    leave: () => feed?.close(),
   };
+};
+
+// There may be such workers, and none for this page: a browser that keeps nothing refuses them.
+const open = () => {
+  try {
+    return globalThis.SharedWorker ? shared() : own();
+  } catch {
+    return own();
+  }
 };
 
 let follower = null;
 let joined = null;
 
+// Begins anew: the views read all they show when it is known where the log ends.
+const rejoin = () => {
+  drop();
+  connection.set({ connection: 'connecting', status: 0, since: Date.now(), after: null });
+  follower.join(joined);
+};
+
 // Follows a tenant from now on.
 export const join = (tenant) => {
   if (joined === tenant) return;
   joined = tenant;
-  drop();
   gap.set(null);
-  connection.set({ connection: 'connecting', status: 0, since: Date.now(), after: null });
-  follower ??= globalThis.SharedWorker ? shared() : own();
-  follower.join(tenant);
+  follower ??= open();
+  rejoin();
 };
-addEventListener('pageshow', ({ persisted }) => persisted && follower?.join(joined));
+addEventListener('pagehide', () => follower?.leave());
+// A page that comes back as it was left has missed what happened since.
+addEventListener('pageshow', ({ persisted }) => persisted && follower && rejoin());
 
 export const retry = () => follower?.retry();
 

@@ -14,7 +14,9 @@ const feedOf = (base, tenant) => {
 onconnect = ({ ports: [port] }) => {
   let joined = null;
   let heard = Date.now();
+  let watch = null;
   const leave = () => {
+    clearInterval(watch);
     if (!joined) return;
     const { entry, tenant, end } = joined;
     joined = null;
@@ -24,23 +26,30 @@ onconnect = ({ ports: [port] }) => {
     entry.feed.close();
     feeds.delete(tenant);
   };
-  const watch = setInterval(() => {
-    if (Date.now() - heard < SILENCE_MS) return;
-    clearInterval(watch);
+  // A tab that was frozen, or asleep with its machine, reads this when it wakes, and joins again.
+  const look = () => {
+    if (!joined || Date.now() - heard < SILENCE_MS) return;
     leave();
-  }, SILENCE_MS / 3);
+    port.postMessage({ type: 'dropped' });
+  };
+  const join = ({ base, tenant }) => {
+    leave();
+    const entry = feedOf(base, tenant);
+    const hand = (message) => port.postMessage({ ...message, tenant });
+    entry.tabs.add(port);
+    joined = { entry, tenant, end: entry.feed.listen(hand) };
+    watch = setInterval(look, SILENCE_MS / 3);
+    hand({ type: 'state', state: entry.feed.state() });
+  };
+  // Who signed in did so for all tabs: those of other tenants are tried again too.
+  const retry = () => {
+    for (const { feed } of feeds.values()) if (feed === joined?.entry.feed || feed.state().connection === 'refused') feed.retry();
+  };
   port.onmessage = ({ data }) => {
     heard = Date.now();
-    if (data.type === 'join') {
-      leave();
-      const entry = feedOf(data.base, data.tenant);
-      entry.tabs.add(port);
-      joined = { entry, tenant: data.tenant, end: entry.feed.listen((message) => port.postMessage(message)) };
-      port.postMessage({ type: 'state', state: entry.feed.state() });
-    } else if (data.type === 'retry') {
-      joined?.entry.feed.retry();
-    } else if (data.type === 'leave') {
-      leave();
-    }
+    if (data.type === 'join') join(data);
+    else if (data.type === 'retry') retry();
+    else if (data.type === 'leave') leave();
+    else port.postMessage({ type: 'alive' });
   };
 };
