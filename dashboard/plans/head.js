@@ -16,10 +16,10 @@ const Crumbs = ({ ancestors, root }) => html`<nav class="crumbs" aria-label="Pla
   <span aria-hidden="true">›</span><span class="crumb" aria-current="page" title=${root.id}>${below(root.id, ancestors[ancestors.length - 1]?.plan_id)}</span>
 </nav>`;
 
-const Figures = ({ plans }) => {
+const Figures = ({ plans, root }) => {
   const { events, tools, failed, decisions, subplans } = totalsOf(plans);
   return html`<li>${counted(events, 'event')}</li><li>${counted(tools, 'tool call')}</li>
-    ${failed > 0 && html`<li class="hue-red">${counted(failed, 'failed call')}</li>`}
+    ${failed > 0 && html`<li><a class="hue-red" href=${linkTo(['plans', root.id], { failed: 'true' })} title="Show what failed alone">${counted(failed, 'failed call')}</a></li>`}
     ${decisions > 0 && html`<li>${counted(decisions, 'decision')}</li>`}
     ${subplans > 0 && html`<li>${counted(subplans, 'subplan')}</li>`}`;
 };
@@ -42,10 +42,10 @@ export const Head = ({ plan, correlation, root, plans, ancestors, now }) => {
     </div>
     ${error && html`<p class="plan-error hue-red" title=${error}>${error}</p>`}
     <ul class="plan-facts">
-      <li>started <time datetime=${started}>${clock(started)}</time></li>
+      <li>started <time datetime=${started} title=${started}>${clock(started)}</time></li>
       ${root.source && html`<li>by ${root.source}</li>`}
       ${root.starts > 1 && html`<li class="hue-yellow">begun ${root.starts} times</li>`}
-      <${Figures} plans=${plans} />
+      <${Figures} plans=${plans} root=${root} />
       <li class="plan-copies">
         <${CopyButton} text=${root.id} title=${root.id}>Copy id<//>
         ${correlation && correlation !== root.id && html`<${CopyButton} text=${correlation} title=${correlation}>Copy correlation id<//>`}

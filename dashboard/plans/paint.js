@@ -102,6 +102,7 @@ export const paint = (context, colours, scene) => {
   const paintLane = (bars, y) => {
     // Many bars within one pixel are drawn as one.
     let drawn = { right: -Infinity, hue: '' };
+    const slivers = [];
     for (let at = firstWhere(bars, ({ reach }) => reach >= first); at < bars.length && bars[at].start <= last; at += 1) {
       const bar = bars[at];
       const right = xOf(until(bar.end));
@@ -109,6 +110,7 @@ export const paint = (context, colours, scene) => {
       if (right < drawn.right && hue === drawn.hue) continue;
       const place = rect(bar, y + 2, LANE - 4, hue, 0.25);
       drawn = { right: place.left + place.width, hue };
+      if (hue === 'red' && place.width <= 3 * NARROWEST) slivers.push(place.left);
       context.fillStyle = colours[hue];
       context.fillRect(place.left, y + 2, NARROWEST, LANE - 4);
       if (isRunning(bar.item)) context.fillRect(place.left, y + LANE - 4, place.width, 2);
@@ -118,6 +120,9 @@ export const paint = (context, colours, scene) => {
       }
       paintName(bar, y, place, bars[at + 1]);
     }
+    // What failed stands over its neighbours: one among thousands is seen.
+    context.fillStyle = colours.red;
+    for (const left of slivers) context.fillRect(left - 1, y, 2 * NARROWEST, LANE);
   };
 
   const paintMarks = (block, y) => {
@@ -127,8 +132,10 @@ export const paint = (context, colours, scene) => {
       if (mark.startMs > last) break;
       const x = xOf(mark.startMs);
       if (x - drawn < 1 && mark !== selected) continue;
+      // Those that stand closer than they are wide make one thin band, which leaves the plan's bar to be seen.
+      const isAlone = x - drawn > 4.5;
       drawn = x;
-      const half = mark === selected ? 6 : 4.5;
+      const half = mark === selected ? 6 : isAlone ? 4.5 : 2;
       context.beginPath();
       context.moveTo(x, y + LANE / 2 - half);
       context.lineTo(x + half, y + LANE / 2);
@@ -138,7 +145,7 @@ export const paint = (context, colours, scene) => {
       context.fillStyle = colours.yellow;
       context.fill();
       context.strokeStyle = mark === selected ? colours.focus : colours.raised;
-      context.stroke();
+      if (isAlone || mark === selected) context.stroke();
     }
   };
 
