@@ -1,7 +1,7 @@
 // Times and durations, in words as the terminal has them, and a clock for what is still running.
 import { useEffect, useState } from '../vendor/htm-preact-3.1.1.js';
 
-// Milliseconds as people read them: `850 µs`, `12.3 ms`, `4.20 s`, `3 min 05 s`, `2 h 07 min`.
+// Milliseconds as people read them: `850 µs`, `12.3 ms`, `4.20 s`, `3m 05s`, `2h 07m`.
 export const duration = (ms) => {
   if (!Number.isFinite(ms) || ms < 0) return '';
   if (ms < 1) return `${Math.round(ms * 1000)} µs`;
@@ -9,10 +9,10 @@ export const duration = (ms) => {
   if (ms < 60_000) return `${(ms / 1000).toFixed(2)} s`;
   const seconds = Math.floor(ms / 1000);
   const two = (number) => String(number).padStart(2, '0');
-  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min ${two(seconds % 60)} s`;
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)}m ${two(seconds % 60)}s`;
   const hours = Math.floor(seconds / 3_600);
-  if (hours < 48) return `${hours} h ${two(Math.floor(seconds / 60) % 60)} min`;
-  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  if (hours < 48) return `${hours}h ${two(Math.floor(seconds / 60) % 60)}m`;
+  return `${Math.floor(hours / 24)}d ${hours % 24}h`;
 };
 
 // How long something has been running: in steps that a reader can follow.

@@ -21,11 +21,12 @@ const label = (at, step) => {
   const places = (unit) => Math.max(0, Math.ceil(-Math.log10(step / unit) - 1e-9));
   if (step < 1 && Math.abs(at) < SECOND) return `${at.toFixed(places(1))} ms`;
   if (step < SECOND) return Math.abs(at) < SECOND ? `${at.toFixed(0)} ms` : `${(at / SECOND).toFixed(places(SECOND))} s`;
-  const parts = [[DAY, 'd'], [HOUR, 'h'], [MINUTE, 'min'], [SECOND, 's']]
+  const parts = [[DAY, 'd'], [HOUR, 'h'], [MINUTE, 'm'], [SECOND, 's']]
     .map(([unit, word], nth, all) => [Math.floor((nth ? at % all[nth - 1][0] : at) / unit), word])
     .filter(([number]) => number > 0)
     .slice(0, 3);
-  return parts.map(([number, word]) => `${number} ${word}`).join(' ');
+  if (parts[0][1] === 's') return `${parts[0][0]} s`;
+  return parts.map(([number, word], nth) => `${nth ? String(number).padStart(2, '0') : number}${word}`).join(' ');
 };
 
 // At most `most` ticks between two times, at round places: [{at, label}].

@@ -4,7 +4,7 @@ import { get, getNext } from '../api.js';
 import { STATUS } from '../events.js';
 import { connection, epoch, onEvents } from '../live.js';
 import { Empty, Failed, Loading } from '../parts/notice.js';
-import { clock, count, duration, running, useNow } from '../parts/time.js';
+import { clock, count, counted, duration, running, useNow } from '../parts/time.js';
 import { VirtualList } from '../parts/virtual.js';
 import { navigate, setParams } from '../route.js';
 import { useStore } from '../store.js';
@@ -57,11 +57,11 @@ const Row = ({ plan, now }) => {
     <span class="what"><span class="title">${plan.goal || plan.plan_id}</span>
       <span class="sub">${plan.error ? html`<span class="hue-red">${plan.error}</span>` : plan.goal ? plan.plan_id : plan.source ?? ''}</span></span>
     <span class="facts"><span class="sr-only">${word}, </span>
-      ${plan.tool_calls > 0 && html`<span>${count(plan.tool_calls)} tools</span>`}
+      ${plan.tool_calls > 0 && html`<span>${counted(plan.tool_calls, 'tool call')}</span>`}
       ${plan.failed_tool_calls > 0 && html`<span class="hue-red">${count(plan.failed_tool_calls)} failed</span>`}
-      ${plan.subplans > 0 && html`<span>${count(plan.subplans)} subplans</span>`}</span>
+      ${plan.subplans > 0 && html`<span>${counted(plan.subplans, 'subplan')}</span>`}</span>
     <span class="number ${isRunning ? 'hue-blue' : ''}">${lasted}</span>
-    <time class="number faint wide-only" datetime=${plan.started_at}>${clock(plan.started_at)}</time>`;
+    <time class="number faint wide-only" datetime=${plan.started_at} title=${plan.started_at}>${clock(plan.started_at)}</time>`;
 };
 
 export const Plans = ({ params }) => {
@@ -76,7 +76,7 @@ export const Plans = ({ params }) => {
         onInput=${(event) => setParams({ text: event.target.value }, { replace: true })} />
       <label class="check"><input type="checkbox" checked=${Boolean(params.subplans)}
         onChange=${(event) => setParams({ subplans: event.target.checked ? 'true' : '' })} /> with subplans</label>
-      <span class="faint wide-only" role="status">${rows && `${count(rows.length)}${next ? '+' : ''} plans`}</span>
+      <span class="faint wide-only" role="status">${rows && (next ? `${count(rows.length)}+ plans` : counted(rows.length, 'plan'))}</span>
     </div>
     ${error && rows && html`<p class="note" role="alert">Plans were not read: ${error.message}. <button onClick=${again}>Try again</button></p>`}
     ${error && !rows ? html`<${Failed} error=${error} again=${again} />`

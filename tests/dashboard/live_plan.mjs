@@ -13,7 +13,7 @@ await run({}, async ({ page, open }) => {
   await row.getByText('running').waitFor();
 
   await at('started');
-  await row.getByText('2 tools').waitFor();
+  await row.getByText('2 tool calls').waitFor();
   await row.getByText('1 failed').waitFor();
 
   await at('worked');

@@ -15,7 +15,7 @@ await run({}, async ({ page, open }) => {
   await at('held');
   await held.click();
   const row = page.getByRole('option').filter({ hasText: 'held back' });
-  await row.getByText('1 tools').waitFor();
+  await row.getByText('1 tool call').waitFor();
   await page.getByRole('button', { name: 'Pause', pressed: false }).waitFor();
 
   await at('shown');
