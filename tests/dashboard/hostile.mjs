@@ -7,9 +7,11 @@ const isUnharmed = async (page) => {
     hacked: 'hacked' in globalThis,
     // What the texts would have made.
     made: document.querySelectorAll('script:not([src]), main img, iframe, main svg, object, embed, form[action], [onerror], [onload], [onclick]').length,
+    // A text that runs from right to left, or says so, would turn those beside it round.
+    turning: [...document.querySelectorAll('main :is(h1, p, a, span, strong, code)')].filter((part) => getComputedStyle(part).unicodeBidi !== 'plaintext').length,
     links: [...document.querySelectorAll('a[href]')].map((link) => link.href).filter((href) => !/^https?:/.test(href)),
   }));
-  check('the texts are nothing but texts', !seen.hacked && seen.made === 0 && seen.links.length === 0, seen);
+  check('the texts are nothing but texts', !seen.hacked && seen.made === 0 && seen.turning === 0 && seen.links.length === 0, seen);
 };
 
 // There is no Redis, and no plan of two crabs.
