@@ -29,6 +29,9 @@ const stacked = (values) => {
   return sums.reverse();
 };
 
+// Whether there is anything to draw: without it an axis would measure nothing.
+const isKnown = ([, ...lists]) => lists.some((list) => list.some((value) => value !== null));
+
 const optionsOf = ({ series, isStacked, format }, width, windowOf, onCursor) => {
   const axis = { stroke: () => color('ink-3'), font: FONT, ticks: { show: false } };
   const grid = { stroke: () => color('line'), width: 1 };
@@ -42,7 +45,7 @@ const optionsOf = ({ series, isStacked, format }, width, windowOf, onCursor) => 
     scales: { x: { time: true, range: windowOf }, y: { range: (_, min, max) => [0, Math.max(max || 0, 1) * 1.08] } },
     axes: [
       { ...axis, grid: { show: false }, size: 22, space: 60, incrs: [60], values: (_, times) => times.map(hour) },
-      { ...axis, grid, size: AXIS_WIDTH, space: 32, gap: 4, values: (_, values) => values.map(format) },
+      { ...axis, grid, size: AXIS_WIDTH, space: 32, gap: 4, values: (plot, values) => values.map((value) => (isKnown(plot.data) ? format(value) : '')) },
     ],
     series: [{}, ...drawn.map(({ hue, dash }) => (isStacked
       ? { fill: () => color(hue), width: 0, points: { show: false }, paths: uPlot.paths.bars({ size: [0.8, 12], align: 1 }) }
@@ -87,7 +90,7 @@ export const Chart = ({ title, series, times, values, format, isStacked, from, u
 
   const told = (list) => (at === null ? list.findLast((value) => value !== null) : list[at]) ?? null;
   const words = (value) => (value === null ? '–' : format(value));
-  const moment = at === null ? '' : new Date(times[at] * 1000).toLocaleTimeString('en-GB');
+  const moment = at === null ? (isKnown(data) ? '' : 'none in these minutes') : new Date(times[at] * 1000).toLocaleTimeString('en-GB');
   return html`<figure class="chart" aria-label=${title}>
     <figcaption><h3>${title}</h3><span class="faint number">${moment}</span></figcaption>
     <div class="plot" ref=${frame} aria-hidden="true"></div>
