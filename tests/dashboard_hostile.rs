@@ -101,3 +101,10 @@ fn p11_texts_of_events_are_shown_as_text_on_every_view_and_do_nothing() {
     publish(&live.bus, "another");
     page.finish();
 }
+
+#[test]
+fn p11_the_browser_itself_takes_no_text_for_a_script_and_shows_the_page_in_no_other() {
+    let live = Live::start();
+    let Some(page) = Browser::start("policy.mjs", &live.server.url()) else { return };
+    page.finish();
+}

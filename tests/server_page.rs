@@ -71,8 +71,12 @@ fn p11_a_browser_takes_no_script_but_ours_and_no_text_for_html() {
         "script-src 'self'",
         "style-src 'self'",
         "connect-src 'self'",
+        "worker-src 'self'",
+        "base-uri 'self'",
+        "form-action 'none'",
         "frame-ancestors 'none'",
         "require-trusted-types-for 'script'",
+        "trusted-types planbus",
     ] {
         assert!(policy.split(';').any(|rule| rule.trim() == part), "{part} in {policy}");
     }
@@ -101,6 +105,10 @@ fn p10_strangers_are_given_the_page_by_which_they_sign_in_and_nothing_that_it_sh
     }
     let foreign = [HTML, ("Origin", "http://evil.example")];
     assert_eq!(get(&live, "/", &foreign).status, 403, "no foreign page may read it");
+    for path in ["/", "/assets/app.js"] {
+        let renamed = [HTML, ("Host", "evil.example")];
+        assert_eq!(get(&live, path, &renamed).status, 421, "{path} by a name that is not the server's");
+    }
     live.server.add_token(AccessToken::new("late", "the-secret-of-late-late")).expect("is added");
     assert_eq!(page(&live).status, 200);
 }

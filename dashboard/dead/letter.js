@@ -9,7 +9,7 @@ import { Side } from '../parts/side.js';
 import { clock, count } from '../parts/time.js';
 import { Payload } from '../payload/viewer.js';
 import { formatRoute } from '../route.js';
-import { REASONS } from './letters.js';
+import { reasonOf } from './letters.js';
 import { wholeOf } from './whole.js';
 
 // A letter does not change; it may go.
@@ -19,7 +19,7 @@ const LOOK_MS = 10_000;
 const Facts = ({ letter }) => {
   const tenant = letter.tenant === 'default' ? undefined : letter.tenant;
   const rows = [
-    ['Reason', letter.reason && (REASONS[letter.reason] ?? letter.reason)],
+    ['Reason', reasonOf(letter)],
     ['Group', letter.group],
     ['Attempts', letter.attempts === null ? null : count(letter.attempts)],
     ['Failed', letter.failed_at && html`<time datetime=${letter.failed_at} title=${letter.failed_at}>${clock(letter.failed_at)}</time>`],

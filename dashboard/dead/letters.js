@@ -11,12 +11,15 @@ export const parseKey = (key) => {
   return at > 0 && at < key.length - 1 ? { id: key.slice(0, at), stream: key.slice(at + 1) } : null;
 };
 
-export const REASONS = {
+const REASONS = {
   failed: 'failed every attempt',
   refused: 'refused by its handler',
   undecodable: 'cannot be read',
   deliveries: 'ended its consumers',
 };
+
+// Why a letter is one, in words; whoever wrote the entry may have written anything.
+export const reasonOf = ({ reason }) => (Object.hasOwn(REASONS, reason) ? REASONS[reason] : reason);
 
 // Rows after their first page was read anew: what is new is there, what has gone from it is not, and the
 // pages behind it stay. A first page without a next one is all there is.

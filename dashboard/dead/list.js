@@ -10,7 +10,7 @@ import { clock, count, counted } from '../parts/time.js';
 import { VirtualList } from '../parts/virtual.js';
 import { setParams } from '../route.js';
 import { Letter } from './letter.js';
-import { keyOf, parseKey, REASONS } from './letters.js';
+import { keyOf, parseKey, reasonOf } from './letters.js';
 import { useLetters } from './reading.js';
 import { Confirm, Report } from './replay.js';
 
@@ -23,7 +23,7 @@ const Row = ({ letter, isChosen, onChoose }) => html`
   <span class="tick ${isChosen ? 'is-on' : ''}" aria-hidden="true" onClick=${(event) => { event.stopPropagation(); onChoose(); }}>${isChosen ? '✓' : ''}</span>
   <span class="what">
     <span class="title"><span class=${letter.event_type ? hueOf(letter) : 'faint'}>${letter.event_type ?? 'no event'}</span> <span class="plan">${letter.plan_id ?? letter.id}</span></span>
-    <span class="sub" title=${letter.error}>${letter.error ?? (REASONS[letter.reason] ?? letter.reason ?? 'no error is known')}</span>
+    <span class="sub" title=${letter.error}>${letter.error ?? reasonOf(letter) ?? 'no error is known'}</span>
   </span>
   <span class="facts">
     ${letter.is_replaying && html`<span class="hue-blue">being replayed</span>`}

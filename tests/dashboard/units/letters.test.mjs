@@ -1,7 +1,7 @@
 // Dead letters that are read again while they go and come, and what a replay asks.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { append, groupsOf, keyOf, parseKey, refresh, replayAll, requestsOf } from '../../../dashboard/dead/letters.js';
+import { append, groupsOf, keyOf, parseKey, reasonOf, refresh, replayAll, requestsOf } from '../../../dashboard/dead/letters.js';
 import { wholeOf } from '../../../dashboard/dead/whole.js';
 
 const letter = (number, own = {}) => ({ id: `${number}-0`, stream: 'q', group: 'billing', ...own });
@@ -71,4 +71,9 @@ test('a whole letter keeps its payload as it was sent, and an entry that is no e
   assert.equal(text.slice(...whole.payload), '{"big":9007199254740993,"rate":1.50}');
   assert.deepEqual([whole.id, whole.error, whole.fields], ['1-0', 'a "b"', { payload: 'x' }]);
   assert.equal(wholeOf('{"id":"1-0","event":null}').payload, null);
+});
+
+test('a reason that is known is said in words, any other as it stands', () => {
+  assert.equal(reasonOf({ reason: 'failed' }), 'failed every attempt');
+  for (const reason of ['constructor', '__proto__', 'tired', null]) assert.equal(reasonOf({ reason }), reason);
 });
