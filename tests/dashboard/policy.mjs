@@ -2,7 +2,7 @@
 // policy of another's, a request elsewhere, and being shown inside of another page.
 import { live, run, same } from './drive.mjs';
 
-const complaints = [/Content Security Policy/, /TrustedHTML|TrustedScript|trusted/i];
+const complaints = [/Content Security Policy/, /trusted/i];
 
 await run({ expected: complaints }, async ({ page, context, given, open }) => {
   await open();
@@ -31,10 +31,12 @@ await run({ expected: complaints }, async ({ page, context, given, open }) => {
   });
   same('what was let through', passed, []);
 
-  // Whoever frames the page could have the reader press what is not seen.
-  const framed = await context.newPage();
-  await framed.setContent(`<iframe src="${given.url}"></iframe>`);
-  await framed.waitForLoadState('load');
-  const inner = framed.frames().find((frame) => frame !== framed.mainFrame());
-  same('what a frame shows of the page', await inner.evaluate(() => document.querySelectorAll('#app').length).catch(() => 0), 0);
+  // Whoever frames the page could have the reader press what is not seen. Of the same origin: a browser keeps
+  // others from this machine for reasons of its own.
+  const thief = `${given.url}/thief`;
+  await context.route(thief, (route) => route.fulfill({ contentType: 'text/html', body: `<iframe src="${given.url}/"></iframe>` }));
+  const frame = await context.newPage();
+  await frame.goto(thief);
+  const [inner] = frame.mainFrame().childFrames();
+  same('what is shown of the page in another', await inner.evaluate(() => document.querySelectorAll('#app').length), 0);
 });
