@@ -11,6 +11,8 @@ await run({ expected: [/status of (501|404)/] }, async ({ page, given, open }) =
     for (const { hash, text } of given.views) {
       await open(hash);
       await page.getByText(text).first().waitFor();
+      // What is being read anew is pale until it is there.
+      await page.locator('[aria-busy="true"]').first().waitFor({ state: 'detached' });
       // By the browser itself: the page's policy lets no such script in.
       await page.evaluate((await import('node:fs')).readFileSync(axe, 'utf8'));
       const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));

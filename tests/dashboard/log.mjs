@@ -54,7 +54,7 @@ await run({ expected: [/status of 400/] }, async ({ page, open }) => {
   await page.getByRole('textbox', { name: 'Seq or time' }).fill('2');
   await page.keyboard.press('Enter');
   await page.getByText('You are reading older events').waitFor();
-  same('what stands on top', await rows.first().innerText().then((text) => text.split(/\s/)[0]), '2');
+  await until('the event before the place stands on top', async () => (await rows.first().innerText()).split(/\s/)[0] === '2');
   await at('jumped');
   await page.getByRole('button', { name: 'Back to now' }).click();
   await row('signal 3').waitFor();
