@@ -199,7 +199,7 @@ fn on_a_terminal_a_live_tree_is_drawn_and_cleared() {
     let drawn = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{drawn}");
     assert!(
-        drawn.contains("survey ") && drawn.contains(" running") && drawn.contains('\u{1b}'),
+        drawn.contains("survey-") && drawn.contains(" running, ") && drawn.contains('\u{1b}'),
         "{drawn:?}"
     );
     let summary = fs::read_to_string(place.path().join("summary.txt")).expect("the summary");
