@@ -3,6 +3,9 @@ import { parseExact } from './parts/exact.js';
 import { tenant } from './route.js';
 import { createStore } from './store.js';
 
+// An answer to a question that has not begun by then does not come.
+const ANSWER_MS = 30_000;
+
 // What went wrong with a request: `status` is 0 where the server was not reached.
 export class ApiError extends Error {
   constructor(status, kind, message, fields = {}) {
@@ -12,12 +15,13 @@ export class ApiError extends Error {
 
   // What to do next.
   get advice() {
+    if (this.kind === 'NotJson') return 'Something answers in the place of the server: a proxy, or a page to sign in to one.';
     if (this.status === 0) return 'The server does not answer. Is it running? The page goes on by itself when it is back.';
     if (this.status === 401) return 'Sign in with a token.';
     if (this.status === 403) return 'The token that you signed in with may not see this. Sign in with another.';
     if (this.status === 404) return 'It is not in the log: it was pruned, belongs to another tenant, or never was.';
     if (this.status === 410) return 'Retention removed it from the log. Begin with what the log still holds.';
-    if (this.status === 503) return 'The server is busy or stopping. Try again in a moment.';
+    if (this.status === 429 || this.status === 503) return 'The server is busy or stopping. Try again in a moment.';
     return this.status >= 500 ? 'The log of the server says why.' : 'Change what you asked for.';
   }
 }
@@ -57,17 +61,28 @@ const textOf = async (response) => {
 };
 
 const requestText = async (target, options = {}) => {
-  let response;
+  const late = new AbortController();
+  // What is asked for is read to its end, however long that takes; what is done has no such limit.
+  const timer = options.method ? null : setTimeout(() => late.abort(new DOMException('no answer', 'TimeoutError')), ANSWER_MS);
+  const signal = options.signal ? AbortSignal.any([options.signal, late.signal]) : late.signal;
   try {
-    response = await fetch(target, { credentials: 'same-origin', ...options });
+    const response = await fetch(target, { credentials: 'same-origin', ...options, signal });
+    clearTimeout(timer);
+    return await textOf(response);
   } catch (cause) {
-    if (cause.name === 'AbortError') throw cause;
-    throw new ApiError(0, 'Unreachable', 'the server was not reached');
+    if (cause.name === 'AbortError' || cause instanceof ApiError) throw cause;
+    throw new ApiError(0, 'Unreachable', cause.name === 'TimeoutError' ? 'the server did not answer in time' : 'the server was not reached');
+  } finally {
+    clearTimeout(timer);
   }
-  return textOf(response);
 };
 
-export const request = async (target, options) => parsed(await requestText(target, options));
+export const request = async (target, options) => {
+  const text = await requestText(target, options);
+  const body = parsed(text);
+  if (text && body === null) throw new ApiError(200, 'NotJson', 'the answer is none of a planbus server');
+  return body;
+};
 
 // GET of what belongs to the tenant.
 export const get = (path, params, options) => request(tenantUrl(path, params), options);
