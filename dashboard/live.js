@@ -154,6 +154,16 @@ addEventListener('pageshow', ({ persisted }) => persisted && follower && rejoin(
 
 export const retry = () => follower?.retry();
 
+// Calls `listener()` whenever the connection is there again; gives what ends it.
+export const onBack = (listener) => {
+  let before = connection.get().connection;
+  return connection.subscribe(({ connection: now }) => {
+    const isBack = now === 'live' && before !== 'live';
+    before = now;
+    if (isBack) listener();
+  });
+};
+
 // Calls `listener(events)` with each batch, in the order of the log; gives what ends it.
 export const onEvents = (listener) => {
   listeners.add(listener);

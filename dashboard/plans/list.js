@@ -2,7 +2,7 @@
 import { html, useEffect, useRef, useState } from '../vendor/htm-preact-3.1.1.js';
 import { get, getNext } from '../api.js';
 import { STATUS } from '../events.js';
-import { connection, epoch, onEvents } from '../live.js';
+import { connection, epoch, onBack, onEvents } from '../live.js';
 import { Empty, Failed, Loading } from '../parts/notice.js';
 import { clock, count, counted, duration, running, useNow } from '../parts/time.js';
 import { VirtualList } from '../parts/virtual.js';
@@ -40,9 +40,11 @@ const usePlans = ({ status = '', text = '', subplans = '' }) => {
     }, (next) => setList((before) => (next.rows || next.error ? next : { ...before, error: null })));
     listing.current = opened;
     const end = onEvents(opened.take);
+    const endBack = onBack(opened.goOn);
     opened.begin();
     return () => {
       end();
+      endBack();
       opened.close();
     };
   }, [status, text, subplans, round, isReady]);
@@ -52,7 +54,7 @@ const usePlans = ({ status = '', text = '', subplans = '' }) => {
 const Row = ({ plan, now }) => {
   const { mark, hue, word } = STATUS[plan.status];
   const isRunning = plan.status === 'running';
-  const lasted = isRunning ? running(now - Date.parse(plan.started_at)) : duration((plan.duration_us ?? 0) / 1000);
+  const lasted = isRunning ? running(now - Date.parse(plan.status_since ?? plan.started_at)) : duration((plan.duration_us ?? 0) / 1000);
   return html`<span class="mark ${hue}" aria-hidden="true">${mark}</span>
     <span class="what"><span class="title">${plan.goal || plan.plan_id}</span>
       <span class="sub">${plan.error ? html`<span class="hue-red">${plan.error}</span>` : plan.goal ? plan.plan_id : plan.source ?? ''}</span></span>

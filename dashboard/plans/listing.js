@@ -36,15 +36,18 @@ export const openListing = ({ read, isWanted, isPartial }, draw) => {
     signal.throwIfAborted();
     return page;
   };
-  const attempt = async (step) => {
+  // What failed is what is tried again.
+  let again = () => begin();
+  const attempt = async (whole, step) => {
     try {
       await step();
     } catch (error) {
       if (error.name === 'AbortError') return;
+      again = whole;
       change({ isReading: false, error });
     }
   };
-  const begin = () => attempt(async () => {
+  const begin = () => attempt(begin, async () => {
     abort.abort();
     abort = new AbortController();
     const page = await pageFrom(null);
@@ -55,11 +58,11 @@ export const openListing = ({ read, isWanted, isPartial }, draw) => {
     change({ rows: keep(rows), next: older.length ? state.next : page.next, isReading: false });
     if (!isTold) begin();
   });
-  const more = () => attempt(async () => {
+  const more = () => attempt(more, async () => {
     const page = await pageFrom(state.next);
-    const known = new Set(state.rows.map((plan) => plan.plan_id));
-    const fresh = page.plans.filter((plan) => !known.has(plan.plan_id));
-    const rows = [...state.rows, ...follow(fresh, meanwhile, () => false)];
+    // A plan that began again came on top as a new one: its place, and all that it did before, are here.
+    const own = new Set(page.plans.map((plan) => plan.plan_id));
+    const rows = [...state.rows.filter((plan) => !own.has(plan.plan_id)), ...follow(page.plans, meanwhile, () => false)];
     change({ rows: keep(rows), next: page.next, isReading: false });
     if (!isTold) begin();
   });
@@ -79,7 +82,9 @@ export const openListing = ({ read, isWanted, isPartial }, draw) => {
     more: () => {
       if (state.next && !state.isReading && !state.error && state.rows.length < ROWS_MAX) more();
     },
-    again: () => (state.rows && state.next ? more() : begin()),
+    again: () => again(),
+    // After an error, when the server is back.
+    goOn: () => state.error && again(),
     take: (events) => {
       if (state.isReading && isTold) {
         isTold = meanwhile.length + events.length <= MEANWHILE_MAX;

@@ -49,7 +49,7 @@ export const PlanPage = ({ id, params }) => {
   const plans = useMemo(() => (root ? plansBelow(root) : []), [root, version]);
   // What is half read may have ended long ago: only what is known to the last event ticks.
   const isLive = !isReading && !isCapped && plans.some((one) => isRunning(one.plan));
-  const wall = useNow(isLive);
+  const wall = useNow(isLive || (isCapped && plan?.status === 'running'), isLive ? 100 : 1_000);
   const view = VIEWS.some(([name]) => name === params.view) ? params.view : 'tree';
   useKeys({ t: () => show('tree'), i: () => show('timeline'), l: () => show('log') });
   const name = html`<h1 class="sr-only">${id}</h1>`;

@@ -2,6 +2,7 @@
 // each event once. It knows neither the page nor the network: both are given to it.
 import { encoded, isFolder } from '../parts/encoded.js';
 import { createModel, take, unread } from './model.js';
+import { step } from './summary.js';
 
 const PAGE = 1_000;
 // So many events are read before the reader is asked.
@@ -49,7 +50,10 @@ export const openReader = (planId, { get, getNext, onEvents }, tell) => {
   let model = createModel();
   let limit = EVENTS_STEP;
   let first = null;
+  // As the server has it, kept up with what happens: it tells how the plan stands while events are unread.
+  let plan = null;
   let isReading = false;
+  let hasFailed = false;
   let held = [];
   let isHeldWhole = true;
 
@@ -70,7 +74,7 @@ export const openReader = (planId, { get, getNext, onEvents }, tell) => {
   };
 
   const readHead = async () => {
-    const plan = await named(get, planId, options);
+    plan = await named(get, planId, options);
     first = plan.first_seq - 1;
     if (plan.correlation_id) wantCorrelation(plan.correlation_id);
     else want({ plan: planId, after: first });
@@ -104,8 +108,17 @@ export const openReader = (planId, { get, getNext, onEvents }, tell) => {
     }
     drop();
   };
+  // What was read was removed meanwhile: the next try begins where the log begins now.
+  const forget = () => {
+    first = null;
+    wanted.length = 0;
+    correlations.clear();
+    drop();
+    model = createModel();
+  };
   const run = async () => {
     isReading = true;
+    hasFailed = false;
     tell({ isReading, isCapped: false, error: null });
     try {
       if (first === null) await readHead();
@@ -115,7 +128,10 @@ export const openReader = (planId, { get, getNext, onEvents }, tell) => {
       tell({ isReading, isCapped: wanted.length > 0 });
     } catch (error) {
       isReading = false;
-      if (error.name !== 'AbortError') tell({ isReading, error });
+      if (error.name === 'AbortError') return;
+      hasFailed = true;
+      if (error.status === 410) forget();
+      tell({ isReading, error });
     }
   };
 
@@ -123,6 +139,10 @@ export const openReader = (planId, { get, getNext, onEvents }, tell) => {
   const onBatch = (batch) => {
     const events = batch.filter(isOurs);
     if (!events.length) return;
+    if (plan?.status) {
+      plan = events.filter((event) => event.plan_id === planId).reduce(step, plan);
+      tell({ plan });
+    }
     if (isReading) {
       isHeldWhole &&= held.length + events.length <= HELD_MAX;
       if (isHeldWhole) held.push(...events);
@@ -144,6 +164,8 @@ export const openReader = (planId, { get, getNext, onEvents }, tell) => {
       if (!isReading) run();
     },
     again: () => isReading || run(),
+    // After an error; without one there is nothing to go on with.
+    goOn: () => hasFailed && !isReading && run(),
     close: () => {
       endEvents();
       abort.abort();

@@ -1,7 +1,7 @@
 // A plan in a component: what its reader tells, drawn at most once a frame.
 import { useEffect, useRef, useState } from '../vendor/htm-preact-3.1.1.js';
 import { get, getNext } from '../api.js';
-import { connection, epoch, onEvents } from '../live.js';
+import { connection, epoch, onBack, onEvents } from '../live.js';
 import { useStore } from '../store.js';
 import { openReader } from './reader.js';
 
@@ -27,7 +27,9 @@ export const usePlan = (planId) => {
       Object.assign(changes, told);
       frame ??= requestAnimationFrame(show);
     });
+    const endBack = onBack(() => reader.current.goOn());
     return () => {
+      endBack();
       reader.current.close();
       cancelAnimationFrame(frame);
     };

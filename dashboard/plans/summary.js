@@ -1,6 +1,8 @@
 // How a plan stands, kept up with its events. Pure: rows come in and go out.
 
 const textOf = (value) => (typeof value === 'string' ? value : null);
+// What is said in another shape is shown as it is.
+const shown = (value) => textOf(value) ?? (value === undefined || value === null ? null : JSON.stringify(value));
 
 // A plan of which only its start is known.
 const begun = (event) => ({
@@ -8,11 +10,12 @@ const begun = (event) => ({
   tenant: event.tenant,
   parent: textOf(event.payload?.parent),
   status: 'running',
-  goal: textOf(event.payload?.goal),
+  goal: shown(event.payload?.goal),
   source: event.source ?? null,
   started_at: event.timestamp,
   ended_at: null,
   duration_us: null,
+  status_since: event.timestamp,
   correlation_id: event.correlation_id ?? null,
   events: 0,
   tool_calls: 0,
@@ -28,15 +31,16 @@ const ended = (plan, event, status) => ({
   ...plan,
   status,
   ended_at: event.timestamp,
+  status_since: event.timestamp,
   duration_us: Number.isFinite(event.payload?.duration_us)
     ? event.payload.duration_us
     : (Date.parse(event.timestamp) - Date.parse(plan.started_at)) * 1000,
-  error: status === 'failed' ? textOf(event.payload?.error) ?? textOf(event.payload?.reason) : null,
+  error: status === 'failed' ? shown(event.payload?.error) ?? shown(event.payload?.reason) : null,
 });
 
 const STEPS = {
   // A plan that begins again is running again.
-  PlanStarted: (plan) => ({ ...plan, status: 'running', ended_at: null, duration_us: null, error: null }),
+  PlanStarted: (plan, { timestamp }) => ({ ...plan, status: 'running', status_since: timestamp, ended_at: null, duration_us: null, error: null }),
   PlanCompleted: (plan, event) => ended(plan, event, 'completed'),
   PlanFailed: (plan, event) => ended(plan, event, 'failed'),
   ToolCalled: (plan) => ({ ...plan, tool_calls: plan.tool_calls + 1 }),

@@ -82,3 +82,29 @@ test('a page that could not be read is told, and read when it is asked for again
   assert.equal(state().error, null);
   assert.deepEqual(ids(), ['plan-1']);
 });
+
+test('a refresh that failed is what is tried again when the server is back, not the page below', async () => {
+  const { listing, asked, state, ids } = opened();
+  listing.begin();
+  await asked[0].answer({ plans: [plan(5)], next: '/plans?before=5' });
+  listing.goOn();
+  assert.equal(asked.length, 1, 'nothing had failed');
+  listing.begin();
+  await asked[1].refuse(new Error('away'));
+  listing.goOn();
+  assert.equal(asked[2].next, null);
+  await asked[2].answer({ plans: [plan(6), plan(5)], next: '/plans?before=5' });
+  assert.deepEqual([ids(), state().error], [['plan-6', 'plan-5'], null]);
+});
+
+test('a plan of a page below that begins again is there once, where it belongs, with all that it did', async () => {
+  const { listing, asked, state, ids } = opened();
+  listing.begin();
+  await asked[0].answer({ plans: [plan(5)], next: '/plans?before=5' });
+  listing.take([event('plan-2', 'PlanStarted')]);
+  assert.deepEqual(ids(), ['plan-2', 'plan-5']);
+  listing.more();
+  await asked[1].answer({ plans: [plan(2, { tool_calls: 7, last_seq: seq })], next: null });
+  assert.deepEqual(ids(), ['plan-5', 'plan-2']);
+  assert.equal(state().rows[1].tool_calls, 7);
+});

@@ -170,6 +170,36 @@ test('a plan that goes on for long is not followed without end, and what was lef
   assert.equal(state.model.events.length, EVENTS_STEP + 2);
 });
 
+test('how a plan stands is kept up while not all of it is read', async () => {
+  const event = log();
+  const server = serverOf([event('PlanStarted', 'p', {}), ...steps(event, 'p', EVENTS_STEP + 10)], { p: head('p', { status: 'running', last_seq: EVENTS_STEP + 11 }) });
+  const { state, atRest } = reading('p', server);
+  await atRest();
+  server.publish(event('note', 'p/sub', {}, { correlation_id: 'p' }), event('PlanFailed', 'p', { error: 'broken' }));
+  assert.equal(state.isCapped, true);
+  assert.deepEqual([state.plan.status, state.plan.error], ['failed', 'broken']);
+});
+
+test('a plan of which events are removed while it is read is read again from what is left', async () => {
+  const event = log();
+  const events = [event('PlanStarted', 'p', {}), ...steps(event, 'p', 1_999)];
+  const plans = { p: head('p') };
+  let isPruned = false;
+  const pass = async ({ after }) => {
+    if (after === 0 || isPruned) return;
+    isPruned = true;
+    events.splice(0, 1_500);
+    plans.p = head('p', { first_seq: 1_501 });
+    throw Object.assign(new Error('pruned'), { status: 410 });
+  };
+  const { state, reader, until, atRest } = reading('p', serverOf(events, plans, pass));
+  await atRest();
+  assert.equal(state.error.status, 410);
+  reader.again();
+  await until(({ isReading, error }) => !isReading && !error);
+  assert.deepEqual([seqs(state)[0], seqs(state).length], [1_501, 500]);
+});
+
 test('a page that failed is asked for again, and reading goes on where it was', async () => {
   const event = log();
   let pages = 0;
@@ -181,7 +211,7 @@ test('a page that failed is asked for again, and reading goes on where it was', 
   await atRest();
   assert.equal(state.error.message, 'cut');
   assert.equal(state.model.events.length, 1_000);
-  reader.again();
+  reader.goOn();
   await until(({ isReading, error }) => !isReading && !error);
   assert.equal(state.model.events.length, 2_000);
 });

@@ -29,6 +29,13 @@ test('an end without a duration is counted from the start', () => {
 test('a plan that begins again is running again', () => {
   const plan = [event('a', 'PlanStarted'), event('a', 'PlanFailed', { error: 'x' }), event('a', 'PlanStarted')].reduce(step, undefined);
   assert.deepEqual([plan.status, plan.error, plan.ended_at], ['running', null, null]);
+  assert.deepEqual([plan.started_at < plan.status_since, Date.parse(plan.status_since)], [true, seq * 1_000], 'since when it runs');
+});
+
+test('a goal and an error of any shape are shown, as the server shows them', () => {
+  const plan = [event('a', 'PlanStarted', { goal: ['x', 1] }), event('a', 'PlanFailed', { error: { code: 7 } })].reduce(step, undefined);
+  assert.deepEqual([plan.goal, plan.error], ['["x",1]', '{"code":7}']);
+  assert.equal(step(undefined, event('b', 'PlanStarted', { goal: null })).goal, null);
 });
 
 test('new plans come on top, the newest first, and known ones stay where they are', () => {
