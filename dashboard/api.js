@@ -1,5 +1,6 @@
 // Asks the server: JSON in, JSON out, and errors that a person can act on.
 import { parseExact } from './parts/exact.js';
+import { learn } from './parts/server_time.js';
 import { tenant } from './route.js';
 import { createStore } from './store.js';
 
@@ -68,6 +69,7 @@ const requestText = async (target, options = {}) => {
   try {
     const response = await fetch(target, { credentials: 'same-origin', ...options, signal });
     clearTimeout(timer);
+    learn(response.headers.get('date'));
     return await textOf(response);
   } catch (cause) {
     if (cause.name === 'AbortError' || cause instanceof ApiError) throw cause;

@@ -59,6 +59,15 @@ fn a_tab_whose_worker_is_gone_starts_another_and_has_missed_nothing() {
 }
 
 #[test]
+fn what_runs_is_measured_by_the_clock_of_the_server() {
+    let live = Live::start();
+    let Some(mut page) = Browser::start("clocks.mjs", &live.server.url()) else { return };
+    page.reach("open");
+    start(&live.bus, "plan", "begun just now");
+    page.finish();
+}
+
+#[test]
 fn a_paused_page_counts_what_comes_and_shows_it_when_it_goes_on() {
     let live = Live::start();
     let Some(mut page) = Browser::start("pause.mjs", &live.server.url()) else { return };

@@ -4,6 +4,7 @@ import { html } from '../vendor/htm-preact-3.1.1.js';
 import { curlOf, tenantUrl } from '../api.js';
 import { below, STATUS } from '../events.js';
 import { CopyButton } from '../parts/copy.js';
+import { serverTime } from '../parts/server_time.js';
 import { clock, counted, duration, running } from '../parts/time.js';
 import { linkTo } from '../route.js';
 import { standing } from './marks.js';
@@ -27,7 +28,7 @@ const Figures = ({ plans, root }) => {
 // How a plan stands: as its events say, or, where not all of them are read, as the server says.
 const standingOf = (plan, root, now) => {
   if (!plan) return { ...standing(root), error: errorOf(root), took: isRunning(root) ? running(lasted(root, now)) : duration(lasted(root, now)) };
-  const took = plan.status === 'running' ? Date.now() - Date.parse(plan.status_since ?? plan.started_at) : (plan.duration_us ?? 0) / 1000;
+  const took = plan.status === 'running' ? serverTime() - Date.parse(plan.status_since ?? plan.started_at) : (plan.duration_us ?? 0) / 1000;
   return { ...STATUS[plan.status], error: plan.error ?? '', took: plan.status === 'running' ? running(took) : duration(took) };
 };
 

@@ -4,6 +4,7 @@ import { get, getNext } from '../api.js';
 import { STATUS } from '../events.js';
 import { connection, epoch, onBack, onEvents } from '../live.js';
 import { Empty, Failed, Loading } from '../parts/notice.js';
+import { serverTime } from '../parts/server_time.js';
 import { clock, count, counted, duration, running, useNow } from '../parts/time.js';
 import { VirtualList } from '../parts/virtual.js';
 import { navigate, setParams } from '../route.js';
@@ -54,7 +55,7 @@ const usePlans = ({ status = '', text = '', subplans = '' }) => {
 const Row = ({ plan, now }) => {
   const { mark, hue, word } = STATUS[plan.status];
   const isRunning = plan.status === 'running';
-  const lasted = isRunning ? running(now - Date.parse(plan.status_since ?? plan.started_at)) : duration((plan.duration_us ?? 0) / 1000);
+  const lasted = isRunning ? running(serverTime(now) - Date.parse(plan.status_since ?? plan.started_at)) : duration((plan.duration_us ?? 0) / 1000);
   return html`<span class="mark ${hue}" aria-hidden="true">${mark}</span>
     <span class="what"><span class="title">${plan.goal || plan.plan_id}</span>
       <span class="sub">${plan.error ? html`<span class="hue-red">${plan.error}</span>` : plan.goal ? plan.plan_id : plan.source ?? ''}</span></span>

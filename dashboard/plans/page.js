@@ -3,6 +3,7 @@ import { html, useMemo, useRef } from '../vendor/htm-preact-3.1.1.js';
 import { useKeys } from '../keys.js';
 import { TextField } from '../parts/filters.js';
 import { Empty, Failed, Loading } from '../parts/notice.js';
+import { serverTime } from '../parts/server_time.js';
 import { count, useNow } from '../parts/time.js';
 import { linkTo, setParams } from '../route.js';
 import { Head } from './head.js';
@@ -60,7 +61,7 @@ export const PlanPage = ({ id, params }) => {
   }
   if (error && !root) return html`${name}<${Failed} error=${error} again=${again} />`;
   if (!root) return html`${name}<${Loading} what="the plan" />`;
-  const now = isLive ? nowOf(model, wall) : timeOf(model.events[model.events.length - 1]);
+  const now = isLive ? nowOf(model, serverTime(wall)) : timeOf(model.events[model.events.length - 1]);
   const [, , View] = VIEWS.find(([name]) => name === view);
   return html`<section class="view plan" aria-label="Plan">
     <${Head} plan=${isReading || isCapped ? plan : null} correlation=${plan?.correlation_id} root=${root} plans=${plans} ancestors=${reading.ancestors} now=${now} />

@@ -72,6 +72,7 @@ const FILES: &[(&str, &[u8])] = assets![
     "parts/mark.js",
     "parts/notice.js",
     "parts/said.js",
+    "parts/server_time.js",
     "parts/side.js",
     "parts/time.js",
     "parts/virtual.js",
