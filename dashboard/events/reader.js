@@ -97,10 +97,11 @@ export const openReader = (filter, draw) => {
   // Asks for what is new. More than a page of it is read like a log that is opened.
   const catchUp = async () => {
     timer = null;
-    if (state.isReading) return wake();
+    askedAt = Date.now();
+    // A tab that nobody looks at asks nothing.
+    if (state.isReading || document.hidden) return wake();
     // The log could not be opened; when it is, this is woken.
     if (isOpening) return undefined;
-    askedAt = Date.now();
     const { signal } = abort;
     const upTo = head;
     try {

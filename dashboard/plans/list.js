@@ -37,6 +37,7 @@ const usePlans = ({ status = '', text = '', subplans = '' }) => {
       read: (next, signal) => (next ? getNext(next, { signal }) : get('plans', query, { signal })),
       isWanted: (plan) => (!status || plan.status === status) && hasText(plan, text) && (subplans || !plan.parent),
       isPartial: Boolean(status),
+      isHidden: () => document.hidden,
       // What was shown stays until there is an answer to what is asked now.
     }, (next) => setList((before) => (next.rows || next.error ? next : { ...before, error: null })));
     listing.current = opened;

@@ -12,8 +12,9 @@ const REFRESH_MS = 500;
 const TURNS = ['PlanStarted', 'PlanCompleted', 'PlanFailed'];
 
 // A listing calls `draw({rows, next, error, isReading})`: rows is null before the first page. `isWanted`
-// says whether a plan belongs to it; `isPartial`, whether plans come to belong to it later.
-export const openListing = ({ read, isWanted, isPartial }, draw) => {
+// says whether a plan belongs to it; `isPartial`, whether plans come to belong to it later;
+// `isHidden`, whether nobody sees it now.
+export const openListing = ({ read, isWanted, isPartial, isHidden = () => false }, draw) => {
   let state = { rows: null, next: null, error: null, isReading: false };
   let meanwhile = [];
   let isTold = true;
@@ -70,7 +71,7 @@ export const openListing = ({ read, isWanted, isPartial }, draw) => {
 
   const refresh = () => {
     timer = null;
-    if (state.isReading) later();
+    if (state.isReading || isHidden()) later();
     else begin();
   };
   const later = () => {

@@ -57,10 +57,17 @@ export const step = (plan, event) => {
   return { ...next, events: next.events + 1, last_seq: event.seq };
 };
 
+// Where plans stand in rows. What happens is of few plans, mostly of the newest: no more is looked at.
+const placesOf = (rows, ids) => {
+  const places = new Map();
+  for (let at = 0; at < rows.length && places.size < ids.size; at += 1) if (ids.has(rows[at].plan_id)) places.set(rows[at].plan_id, at);
+  return places;
+};
+
 // Rows, the newest first, after events: known plans go on, those that begin come on top where `isWanted`
 // says so. The same rows come back where nothing changed.
 export const follow = (rows, events, isWanted) => {
-  const places = new Map(rows.map((plan, at) => [plan.plan_id, at]));
+  const places = placesOf(rows, new Set(events.map((event) => event.plan_id)));
   const changed = new Map();
   const added = new Map();
   for (const event of events) {
@@ -69,7 +76,8 @@ export const follow = (rows, events, isWanted) => {
     if (at !== undefined) changed.set(at, step(changed.get(at) ?? rows[at], event));
     else if (added.has(id) || event.event_type === 'PlanStarted') added.set(id, step(added.get(id), event));
   }
-  const next = changed.size ? rows.map((plan, at) => changed.get(at) ?? plan) : rows;
+  const next = changed.size ? rows.slice() : rows;
+  for (const [at, plan] of changed) next[at] = plan;
   const fresh = [...added.values()].filter(isWanted).sort((a, b) => b.first_seq - a.first_seq);
   return fresh.length ? [...fresh, ...next] : next;
 };

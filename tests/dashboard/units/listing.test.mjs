@@ -1,6 +1,6 @@
 // A list of plans that is read while things happen: no page may put an older state over what was told.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { mock, test } from 'node:test';
 import { openListing } from '../../../dashboard/plans/listing.js';
 
 let seq = 100;
@@ -13,14 +13,14 @@ const plan = (at, more = {}) => ({
 });
 
 // A server that answers when it is told to.
-const opened = ({ isWanted = () => true, isPartial = false } = {}) => {
+const opened = ({ isWanted = () => true, isPartial = false, isHidden = () => false } = {}) => {
   const asked = [];
   let state = null;
   const read = (next, signal) => new Promise((resolve, reject) => {
     signal.addEventListener('abort', () => reject(new DOMException('aborted', 'AbortError')));
     asked.push({ next, answer: async (page) => { resolve(page); await settled(); }, refuse: async (error) => { reject(error); await settled(); } });
   });
-  const listing = openListing({ read, isWanted, isPartial }, (next) => { state = next; });
+  const listing = openListing({ read, isWanted, isPartial, isHidden }, (next) => { state = next; });
   return { listing, asked, state: () => state, ids: () => state.rows.map((row) => row.plan_id) };
 };
 const settled = () => new Promise((resolve) => { setImmediate(resolve); });
@@ -107,4 +107,20 @@ test('a plan of a page below that begins again is there once, where it belongs, 
   await asked[1].answer({ plans: [plan(2, { tool_calls: 7, last_seq: seq })], next: null });
   assert.deepEqual(ids(), ['plan-5', 'plan-2']);
   assert.equal(state().rows[1].tool_calls, 7);
+});
+
+test('a list that nobody sees is not read again before somebody does', async () => {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  let isUnseen = true;
+  const { listing, asked } = opened({ isPartial: true, isHidden: () => isUnseen });
+  listing.begin();
+  await asked[0].answer({ plans: [plan(5)], next: null });
+  listing.take([event('new', 'PlanStarted')]);
+  for (let round = 0; round < 10; round += 1) mock.timers.tick(500);
+  assert.equal(asked.length, 1);
+  isUnseen = false;
+  mock.timers.tick(500);
+  assert.equal(asked.length, 2);
+  listing.close();
+  mock.timers.reset();
 });
