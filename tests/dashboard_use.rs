@@ -33,6 +33,8 @@ fn views() -> Value {
         ("#/plans", "book a trip"),
         ("#/plans?status=failed&subplans=true", "find a room"),
         ("#/plans?text=nowhere", "No plan is like this"),
+        ("#/plans?tenant=nobody", "No plan yet"),
+        ("#/events?tenant=nobody", "No event yet"),
         ("#/plans/trip", "it is faster"),
         ("#/plans/trip?view=timeline", "find a room"),
         ("#/plans/trip?view=log", "SubplanSpawned"),

@@ -108,7 +108,7 @@ const Nothing = ({ filter, isReading, lookedTo }) => {
   if (filter.before) return html`<${Before} place=${filter.before} />`;
   if (Object.keys(filter).length) return html`<${Empty} title="No event is like this"><p>Take a filter away, or look for less.</p><//>`;
   return html`<${Empty} title="No event yet"><p>Events appear here as they are published. For the first, run</p>
-    <pre>planbus demo --path .</pre><p>with the same store.</p><//>`;
+    <pre>planbus demo --path . --db STORE</pre><p>with the store that this server reads (the log's file in Health).</p><//>`;
 };
 
 export const Events = ({ params }) => {

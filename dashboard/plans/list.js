@@ -90,7 +90,7 @@ export const Plans = ({ params }) => {
           onOpen=${(at) => navigate(['plans', rows[at].plan_id])} onEnd=${more} />`
       : isFiltered ? html`<${Empty} title="No plan is like this"><button onClick=${() => setParams({ status: '', text: '' })}>Show all</button><//>`
       : html`<${Empty} title="No plan yet"><p>Plans appear here as they start. For a first one, run</p>
-          <pre>planbus demo --path .</pre><p>with the same store, or publish from your program:</p>
+          <pre>planbus demo --path . --db STORE</pre><p>with the store that this server reads (the log's file in Health), or publish from your program:</p>
           <pre>${'let run = bus.plan("my-plan").start(json!({"goal": "try it"}))?;'}</pre><//>`}
   </section>`;
 };
