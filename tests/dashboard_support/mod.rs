@@ -16,6 +16,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 #[path = "../installed_support/mod.rs"]
 #[allow(clippy::duplicate_mod, reason = "a test that needs Redis too has it twice")]
@@ -67,6 +68,8 @@ pub(crate) struct Browser {
     complaints: Option<JoinHandle<String>>,
     /// Where the script stands and waits.
     place: Option<String>,
+    /// What the browser keeps; a script that is ended leaves it behind.
+    _kept: TempDir,
 }
 
 impl Browser {
@@ -86,6 +89,8 @@ impl Browser {
         let mut command = node();
         command.arg(Path::new("tests/dashboard").join(script)).arg(all.to_string());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let kept = tempfile::tempdir().expect("a folder");
+        command.env("TMPDIR", kept.path());
         let mut child = command.spawn().expect("node starts");
         let (sender, lines) = channel();
         let stdout = child.stdout.take().expect("piped");
@@ -101,7 +106,7 @@ impl Browser {
         });
         let stdin = child.stdin.take().expect("piped");
         let script = script.to_owned();
-        Some(Self { script, child, stdin, lines, complaints: Some(complaints), place: None })
+        Some(Self { script, child, stdin, lines, complaints: Some(complaints), place: None, _kept: kept })
     }
 
     /// Lets the script go on from where it waits, and waits until it is at the next place, this one; what
