@@ -53,6 +53,7 @@ fn pictures(survey: &str) -> Value {
         {"name": "health-narrow", "hash": "#/health", "text": "Write-ahead log", "isNarrow": true, "isBusy": true},
         {"name": "dead-letters-light", "hash": "#/dead-letters", "text": "the ledger is closed", "click": "trip/rooms"},
         {"name": "dead-letters-dark", "hash": "#/dead-letters", "text": "the ledger is closed", "theme": "dark"},
+        {"name": "dead-letters-narrow", "hash": "#/dead-letters", "text": "the ledger is closed", "isNarrow": true},
     ])
 }
 
