@@ -1,6 +1,6 @@
 // A server that asks for a token: a wrong one, a right one, one that sees a tenant alone, and one that is
 // taken back, and signing out.
-import { at, check, live, run } from './drive.mjs';
+import { at, check, live, run, same } from './drive.mjs';
 
 await run({ expected: [/status of 40[13]/] }, async ({ page, context, given, open }) => {
   const token = page.getByLabel('Token');
@@ -42,6 +42,11 @@ await run({ expected: [/status of 40[13]/] }, async ({ page, context, given, ope
   await live(page);
   await open('#/plans');
   await row('of default').waitFor();
+
+  // There is room for it on a narrow screen.
+  await page.setViewportSize({ width: 360, height: 720 });
+  await page.getByRole('button', { name: 'Sign out' }).waitFor();
+  same('the width of the page', await page.evaluate(() => document.documentElement.scrollWidth), 360);
 
   // Signing out ends what this browser may see, in its other tabs too, and after a reload.
   const other = await context.newPage();
