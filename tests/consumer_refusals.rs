@@ -107,8 +107,10 @@ fn p8_without_memory_acks_go_on_and_retries_and_dead_letters_wait() {
         server.command(&["CONFIG", "SET", "maxmemory", "0"]);
         wait_for("all is acked", || calls.all().len() == 32 && pending(&server, STREAM, "workers") == 0);
         assert_eq!(server.entries(&format!("{STREAM}:dlq")).len(), 1);
-        let counts = consumer.status().counts;
-        assert_eq!((counts.undecodable, counts.dead_lettered, counts.failed), (1, 1, 1), "{counts:?}");
+        wait_for("its figures say so", || {
+            let counts = consumer.status().counts;
+            (counts.undecodable, counts.dead_lettered, counts.failed) == (1, 1, 1)
+        });
         wait_for("it is well", || consumer.status().state == ConsumerState::Live);
     }
 }

@@ -29,7 +29,7 @@ fn p8_a_verdict_that_panics_ends_no_worker_and_the_policy_decides() {
     });
     let consumer = consumer.expect("starts");
     wait_for("all is acked", || is_done(&fed.server, STREAM, "workers", 10));
-    assert_eq!((calls.all().len(), consumer.status().counts.dead_lettered), (11, 1));
+    wait_for("its figures say so", || (calls.all().len(), consumer.status().counts.dead_lettered) == (11, 1));
 }
 
 #[test]

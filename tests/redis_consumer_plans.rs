@@ -64,7 +64,9 @@ fn a_group_whose_consumers_do_not_agree_on_order_is_told() {
     assert!(told.contains("keeps its plans in order"), "{told}");
     fed.publish("plan-1", 5);
     wait_for("all is acked", || is_done(&fed.server, STREAM, "workers", 10));
-    assert_eq!((first.status().counts.handled, second.status().counts.handled), (10, 0));
+    wait_for("its figures say so", || {
+        (first.status().counts.handled, second.status().counts.handled) == (10, 0)
+    });
     first.stop(Duration::from_secs(5)).expect("stops");
     wait_for("the second goes on", || second.status().state == ConsumerState::Live);
 }

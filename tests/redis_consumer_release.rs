@@ -37,8 +37,10 @@ fn p8_what_is_given_back_comes_again_as_if_it_had_not_come() {
     }
     next(&deliveries).ack();
     wait_for("it is acked", || is_done(&fed.server, STREAM, "workers", 1));
-    let counts = deliveries.status().counts;
-    assert_eq!((counts.handled, counts.failed), (1, 0));
+    wait_for("its figures say so", || {
+        let counts = deliveries.status().counts;
+        (counts.handled, counts.failed) == (1, 0)
+    });
     assert_eq!(deliveries.stop(Duration::from_secs(5)).expect("stops").released, 3);
 }
 

@@ -213,7 +213,7 @@ fn a_server_that_others_reach_takes_a_token() {
     let server = server.expect("starts");
     let addr = (std::net::Ipv4Addr::LOCALHOST, server.addr().port()).into();
     assert_eq!(server.url(), format!("http://{addr}"), "as this machine reaches it");
-    assert_eq!(ask(addr, "GET /", &[("Host", "192.0.2.7:80")], "").status, 401);
+    assert_eq!(ask(addr, "GET /events", &[("Host", "192.0.2.7:80")], "").status, 401);
     assert_eq!(ask(addr, "GET /", &[("Host", "evil.example")], "").status, 421);
     let same_name = Server::builder(&live.bus)
         .bind("127.0.0.1:0")

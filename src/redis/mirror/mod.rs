@@ -142,6 +142,6 @@ impl Drop for RedisMirror {
 
 impl fmt::Debug for RedisMirror {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("RedisMirror").field(&self.watch).finish()
+        self.watch.write("RedisMirror", f)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Keeps no mirror running, and asks no Redis: it tells what the mirror's thread last told.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::{shared::Shared, status::MirrorStatus};
 use crate::{event::Timestamp, redis::RedisEndpoint, store::EventStore};
@@ -59,14 +59,19 @@ impl MirrorWatch {
             server: news.server,
         }
     }
-}
 
-impl std::fmt::Debug for MirrorWatch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MirrorWatch")
+    /// Shows the mirror under the name of what holds the look.
+    pub(super) fn write(&self, holder: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(holder)
             .field("name", &self.name)
             .field("endpoint", &self.endpoint)
             .field("news", &self.shared.news())
             .finish()
+    }
+}
+
+impl fmt::Debug for MirrorWatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write("MirrorWatch", f)
     }
 }
