@@ -3,6 +3,8 @@ import { openFeed } from './feed.js';
 import { createStore } from './store.js';
 
 const ALIVE_MS = 30_000;
+// Which messages tab and worker exchange: a tab of another kind has a worker of its own.
+const MESSAGES = 1;
 // A worker that does not answer in this time is gone, with the tab that it lived in.
 const WORKER_SILENCE_MS = 150_000;
 const listeners = new Set();
@@ -74,7 +76,7 @@ const addressOfWorker = () => {
 
 const shared = () => {
   workerUrl ??= addressOfWorker();
-  const worker = new SharedWorker(workerUrl, { type: 'module', name: `planbus ${base}` });
+  const worker = new SharedWorker(workerUrl, { type: 'module', name: `planbus ${MESSAGES} ${base}` });
   const { port } = worker;
   let heard = Date.now();
   let alive = null;
