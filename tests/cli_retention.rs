@@ -135,7 +135,7 @@ fn p9_a_listing_and_a_follower_that_were_overtaken_are_told_and_fail() {
 
     fails(place.path(), &["events", "--after", "5"], 1, &["after seq 5 are no longer", "seq 1991"]);
     fails(place.path(), &["events", "--after", "5", "--last", "3"], 1, &["after seq 5 are no longer"]);
-    fails(place.path(), &["events", "--after", "5", "--follow"], 1, &["after seq 5 are no longer"]);
+    fails(place.path(), &["events", "--after", "5", "--follow"], 8, &["after seq 5 are no longer"]);
     assert_eq!(stdout(place.path(), &["events", "--after", "1990", "-o", "json"]).lines().count(), 10);
     assert_eq!(stdout(place.path(), &["events", "-o", "json"]).lines().count(), 10, "what is there");
 }
