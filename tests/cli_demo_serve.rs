@@ -16,7 +16,7 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
-use cli_support::{Place, fails, planbus};
+use cli_support::{Place, fails, planbus, stdout};
 use dashboard_support::Browser;
 use planbus::EventType;
 use serde_json::json;
@@ -96,6 +96,9 @@ fn a_survey_at_a_terminal_begins_when_the_page_is_open_and_is_seen_from_its_firs
     let place = Place::with_tree();
     let mut demo = AtTerminal::demo(&place, "");
     let told = demo.lines_to(WAITS);
+    // Asked by a process of its own: a survey that waits for nobody has begun before that has started.
+    let before = stdout(place.path(), &["events", "-o", "json"]);
+    assert_eq!(before, "", "nothing happens until the page is open");
     // As the page follows: what comes from now on.
     let mut page = Sse::open(&format!("{}/events/stream", url(&told)), &[]).expect("a stream");
     let first = page.message();
