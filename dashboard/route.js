@@ -27,7 +27,6 @@ export const formatRoute = (path, params = {}) => {
 const route = createStore(parseRoute(location.hash));
 addEventListener('hashchange', () => route.set(parseRoute(location.hash)));
 
-export const currentRoute = () => route.get();
 export const useRoute = () => useStore(route);
 
 // A link to a view; the tenant goes along.

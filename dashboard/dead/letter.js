@@ -51,7 +51,7 @@ export const Letter = ({ named: { stream, id }, replays, onReplay, onClose }) =>
     ${isGone ? html`<p class="note" role="status">It is no longer a dead letter: it was replayed, or removed.</p>`
       : !letter && error ? html`<${Failed} error=${error} again=${again} />` : !letter && html`<${Loading} what="the letter" />`}
     ${letter && html`
-      ${!isGone && html`<div class="actions"><button class="is-main" disabled=${letter.is_replaying} onClick=${() => onReplay(letter)}>${letter.is_replaying ? 'Being replayed' : 'Replay'}</button></div>`}
+      ${!isGone && html`<div class="actions"><button class="is-main" onClick=${() => onReplay(letter)}>Replay</button></div>`}
       ${letter.error && html`<section><h3>Error</h3><pre class="error">${letter.error}</pre></section>`}
       <${Facts} letter=${letter} />
       ${letter.payload && html`<${Payload} text=${letter.text} place=${letter.payload} />`}

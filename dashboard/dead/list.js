@@ -26,7 +26,6 @@ const Row = ({ letter, isChosen, onChoose }) => html`
     <span class="sub" title=${letter.error}>${letter.error ?? reasonOf(letter) ?? 'no error is known'}</span>
   </span>
   <span class="facts">
-    ${letter.is_replaying && html`<span class="hue-blue">being replayed</span>`}
     <span class="reason" title="Why it is here">${letter.reason ?? '–'}</span>
     <span class="number attempts" title="Failed attempts">${letter.attempts === null ? '' : counted(letter.attempts, 'attempt')}</span>
   </span>
@@ -85,13 +84,12 @@ export const DeadLetters = ({ params }) => {
   const named = params.letter ? parseKey(params.letter) : null;
   const there = new Set((rows ?? []).map(keyOf));
   const selected = [...chosen.values()].filter((letter) => there.has(keyOf(letter)));
-  const canChoose = (letter) => !letter.is_replaying;
   const choose = (at) => setChosen((before) => {
     const after = new Map(before);
-    if (!after.delete(keyOf(rows[at])) && canChoose(rows[at])) after.set(keyOf(rows[at]), rows[at]);
+    if (!after.delete(keyOf(rows[at]))) after.set(keyOf(rows[at]), rows[at]);
     return after;
   });
-  const chooseAll = () => setChosen(selected.length ? new Map() : new Map(rows.filter(canChoose).map((letter) => [keyOf(letter), letter])));
+  const chooseAll = () => setChosen(selected.length ? new Map() : new Map(rows.map((letter) => [keyOf(letter), letter])));
   const onDone = (done) => {
     setAsked(null);
     setReport(done);
