@@ -1,5 +1,5 @@
 // The keys of the page, as help lists them. A key that is pressed while text is typed is text.
-import { useEffect } from './vendor/htm-preact-3.1.1.js';
+import { useLayoutEffect } from './vendor/htm-preact-3.1.1.js';
 
 export const KEYS = [
   ['1 2 3 4', 'plans, events, health, dead letters'],
@@ -15,9 +15,10 @@ export const KEYS = [
 
 const isTyping = ({ target }) => target.matches?.('input, textarea, select, [contenteditable]');
 
-// Calls `keys[key](event)` while the component is there.
+// Calls `keys[key](event)` while the component is there. What is on the screen has its keys: they do not
+// come some time after it.
 export const useKeys = (keys) => {
-  useEffect(() => {
+  useLayoutEffect(() => {
     const onKeyDown = (event) => {
       if (event.altKey || event.ctrlKey || event.metaKey || event.defaultPrevented) return;
       if (isTyping(event) && event.key !== 'Escape') return;

@@ -24,8 +24,20 @@ export const formatRoute = (path, params = {}) => {
   return `#/${path.map(encoded).join('/')}${query ? `?${query}` : ''}`;
 };
 
-const route = createStore(parseRoute(location.hash));
-addEventListener('hashchange', () => route.set(parseRoute(location.hash)));
+// The browser tells of a new hash some time later; who sets it goes there at once, so that what is set or
+// pressed next finds it.
+let shown = location.hash;
+const route = createStore(parseRoute(shown));
+const follow = () => {
+  if (location.hash === shown) return;
+  shown = location.hash;
+  route.set(parseRoute(shown));
+};
+addEventListener('hashchange', follow);
+const goTo = (hash) => {
+  location.hash = hash;
+  follow();
+};
 
 export const useRoute = () => useStore(route);
 
@@ -33,7 +45,7 @@ export const useRoute = () => useStore(route);
 export const linkTo = (path, params = {}) => formatRoute(path, { tenant: route.get().params.tenant, ...params });
 
 export const navigate = (path, params) => {
-  location.hash = linkTo(path, params);
+  goTo(linkTo(path, params));
 };
 
 // Changes parameters of the view that is shown. What is typed replaces the last step of the history;
@@ -43,12 +55,15 @@ export const setParams = (changes, { replace = false } = {}) => {
   const hash = formatRoute(path, { ...params, ...changes });
   if (hash === location.hash) return;
   if (!replace) {
-    location.hash = hash;
+    goTo(hash);
     return;
   }
   history.replaceState(null, '', `${location.pathname}${location.search}${hash}`);
-  route.set(parseRoute(hash));
+  follow();
 };
+
+// The event that is open beside the view, by its seq or id.
+export const openEvent = () => route.get().params.event;
 
 // Whose events are shown.
 export const tenant = () => route.get().params.tenant || 'default';

@@ -12,7 +12,7 @@ import { Dialog } from './parts/dialog.js';
 import { count, useNow } from './parts/time.js';
 import { Plans } from './plans/list.js';
 import { PlanPage } from './plans/page.js';
-import { linkTo, navigate, setParams, useRoute } from './route.js';
+import { linkTo, navigate, openEvent, setParams, useRoute } from './route.js';
 import { SignIn, SignOut } from './signin.js';
 import { useStore } from './store.js';
 
@@ -111,7 +111,7 @@ export const Shell = () => {
     '/': () => document.querySelector('input[type=search]')?.focus(),
     Escape: (event) => {
       if (isHelp) setHelp(false);
-      else if (route.params.event) setParams({ event: '' });
+      else if (openEvent()) setParams({ event: '' });
       else if (event.target.matches?.('input')) event.target.blur();
       else return false;
       return true;

@@ -73,6 +73,12 @@ await run({}, async ({ page, open }) => {
   await press('ArrowDown', 'ArrowLeft', 'ArrowRight', 'Escape');
   await panel.waitFor({ state: 'detached' });
   await at('the list again', 'listbox', 'Events of the plan');
+  // Keys that come faster than the page is drawn.
+  await page.evaluate(() => {
+    for (const key of ['Enter', 'Escape']) document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }));
+  });
+  check('what was opened is closed', !(await page.evaluate(() => location.hash)).includes('event='), await page.evaluate(() => location.hash));
+  await panel.waitFor({ state: 'detached' });
 
   // Help: it has the focus, keeps it, and gives it back.
   await page.getByRole('button', { name: 'Keys' }).focus();
