@@ -9,6 +9,7 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{self, Read},
+    ops::Deref,
     path::Path,
 };
 
@@ -91,7 +92,7 @@ impl EventStore {
 /// The held lock; dropping it lets the next owner in.
 #[derive(Debug)]
 pub(super) struct OwnerLock {
-    file: File,
+    file: Claim,
     note: Note,
 }
 
@@ -135,18 +136,36 @@ impl OwnerLock {
 
     /// Lets the next owner in; with nothing to look for where this one `ended_well`.
     pub(super) fn release(self, ended_well: bool) {
-        // The locks themselves go with the file handle.
+        // What fails here is mended by the next owner, who writes a note and puts up a sign of its own.
         if ended_well {
             let _ = self.file.set_len(0);
         }
-        // Before the lock goes: the next owner puts up its own.
         let _ = sign::take_down(&self.file);
-        let _ = self.file.unlock();
+    }
+}
+
+/// A file that is locked until this is dropped.
+#[derive(Debug)]
+pub(super) struct Claim(File);
+
+impl Deref for Claim {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.0
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // Closing is not enough: a child process that another thread has just forked has the file open
+        // as well, until it becomes another program. What cannot be unlocked goes with that.
+        let _ = self.0.unlock();
     }
 }
 
 /// Opens a file, which is created where it is missing, and locks it; `None` when somebody else has.
-pub(super) fn claim(path: &Path) -> Result<Option<File>> {
+pub(super) fn claim(path: &Path) -> Result<Option<Claim>> {
     for _ in 0..ATTEMPTS_MAX {
         let file = open(path)?;
         match file.try_lock() {
@@ -156,7 +175,7 @@ pub(super) fn claim(path: &Path) -> Result<Option<File>> {
         }
         // Somebody may have removed the file between opening and locking it.
         if is_at(&file, path) {
-            return Ok(Some(file));
+            return Ok(Some(Claim(file)));
         }
     }
     Err(Error::new(ErrorKind::Locked, format!("{} is being replaced all the time", path.display())))
@@ -266,4 +285,21 @@ fn is_at(file: &File, path: &Path) -> bool {
 #[cfg(not(unix))]
 fn is_at(_file: &File, _path: &Path) -> bool {
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_let_go_is_free_even_where_a_forked_child_has_the_file_open_still() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("lock");
+        let claim = claim(&path).expect("opens").expect("is free");
+        // As a child has it between fork and exec: the same open file.
+        let _inherited = claim.try_clone().expect("a copy");
+        assert!(super::claim(&path).expect("opens").is_none(), "it is held");
+        drop(claim);
+        assert!(super::claim(&path).expect("opens").is_some(), "it was let go");
+    }
 }

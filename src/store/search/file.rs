@@ -140,7 +140,7 @@ impl IndexFile {
 /// Takes the lock of an index, and leaves a note of who has it and what for. What stands at the path
 /// may be replaced from now on: it is nothing, an index, or what became of one that had this lock. Any
 /// other file is somebody else's, and refused.
-pub(super) fn hold(files: &Files) -> Result<File> {
+pub(super) fn hold(files: &Files) -> Result<lock::Claim> {
     let shown = files.db.display();
     if !is_ours(files)? {
         let problem = format!("{shown} is no search index of planbus; remove it, or name another file");
@@ -152,7 +152,7 @@ pub(super) fn hold(files: &Files) -> Result<File> {
         Error::new(ErrorKind::Locked, problem)
     })?;
     let note = format!("{}{LOCK_MARK}\n", std::process::id());
-    let written = lock.set_len(0).and_then(|()| (&lock).write_all(note.as_bytes()));
+    let written = lock.set_len(0).and_then(|()| (&*lock).write_all(note.as_bytes()));
     written.map_err(|cause| fault::file("write to", &files.lock, cause))?;
     Ok(lock)
 }

@@ -15,7 +15,6 @@ mod words;
 
 use std::{
     ffi::OsString,
-    fs::File,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
@@ -33,6 +32,7 @@ use self::{
 use super::{
     EventStore,
     files::{Files, Found},
+    lock::Claim,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -67,7 +67,7 @@ pub(crate) struct SearchIndex {
     /// What was told last of how far it has read.
     indexed: AtomicU64,
     /// Held for as long as the index is open; after the file, so that it is closed first.
-    _lock: File,
+    _lock: Claim,
 }
 
 /// How far an index is.
