@@ -7,7 +7,10 @@ use std::{collections::HashMap, hint::black_box, thread, time::Instant};
 
 use planbus::{Event, EventBus, EventType, Filter, PlanCompleted, PlanId, PlanStarted};
 
-use super::table::{Contender, Goal, head, medians, row};
+use crate::{
+    measure::{Clock, Contender, medians},
+    report::{Goal, Row, print_head},
+};
 
 /// A handler that does next to nothing, which no compiler may leave out.
 fn look(event: &Event) {

@@ -1,0 +1,42 @@
+//! What planbus costs, beside the limit of what it does and beside its peers, in one run.
+//!
+//! `./bench` runs it: `./bench table` prints a row for each performance goal, `./bench growth` plots how
+//! cost grows with everything that grows. Both say what they measured as JSON and draw it as SVG.
+
+mod measure;
+mod report;
+mod table;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "bench", about = "Measures planbus beside its limits and its peers")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// One row for each performance goal: limit, ours, ratio, goal and peers.
+    Table {
+        /// Parts to measure: all where none is named.
+        #[arg(value_parser = table::names())]
+        parts: Vec<String>,
+        /// How many interleaved rounds the medians are of.
+        #[arg(long, default_value_t = 9)]
+        rounds: usize,
+        /// Where table.json and table.svg are written.
+        #[arg(long, default_value = "target/bench")]
+        out: PathBuf,
+    },
+}
+
+fn main() -> std::io::Result<()> {
+    let Arguments { command } = Arguments::parse();
+    match command {
+        Command::Table { parts, rounds, out } => table::run(&parts, rounds, &out),
+    }
+}
