@@ -1,5 +1,7 @@
 //! The table: one row for each performance goal.
 
+mod dispatch;
+
 use std::{fs, io, path::Path};
 
 use serde_json::json;
@@ -9,7 +11,7 @@ use crate::report::Row;
 /// What a part is called, and what measures it in this many rounds.
 type Part = (&'static str, fn(usize) -> Vec<Row>);
 
-const PARTS: &[Part] = &[];
+const PARTS: &[Part] = &[("dispatch", dispatch::run)];
 
 /// What can be measured by itself.
 pub(crate) fn names() -> Vec<&'static str> {

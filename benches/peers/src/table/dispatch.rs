@@ -1,194 +1,87 @@
-//! In-process dispatch against its limit (a bare loop over boxed closures) and its peers.
+//! In-process dispatch, without a store: beside a bare loop over boxed closures, one look-up and one
+//! read of the clock, and beside the buses and channels that people use in its place.
 //!
-//! Limit and ours take the same event by value, cloned for each round; a peer sends the same clone
-//! and every receiver takes it.
+//! Every contender takes the same event by value, cloned for each round, and each of its receivers
+//! sees it. None serialises anything.
 
-use std::{collections::HashMap, hint::black_box, thread, time::Instant};
+mod built;
+mod fan_out;
+mod peers;
+mod plans;
+mod publishers;
 
-use planbus::{Event, EventBus, EventType, Filter, PlanCompleted, PlanId, PlanStarted};
+use std::hint::black_box;
+
+use planbus::{Event, EventBus, EventType, Filter, PlanStarted};
 
 use crate::{
-    measure::{Clock, Contender, medians},
-    report::{Goal, Row, print_head},
+    measure::{Clock, Contender},
+    report::{Row, print_head},
 };
+
+const PART: &str = "dispatch";
+
+/// What a closure that receives events is to everybody here.
+type Closure = Box<dyn Fn(&Event) + Send + Sync>;
 
 /// A handler that does next to nothing, which no compiler may leave out.
 fn look(event: &Event) {
     black_box(event.seq());
 }
 
-fn bus() -> EventBus {
-    EventBus::builder().in_memory().build().expect("an in-memory bus")
-}
-
-fn bus_with(handlers: usize) -> EventBus {
-    let bus = bus();
-    for _ in 0..handlers {
-        let filter = Filter::all().types([EventType::PlanStarted]);
-        bus.subscribe(filter, look).expect("subscribes").detach();
-    }
-    bus
+fn closures(number: usize) -> Vec<Closure> {
+    (0..number).map(|_| Box::new(look) as Closure).collect()
 }
 
 fn event() -> Event {
     Event::new("plan-7", PlanStarted::new("goal")).with_correlation_id("plan-7")
 }
 
-fn matching_handlers(handlers: usize, goal: &Goal) {
-    let bus = bus_with(handlers);
-    type Handler = Box<dyn Fn(&Event) + Send + Sync>;
-    let closures: Vec<Handler> = (0..handlers).map(|_| Box::new(look) as Handler).collect();
-    let channels: Vec<_> = (0..handlers).map(|_| crossbeam_channel::bounded::<Event>(64)).collect();
-    let (sender, mut receivers) = (tokio::sync::broadcast::Sender::<Event>::new(64), Vec::new());
-    receivers.extend((0..handlers).map(|_| sender.subscribe()));
-    let event = event();
-    let times = 2_000_000 / (handlers as u64 + 1);
-    let figures = medians(
-        times,
-        &mut [
-            Contender::looped("bare", || {
-                let event = black_box(event.clone());
-                for closure in black_box(&closures) {
-                    closure(&event);
-                }
-            }),
-            Contender::looped("ours", || assert!(black_box(bus.publish(event.clone())).is_ok())),
-            Contender::looped("crossbeam", || {
-                for (sender, receiver) in &channels {
-                    sender.try_send(event.clone()).expect("has room");
-                    black_box(receiver.try_recv().expect("was sent"));
-                }
-            }),
-            Contender::looped("tokio", || {
-                let _ = sender.send(event.clone());
-                for receiver in &mut receivers {
-                    black_box(receiver.try_recv().expect("was sent"));
-                }
-            }),
-        ],
-    );
-    let what = format!("publish, {handlers} matching handlers");
-    row(&what, "bare closure loop (limit)", figures[0], figures[1], goal);
-    if handlers == 1 {
-        row(&what, "crossbeam fan-out", figures[2], figures[1], &Goal::AtLeast(3.0));
-        row(&what, "tokio broadcast", figures[3], figures[1], &Goal::AtLeast(5.0));
-    } else if handlers > 1 {
-        row(&what, "crossbeam fan-out", figures[2], figures[1], &Goal::AtLeast(1.0));
-        row(&what, "tokio broadcast", figures[3], figures[1], &Goal::AtLeast(1.0));
-    }
+fn in_memory() -> EventBus {
+    EventBus::builder().in_memory().build().expect("an in-memory bus has nothing to fail on")
 }
 
-fn two_publishers() {
-    let bus = bus_with(1);
-    let publish = |times: u64| {
-        let event = event();
-        let begun = Instant::now();
-        for _ in 0..times {
-            black_box(bus.publish(event.clone()).expect("publishes"));
+/// A bus with this many handlers, each of which wants the type of [`event`].
+fn bus_with(handlers: usize) -> EventBus {
+    let bus = in_memory();
+    for _ in 0..handlers {
+        let filter = Filter::all().types([EventType::PlanStarted]);
+        bus.subscribe(filter, look).expect("the filter is valid").detach();
+    }
+    bus
+}
+
+fn publish(bus: &EventBus, event: Event) {
+    black_box(bus.publish(event)).expect("the bus is open");
+}
+
+/// A contender whose work is on this thread alone.
+fn looped<'a>(work: impl FnMut() + 'a) -> Contender<'a> {
+    Contender::looped(Clock::ThreadCpu, work)
+}
+
+/// A contender that is so slow that it works only once where the others work this many times.
+fn rarely<'a>(one_in: u64, mut work: impl FnMut() + 'a) -> Contender<'a> {
+    Contender::timed(move |times| {
+        let runs = times.div_ceil(one_in);
+        let begun = Clock::ThreadCpu.now();
+        for _ in 0..runs {
+            work();
         }
-        begun.elapsed()
-    };
-    let figures = medians(
-        1_000_000,
-        &mut [
-            Contender::timed("one", |times| {
-                thread::scope(|s| s.spawn(|| publish(times)).join()).expect("no panic")
-            }),
-            Contender::timed("two", |times| {
-                thread::scope(|threads| {
-                    let publishers = [0, 1].map(|_| threads.spawn(|| publish(times)));
-                    publishers.map(|one| one.join().expect("no panic")).into_iter().max().unwrap_or_default()
-                })
-            }),
-        ],
-    );
-    row("publish, 1 handler, two publishers", "one publisher", figures[0], figures[1], &Goal::AtMost(1.1));
-}
-
-fn one_of_ten_thousand() {
-    const PLANS: usize = 10_000;
-    let bus = bus();
-    let mut map = HashMap::new();
-    let plans: Vec<PlanId> =
-        (0..PLANS).map(|n| PlanId::try_from(format!("plan-{n}")).expect("valid")).collect();
-    for plan in &plans {
-        map.insert(plan.clone(), 0_usize);
-        bus.subscribe(Filter::all().plan(plan), look).expect("subscribes").detach();
-    }
-    // Both sides walk the same 256 plans, so that both find them in the cache.
-    let events: Vec<Event> = plans
-        .iter()
-        .step_by(39)
-        .take(256)
-        .map(|plan| Event::new(plan, PlanStarted::new("goal")).with_correlation_id("root"))
-        .collect();
-    let (mut at, mut place) = (0, 0);
-    let figures = medians(
-        500_000,
-        &mut [
-            Contender::looped("map", || {
-                at = (at + 1) % events.len();
-                let event = events[at].clone();
-                black_box(map.get(event.plan_id()));
-            }),
-            Contender::looped("ours", || {
-                place = (place + 1) % events.len();
-                black_box(bus.publish(events[place].clone()).expect("publishes"));
-            }),
-        ],
-    );
-    row(
-        "publish, 1 match among 10,000 plans",
-        "one hash-map look-up (limit)",
-        figures[0],
-        figures[1],
-        &Goal::AtMost(2.2),
-    );
-    let churn = medians(
-        20_000,
-        &mut [Contender::looped("churn", || {
-            let sub = bus.subscribe(Filter::all().plan("plan-77"), look);
-            drop(black_box(sub.expect("subscribes")));
-        })],
-    );
-    row("subscribe + unsubscribe at 10,000", "-", f64::NAN, churn[0], &Goal::Nanos(1_500.0));
-}
-
-fn typed() {
-    let bus = bus();
-    bus.subscribe_to::<PlanCompleted>(Filter::all(), |_event, payload| {
-        black_box(payload.duration_us);
+        let each = (Clock::ThreadCpu.now() - begun) as f64 / runs as f64;
+        std::time::Duration::from_nanos((each * times as f64) as u64)
     })
-    .expect("subscribes")
-    .detach();
-    let plan = PlanId::try_from("plan-7").expect("valid");
-    let figures = medians(
-        500_000,
-        &mut [
-            Contender::looped("clock", || {
-                black_box(std::time::SystemTime::now());
-            }),
-            Contender::looped("ours", || {
-                black_box(bus.publish(Event::new(&plan, PlanCompleted::new())).expect("publishes"));
-            }),
-        ],
-    );
-    row(
-        "build a typed event + publish to 1 typed handler",
-        "one clock read",
-        figures[0],
-        figures[1],
-        &Goal::Nanos(80.0),
-    );
 }
 
-pub(crate) fn run() {
-    head("In-process dispatch");
-    matching_handlers(0, &Goal::AtMostMore(3.0));
-    matching_handlers(1, &Goal::AtMost(3.4));
-    matching_handlers(8, &Goal::AtMost(1.4));
-    matching_handlers(64, &Goal::AtMost(1.05));
-    two_publishers();
-    one_of_ten_thousand();
-    typed();
+/// Measures and prints the rows of the goals.
+pub(crate) fn run(rounds: usize) -> Vec<Row> {
+    print_head("In-process dispatch", rounds);
+    let measures: [fn(usize) -> Vec<Row>; 4] = [fan_out::run, publishers::run, plans::run, built::run];
+    let mut rows = Vec::new();
+    for measure in measures {
+        let measured = measure(rounds);
+        measured.iter().for_each(Row::print);
+        rows.extend(measured);
+    }
+    rows
 }
