@@ -76,6 +76,14 @@ pub(crate) fn quantile(took: &mut [Duration], part: f64) -> Duration {
     took[((took.len() - 1) as f64 * part) as usize]
 }
 
+/// A folder for what a contender keeps, beside this program: on a disk, where the system's folder for
+/// temporary files may be memory. It goes when it is dropped.
+pub(crate) fn folder() -> tempfile::TempDir {
+    let program = std::env::current_exe().expect("this program is a file");
+    let beside = program.parent().expect("a file is in a folder");
+    tempfile::tempdir_in(beside).expect("a folder beside the program can be made")
+}
+
 /// Runs `work` on several threads at once, `times` in all, and says how long that took.
 pub(crate) fn by_threads(threads: u64, times: u64, work: impl Fn() + Sync) -> Duration {
     let begun = Instant::now();
