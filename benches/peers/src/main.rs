@@ -32,11 +32,18 @@ enum Command {
         #[arg(long, default_value = "target/bench")]
         out: PathBuf,
     },
+    /// Reads a log again and again: what a part that measures publishing beside readers starts.
+    #[command(hide = true)]
+    Read { log: PathBuf },
 }
 
 fn main() -> std::io::Result<()> {
     let Arguments { command } = Arguments::parse();
     match command {
         Command::Table { parts, rounds, out } => table::run(&parts, rounds, &out),
+        Command::Read { log } => {
+            table::read_for_ever(&log);
+            Ok(())
+        }
     }
 }

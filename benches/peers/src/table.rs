@@ -1,17 +1,20 @@
 //! The table: one row for each performance goal.
 
 mod dispatch;
+mod durable;
+mod readers;
 
 use std::{fs, io, path::Path};
 
 use serde_json::json;
 
+pub(crate) use self::readers::read_for_ever;
 use crate::report::Row;
 
 /// What a part is called, and what measures it in this many rounds.
 type Part = (&'static str, fn(usize) -> Vec<Row>);
 
-const PARTS: &[Part] = &[("dispatch", dispatch::run)];
+const PARTS: &[Part] = &[("dispatch", dispatch::run), ("durable", durable::run), ("readers", readers::run)];
 
 /// What can be measured by itself.
 pub(crate) fn names() -> Vec<&'static str> {

@@ -1,25 +1,32 @@
 //! Durable publishing against its limit (write + fdatasync of the same bytes in the same grouping)
 //! and its peers (bare rusqlite). Everything runs on the same disk, with `synchronous=FULL`.
 
-use std::{
-    collections::VecDeque,
-    fs::File,
-    io::{Seek, SeekFrom, Write},
-    path::Path,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, Thread},
-    time::{Duration, Instant},
-};
+mod bare_log;
+mod bare_sqlite;
+
+use std::{path::Path, sync::Mutex};
 
 use planbus::{Event, EventBus, EventStore, ToolCalled};
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
-use super::table::{Contender, Goal, head, medians, row};
+use self::{bare_log::BareLog, bare_sqlite::BareSqlite};
+use crate::{
+    measure::{Clock, Contender, by_threads, folder, medians},
+    report::{Goal, Row, print_head},
+};
+
+/// The name of the part.
+const PART: &str = "durable";
+/// How many publishes of each publisher a round has; one that is alone makes more.
+const PUBLISHES: u64 = 250;
+const PUBLISHES_ALONE: u64 = 1_000;
+/// Above this many publishers the peer, which commits each event by itself, makes a part of them only.
+const PEER_PUBLISHERS: u64 = 8;
+const PEER_PART: u64 = 4;
+/// How many events `publish_all` commits at once, and how often in a round.
+const BATCH_EVENTS: usize = 1_000;
+const BATCHES: u64 = 10;
 
 fn event() -> Event {
     let arguments =
@@ -28,172 +35,55 @@ fn event() -> Event {
         .with_source("surveyor")
 }
 
-/// The limit: leader and followers over a plain pre-allocated file.
-struct BareLog {
-    file: Mutex<File>,
-    state: Mutex<BareState>,
+fn open(path: &Path) -> EventBus {
+    EventBus::builder().store(EventStore::open(path).expect("opens")).build().expect("a bus")
 }
 
-#[derive(Default)]
-struct BareState {
-    waiting: VecDeque<Arc<Waiter>>,
-    pending: Vec<u8>,
-    is_led: bool,
+fn publish(bus: &EventBus) {
+    bus.publish(event()).expect("publishes");
 }
 
-struct Waiter {
-    thread: Thread,
-    is_done: AtomicBool,
-    leads: AtomicBool,
+/// What ours is judged by, beside the limit and beside the peer.
+struct Goals {
+    of_limit: f64,
+    of_peer: f64,
 }
 
-/// What the limit's file holds before it is written over from its beginning.
-const BARE_BYTES: u64 = 64 << 20;
-
-impl BareLog {
-    fn create(folder: &Path) -> Self {
-        let mut file = File::create(folder.join("bare.log")).expect("a file");
-        file.write_all(&vec![0; BARE_BYTES as usize]).and_then(|()| file.sync_all()).expect("is written");
-        file.rewind().expect("rewinds");
-        Self { file: Mutex::new(file), state: Mutex::default() }
-    }
-
-    fn submit(&self, bytes: &[u8]) {
-        let mut state = self.state.lock().expect("not poisoned");
-        state.pending.extend_from_slice(bytes);
-        if state.is_led {
-            let me =
-                Arc::new(Waiter { thread: thread::current(), is_done: false.into(), leads: false.into() });
-            state.waiting.push_back(Arc::clone(&me));
-            drop(state);
-            while !me.is_done.load(Ordering::Acquire) && !me.leads.load(Ordering::Acquire) {
-                thread::park();
-            }
-            if me.is_done.load(Ordering::Acquire) {
-                return;
-            }
-            state = self.state.lock().expect("not poisoned");
-            state.waiting.pop_front();
-        }
-        state.is_led = true;
-        let batch = std::mem::take(&mut state.pending);
-        let served = std::mem::take(&mut state.waiting);
-        drop(state);
-        self.write(&batch);
-        let mut state = self.state.lock().expect("not poisoned");
-        match state.waiting.front() {
-            Some(next) => {
-                next.leads.store(true, Ordering::Release);
-                next.thread.unpark();
-            }
-            None => state.is_led = false,
-        }
-        drop(state);
-        for waiter in served {
-            waiter.is_done.store(true, Ordering::Release);
-            waiter.thread.unpark();
-        }
-    }
-
-    fn write(&self, batch: &[u8]) {
-        let mut file = self.file.lock().expect("not poisoned");
-        if file.stream_position().expect("a place") + batch.len() as u64 > BARE_BYTES {
-            file.seek(SeekFrom::Start(0)).expect("rewinds");
-        }
-        file.write_all(batch).and_then(|()| file.sync_data()).expect("is written");
-    }
-}
-
-/// Runs `work` on several threads at once, `times` in all, and says how long that took.
-fn by_publishers(publishers: u64, times: u64, work: impl Fn() + Sync) -> Duration {
-    let begun = Instant::now();
-    thread::scope(|threads| {
-        for _ in 0..publishers {
-            threads.spawn(|| (0..times / publishers).for_each(|_| work()));
-        }
-    });
-    begun.elapsed()
-}
-
-/// A bare database with the same table and indexes as a store's.
-fn bare_sqlite(folder: &Path) -> Connection {
-    let model = folder.join("model.db");
-    drop(EventStore::open(&model).expect("opens"));
-    let model = Connection::open(model).expect("opens");
-    let connection = Connection::open(folder.join("bare.db")).expect("opens");
-    connection.execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;").expect("is set");
-    let mut statement = model
-        .prepare("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND tbl_name = 'plan_events' AND type IN ('table', 'index')")
-        .expect("prepares");
-    let ddl = statement.query_map([], |row| row.get::<_, String>(0)).expect("reads");
-    ddl.for_each(|ddl| connection.execute_batch(&ddl.expect("text")).expect("creates"));
-    connection
-}
-
-/// Inserts one event as simply as can be, with a chain of the same length.
-fn insert(connection: &Connection, event: &Event, chain: &mut [u8; 32]) {
-    let payload = event.payload_json().expect("JSON");
-    let (id, at) = (event.event_id().to_string(), event.timestamp().to_string());
-    let plan = event.plan_id().as_str();
-    *chain = Sha256::new()
-        .chain_update(*chain)
-        .chain_update(&id)
-        .chain_update(plan)
-        .chain_update(payload)
-        .finalize()
-        .into();
-    connection
-        .prepare_cached(
-            "INSERT INTO plan_events(event_id, event_type, plan_id, timestamp, recorded_at, payload, tenant, source, \
-             correlation_id, priority, schema_version, chain) VALUES (?1, ?2, ?3, ?4, ?4, ?5, 'default', ?6, ?3, 'normal', 1, ?7)",
-        )
-        .and_then(|mut statement| {
-            let source = event.source().map(|source| source.as_str());
-            statement.execute(params![id, event.event_type().as_str(), plan, at, payload, source, &chain[..]])
-        })
-        .expect("inserts");
-}
-
-fn publishers(folder: &Path, count: u64, goals: (f64, f64)) {
-    let bus = EventBus::builder()
-        .store(EventStore::open(folder.join("ours.db")).expect("opens"))
-        .build()
-        .expect("a bus");
-    let bare = BareLog::create(folder);
-    let peer = Mutex::new((bare_sqlite(folder), [0; 32]));
+fn publishers(folder: &Path, count: u64, goals: &Goals, rounds: usize) -> Row {
+    let bus = open(&folder.join("ours.db"));
+    let limit = BareLog::create(folder);
+    let peer = Mutex::new(BareSqlite::create(folder));
     let bytes = event().to_json().expect("JSON").len() + 64; // seq, recorded_at and chain
     let line = vec![b'x'; bytes];
-    let times = if count == 1 { 1_000 } else { count * 250 };
+    let times = if count == 1 { PUBLISHES_ALONE } else { count * PUBLISHES };
+    let part = if count > PEER_PUBLISHERS { PEER_PART } else { 1 };
     let figures = medians(
+        rounds,
         times,
         &mut [
-            Contender::timed("bare", |times| by_publishers(count, times, || bare.submit(&line))),
-            Contender::timed("ours", |times| {
-                by_publishers(count, times, || assert!(bus.publish(event()).is_ok()))
-            }),
-            Contender::timed("mutex + autocommit", |times| {
-                let times = if count > 8 { times / 4 / count * count } else { times };
-                let took = by_publishers(count, times, || {
+            Contender::timed(|times| by_threads(count, times, || limit.submit(&line))),
+            Contender::timed(|times| by_threads(count, times, || publish(&bus))),
+            Contender::timed(|times| {
+                let took = by_threads(count, times / part, || {
                     let event = event();
-                    let (connection, chain) = &mut *peer.lock().expect("not poisoned");
-                    insert(connection, &event, chain);
+                    peer.lock().expect("not poisoned").insert(&event);
                 });
-                if count > 8 { took * 4 } else { took }
+                took * u32::try_from(part).expect("is small")
             }),
         ],
     );
     let what = format!("durable publish, {count} publishers, {bytes} bytes");
-    row(&what, "write + fdatasync, same grouping (limit)", figures[0], figures[1], &Goal::AtLeast(goals.0));
-    let peer = if count == 1 { "bare rusqlite autocommit" } else { "connection mutex + autocommit" };
-    row(&what, peer, figures[2], figures[1], &Goal::AtLeast(goals.1));
+    let name = if count == 1 { "bare rusqlite autocommit" } else { "connection mutex + autocommit" };
+    let limit = ("write + fdatasync, same grouping", figures[0]);
+    Row::new(PART, what, limit, figures[1], Goal::AtLeast(goals.of_limit)).peer(
+        name,
+        figures[2],
+        Some(Goal::AtLeast(goals.of_peer)),
+    )
 }
 
-fn slow_reader(folder: &Path) {
-    let open = |name: &str| {
-        EventBus::builder().store(EventStore::open(folder.join(name)).expect("opens")).build().expect("a bus")
-    };
-    let (alone, watched) = (open("alone.db"), open("watched.db"));
-    let publish = |bus: &EventBus| assert!(bus.publish(event()).is_ok());
+fn slow_reader(folder: &Path, rounds: usize) -> Row {
+    let (alone, watched) = (open(&folder.join("alone.db")), open(&folder.join("watched.db")));
     publish(&watched);
     let reader = Connection::open(folder.join("watched.db")).expect("opens");
     let hold = || {
@@ -202,49 +92,57 @@ fn slow_reader(folder: &Path) {
         reader.query_row("SELECT count(*) FROM plan_events", [], |row| row.get::<_, i64>(0)).expect("reads")
     };
     let figures = medians(
-        1_000,
+        rounds,
+        PUBLISHES_ALONE,
         &mut [
-            Contender::timed("alone", |times| by_publishers(1, times, || publish(&alone))),
-            Contender::timed("watched", |times| {
+            Contender::looped(Clock::Wall, || publish(&alone)),
+            Contender::timed(|times| {
                 hold();
-                let took = by_publishers(1, times, || publish(&watched));
+                let took = by_threads(1, times, || publish(&watched));
                 reader.execute_batch("COMMIT").expect("ends");
                 took
             }),
         ],
     );
-    row("durable publish with a slow reader", "without one", figures[0], figures[1], &Goal::AtLeast(0.80));
+    let what = "durable publish with a slow reader attached";
+    Row::new(PART, what, ("without one", figures[0]), figures[1], Goal::AtLeast(0.80))
 }
 
-fn batches(folder: &Path) {
-    const EVENTS: usize = 1_000;
-    let bus = EventBus::builder()
-        .store(EventStore::open(folder.join("batch.db")).expect("opens"))
-        .build()
-        .expect("a bus");
-    let (connection, mut chain) = (bare_sqlite(folder), [0; 32]);
+fn batches(folder: &Path, rounds: usize) -> Row {
+    let bus = open(&folder.join("batch.db"));
+    let mut bare = BareSqlite::create(folder);
+    let events = || (0..BATCH_EVENTS).map(|_| event());
     let figures = medians(
-        10,
+        rounds,
+        BATCHES,
         &mut [
-            Contender::looped("bare", || {
-                connection.execute_batch("BEGIN IMMEDIATE").expect("begins");
-                (0..EVENTS).for_each(|_| insert(&connection, &event(), &mut chain));
-                connection.execute_batch("COMMIT").expect("commits");
-            }),
-            Contender::looped("ours", || {
-                assert_eq!(bus.publish_all((0..EVENTS).map(|_| event())).expect("publishes").len(), EVENTS)
+            Contender::looped(Clock::Wall, || bare.insert_all(events())),
+            Contender::looped(Clock::Wall, || {
+                let published = bus.publish_all(events()).expect("publishes");
+                assert_eq!(published.len(), BATCH_EVENTS);
             }),
         ],
     );
-    row("publish_all of 1,000", "bare rusqlite transaction", figures[0], figures[1], &Goal::AtLeast(0.85));
+    let what = format!("publish_all of {BATCH_EVENTS}");
+    let limit = ("bare rusqlite transaction, same table, indexes and chain", figures[0]);
+    Row::new(PART, what, limit, figures[1], Goal::AtLeast(0.85))
 }
 
-pub(crate) fn run() {
-    head("Durable publish (FULL, chain on)");
-    let folder = || tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
-    publishers(folder().path(), 1, (0.80, 1.0));
-    publishers(folder().path(), 8, (0.60, 2.5));
-    publishers(folder().path(), 64, (0.35, 8.0));
-    slow_reader(folder().path());
-    batches(folder().path());
+pub(crate) fn run(rounds: usize) -> Vec<Row> {
+    print_head("Durable publish (FULL, chain on)", rounds);
+    let goals = [(1, 0.80, 1.0), (8, 0.60, 2.5), (64, 0.35, 8.0)];
+    let mut rows: Vec<Row> = goals
+        .into_iter()
+        .map(|(count, of_limit, of_peer)| {
+            let row = publishers(folder().path(), count, &Goals { of_limit, of_peer }, rounds);
+            row.print();
+            row
+        })
+        .collect();
+    for measure in [slow_reader, batches] {
+        let row = measure(folder().path(), rounds);
+        row.print();
+        rows.push(row);
+    }
+    rows
 }

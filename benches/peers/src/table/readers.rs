@@ -20,14 +20,17 @@ use std::{
 use planbus::{Event, EventBus, EventStore, ToolCalled};
 use serde_json::json;
 
-use super::table::{Contender, Goal, head, medians, row};
+use crate::{
+    measure::{Contender, folder, median, medians},
+    report::{Goal, Row, print_head},
+};
 
 /// How many events the log holds before: a scan of it takes longer than many publishes.
 const EVENTS: usize = 200_000;
 /// How many publishes a round measures, of each publisher.
 const PUBLISHES: u64 = 400;
-/// The variable that makes the bench a reader in a process of its own.
-const READER: &str = "PLANBUS_BENCH_READER";
+/// What ours is judged by: beside a reader of this log against one of another on the same machine.
+const GOAL: Goal = Goal::AtMost(1.25);
 
 fn event(number: usize) -> Event {
     let arguments = json!({"path": "src/bus/dispatch.rs", "pattern": "catch_unwind", "number": number});
@@ -71,7 +74,7 @@ fn by_pages(_: &Path, store: &EventStore) -> Reader {
 
 fn by_pages_elsewhere(path: &Path, _: &EventStore) -> Reader {
     let mut command = Command::new(std::env::current_exe().expect("this bench"));
-    Reader::Process(command.env(READER, path).stdout(Stdio::null()).spawn().expect("starts"))
+    Reader::Process(command.arg("read").arg(path).stdout(Stdio::null()).spawn().expect("starts"))
 }
 
 /// Scans the table with `sqlite3` again and again, one transaction each.
@@ -114,35 +117,35 @@ impl Place {
 
 /// The median of single publishes, times how many there are to be.
 fn publish(bus: &EventBus, publishers: u64, times: u64) -> Duration {
-    let mut took: Vec<Duration> = thread::scope(|threads| {
+    let took: Vec<f64> = thread::scope(|threads| {
         let publisher = || {
             let one = |number| {
                 let begun = Instant::now();
                 assert!(bus.publish(event(number as usize)).is_ok());
-                begun.elapsed()
+                begun.elapsed().as_nanos() as f64
             };
             (0..PUBLISHES).map(one).collect::<Vec<_>>()
         };
         let threads: Vec<_> = (0..publishers).map(|_| threads.spawn(publisher)).collect();
         threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect()
     });
-    took.sort();
-    took[took.len() / 2] * u32::try_from(times).expect("fits")
+    Duration::from_nanos((median(took) * times as f64) as u64)
 }
 
 type Start = fn(&Path, &EventStore) -> Reader;
 
-fn beside(what: &str, start: Start, published: &Place, copy: &Place, publishers: u64) {
+fn beside(what: &str, start: Start, published: &Place, copy: &Place, publishers: u64, rounds: usize) -> Row {
     let mut longest = 0;
     let figures = medians(
+        rounds,
         PUBLISHES,
         &mut [
-            Contender::timed("alone", |times| publish(&published.bus, publishers, times)),
-            Contender::timed("a reader of a copy", |times| {
+            Contender::timed(|times| publish(&published.bus, publishers, times)),
+            Contender::timed(|times| {
                 let _reader = start(&copy.path, copy.store());
                 publish(&published.bus, publishers, times)
             }),
-            Contender::timed("a reader", |times| {
+            Contender::timed(|times| {
                 let _reader = start(&published.path, published.store());
                 let took = publish(&published.bus, publishers, times);
                 longest = longest.max(published.store().stats().expect("reads").wal_bytes);
@@ -150,21 +153,19 @@ fn beside(what: &str, start: Start, published: &Place, copy: &Place, publishers:
             }),
         ],
     );
-    let shown = format!("publish by {publishers} beside {what}, WAL up to {} MiB", longest >> 20);
-    row(&shown, "the same reader of a copy", figures[1], figures[2], &Goal::AtMost(1.25));
-    row(&shown, "without a reader", figures[0], figures[2], &Goal::AtMost(1.25));
+    let what = format!("publish by {publishers} beside {what}, WAL up to {} MiB", longest >> 20);
+    let limit = ("beside the same reader of a copy", figures[1]);
+    Row::new("readers", what, limit, figures[2], GOAL).peer("without a reader", figures[0], None)
 }
 
-/// Works as a reader, where this process was started as one.
-pub(crate) fn run_as_reader() {
-    if let Some(path) = std::env::var_os(READER) {
-        scan(&EventStore::open_read_only(path).expect("opens"), &AtomicBool::new(false));
-    }
+/// Works as a reader of the log at this path, and never ends by itself.
+pub(crate) fn read_for_ever(path: &Path) {
+    scan(&EventStore::open_read_only(path).expect("opens"), &AtomicBool::new(false));
 }
 
-pub(crate) fn run() {
-    head("Durable publish beside readers (medians of single publishes)");
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+pub(crate) fn run(rounds: usize) -> Vec<Row> {
+    print_head("Durable publish beside readers (medians of single publishes)", rounds);
+    let folder = folder();
     let origin = Place::new(folder.path().join("published.db"));
     for batch in (0..EVENTS).collect::<Vec<_>>().chunks(1_000) {
         origin.bus.publish_all(batch.iter().map(|number| event(*number))).expect("publishes");
@@ -181,9 +182,13 @@ pub(crate) fn run() {
         ("full scans by sqlite3", by_scans),
         ("a transaction that sqlite3 holds open", by_holding),
     ];
+    let mut rows = Vec::new();
     for (what, start) in readers {
         for publishers in [1, 8] {
-            beside(what, start, &published, &copy, publishers);
+            let row = beside(what, start, &published, &copy, publishers, rounds);
+            row.print();
+            rows.push(row);
         }
     }
+    rows
 }
