@@ -4,6 +4,9 @@
 //! cost grows with everything that grows. Both say what they measured as JSON and draw it as SVG.
 
 mod measure;
+mod private_redis;
+#[path = "../../../tests/redis_support/mod.rs"]
+mod redis_support;
 mod report;
 mod table;
 

@@ -1,7 +1,9 @@
 //! The table: one row for each performance goal.
 
+mod consumer;
 mod dispatch;
 mod durable;
+mod mirror;
 mod readers;
 
 use std::{fs, io, path::Path};
@@ -14,7 +16,13 @@ use crate::report::Row;
 /// What a part is called, and what measures it in this many rounds.
 type Part = (&'static str, fn(usize) -> Vec<Row>);
 
-const PARTS: &[Part] = &[("dispatch", dispatch::run), ("durable", durable::run), ("readers", readers::run)];
+const PARTS: &[Part] = &[
+    ("dispatch", dispatch::run),
+    ("durable", durable::run),
+    ("readers", readers::run),
+    ("mirror", mirror::run),
+    ("consumer", consumer::run),
+];
 
 /// What can be measured by itself.
 pub(crate) fn names() -> Vec<&'static str> {

@@ -1,82 +1,88 @@
 //! The consumer: how fast a group gets through a stream, with a handler that does nothing.
 //!
-//! The reference reads and acks with the same commands and does not look at what it reads.
+//! The limit reads and acks with the same commands and does not look at what it reads.
 
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
 
-use planbus::{
-    Durability, Event, EventStore, ToolCalled,
-    redis::{Consumer, Profile, RedisEndpoint, RedisMirror},
-};
+use planbus::redis::{Consumer, Delivery, Profile};
 use redis::Value;
-use serde_json::json;
+use sea_streamer_redis::{AutoCommit, AutoStreamReset, RedisConsumerOptions};
+use sea_streamer_types::{Consumer as _, ConsumerGroup, ConsumerMode, ConsumerOptions, StreamKey, Streamer};
 
-use super::{
+use crate::{
+    measure::{Contender, medians},
+    private_redis::{
+        LIMIT, STREAM, connection, endpoint, event, fields, fill, mirror, open, start, streamer,
+    },
     redis_support::RedisServer,
-    table::{Contender, Goal, head, medians, row},
+    report::{Goal, Row, print_head},
 };
 
 /// How many events a round handles.
-const EVENTS: usize = 50_000;
-/// How many entries one read of the reference takes.
-const COUNT: &str = "100";
-const STREAM: &str = "planbus:{default}:events";
-const LIMIT: Duration = Duration::from_secs(60);
+const EVENTS: u64 = 50_000;
+/// How many entries one read of the others takes.
+const COUNT: usize = 100;
+/// The stream of sea-streamer's consumer, which knows entries of one field only.
+const SEA_STREAM: &str = "events";
+/// How many events a consumer of ours has in hand.
+const PREFETCH: usize = 1_000;
 
-pub(crate) fn run() {
-    let Some(server) = RedisServer::start() else { return };
-    fill(&server);
-    head("Consumer");
-    let (rounds, number) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let group = |counter: &AtomicUsize, name: &str| format!("{name}-{}", counter.fetch_add(1, Relaxed));
-    let mut contenders = [
-        Contender::timed("bare loop", |_| bare(&server, &group(&rounds, "bare"))),
-        Contender::timed("ours", |_| ours(&server, &group(&number, "ours"))),
-    ];
-    let took = medians(1, &mut contenders);
-    let of_one = |took: f64| took / EVENTS as f64;
-    let reference = "XREADGROUP COUNT 100 + XACK, nothing decoded";
-    row("an event through a group", reference, of_one(took[0]), of_one(took[1]), &Goal::AtLeast(0.8));
+pub(crate) fn run(rounds: usize) -> Vec<Row> {
+    let Some(server) = start("Consumer") else { return Vec::new() };
+    print_head("Consumer", rounds);
+    prepare(&server);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let groups = AtomicU64::new(0);
+    let group = || format!("group-{}", groups.fetch_add(1, Relaxed));
+    let took = medians(
+        rounds,
+        EVENTS,
+        &mut [
+            Contender::timed(|times| bare(&server, &group(), times)),
+            Contender::timed(|times| ours(&server, &group(), times, 1)),
+            Contender::timed(|times| ours(&server, &group(), times, 2)),
+            Contender::timed(|times| ours(&server, &group(), times, 8)),
+            Contender::timed(|times| runtime.block_on(sea_streamer(&server, &group(), times))),
+        ],
+    );
+    let limit = ("XREADGROUP COUNT 100 + XACK, nothing decoded", took[0]);
+    let row = Row::new("consumer", "an event through a group", limit, took[1], Goal::AtLeast(0.8))
+        .peer("ours with 2 workers", took[2], None)
+        .peer("ours with 8 workers", took[3], None)
+        .peer("sea-streamer, one field of the same bytes", took[4], None);
+    row.print();
+    vec![row]
 }
 
-/// Events with payloads of about 200 bytes.
-fn fill(server: &RedisServer) {
+/// The streams that are read, in both of which all entries are of the same size.
+fn prepare(server: &RedisServer) {
     let dir = tempfile::tempdir().expect("a directory");
-    let options = EventStore::options().durability(Durability::Process);
-    let store = options.open(dir.path().join("planbus.db")).expect("opens");
-    let bus = planbus::EventBus::builder().store(store.clone()).build().expect("builds");
-    let event = |number: usize| {
-        let arguments = json!({"path": "src/bus/dispatch.rs", "pattern": "catch_unwind", "number": number,
-            "context": "the lines round each match, as the agent sees them when it decides what to read"});
-        Event::new(format!("survey-{}", number / 25), ToolCalled::new("call-17", "search", arguments))
-    };
-    for begin in (0..EVENTS).step_by(1_000) {
-        bus.publish_all((begin..begin + 1_000).map(event)).expect("commits");
+    let store = open(&dir);
+    fill(&store, EVENTS as usize, event);
+    mirror(&store, server, Profile::native());
+    let payload = fields(server, STREAM).concat();
+    let mut connection = connection(server);
+    let mut pipe = redis::pipe();
+    for _ in 0..EVENTS {
+        pipe.cmd("XADD").arg(SEA_STREAM).arg("*").arg("msg").arg(&payload).ignore();
     }
-    let profile = Profile::native().with_max_len(None).expect("valid");
-    let mirror = RedisMirror::builder(&store, endpoint(server)).profile(profile).start().expect("starts");
-    mirror.flush(LIMIT).expect("Redis equals the log");
-}
-
-fn endpoint(server: &RedisServer) -> RedisEndpoint {
-    RedisEndpoint::parse(&server.url()).expect("a URL")
+    pipe.exec(&mut connection).expect("appends");
 }
 
 /// A loop over the two commands, with the same client library, that looks only for the ids.
-fn bare(server: &RedisServer, group: &str) -> Duration {
+fn bare(server: &RedisServer, group: &str, times: u64) -> Duration {
     let begun = Instant::now();
-    let client = redis::Client::open(format!("unix://{}", server.socket().display())).expect("a URL");
-    let mut connection = client.get_connection().expect("connects");
+    let mut connection = connection(server);
     let made = redis::cmd("XGROUP").arg("CREATE").arg(STREAM).arg(group).arg("0").exec(&mut connection);
     made.expect("makes the group");
     let mut handled = 0;
-    while handled < EVENTS {
+    while handled < times {
         let mut read = redis::cmd("XREADGROUP");
         read.arg("GROUP").arg(group).arg("one").arg("COUNT").arg(COUNT).arg("STREAMS").arg(STREAM).arg(">");
         let answer: Value = read.query(&mut connection).expect("answers");
@@ -100,19 +106,39 @@ fn nth(list: Value, number: usize) -> Value {
     }
 }
 
-fn ours(server: &RedisServer, group: &str) -> Duration {
+/// Until all is handled and acked.
+fn ours(server: &RedisServer, group: &str, times: u64, workers: usize) -> Duration {
     let begun = Instant::now();
-    let handled = Arc::new(AtomicUsize::new(0));
+    let handled = Arc::new(AtomicU64::new(0));
     let seen = Arc::clone(&handled);
-    let builder = Consumer::builder(endpoint(server)).group(group).prefetch(1_000);
-    let consumer = builder.handler(move |_: &planbus::redis::Delivery| {
+    let builder = Consumer::builder(endpoint(server)).group(group).prefetch(PREFETCH).workers(workers);
+    let consumer = builder.handler(move |_: &Delivery| {
         seen.fetch_add(1, Relaxed);
     });
     let consumer = consumer.expect("starts");
-    while handled.load(Relaxed) < EVENTS || consumer.status().busy > 0 {
+    while handled.load(Relaxed) < times || consumer.status().busy > 0 {
         std::thread::park_timeout(Duration::from_micros(200));
     }
     let took = begun.elapsed();
     consumer.stop(LIMIT).expect("stops");
     took
+}
+
+/// sea-streamer's way to lose nothing: what was acked is committed while more is read.
+async fn sea_streamer(server: &RedisServer, group: &str, times: u64) -> Duration {
+    let begun = Instant::now();
+    let streamer = streamer(server).await;
+    let mut options = RedisConsumerOptions::new(ConsumerMode::LoadBalanced);
+    options.set_consumer_group(ConsumerGroup::new(group)).expect("a group");
+    options.set_auto_stream_reset(AutoStreamReset::Earliest);
+    options.set_auto_commit(AutoCommit::Rolling);
+    options.set_batch_size(COUNT);
+    let key = StreamKey::new(SEA_STREAM).expect("a key");
+    let consumer = streamer.create_consumer(&[key], options).await.expect("a consumer");
+    for _ in 0..times {
+        let message = consumer.next().await.expect("a message");
+        consumer.ack(&message).expect("acks");
+    }
+    consumer.end().await.expect("commits");
+    begun.elapsed()
 }
