@@ -5,6 +5,7 @@ mod dispatch;
 mod durable;
 mod mirror;
 mod readers;
+mod server;
 
 use std::{fs, io, path::Path};
 
@@ -22,6 +23,7 @@ const PARTS: &[Part] = &[
     ("readers", readers::run),
     ("mirror", mirror::run),
     ("consumer", consumer::run),
+    ("server", server::run),
 ];
 
 /// What can be measured by itself.
