@@ -19,6 +19,8 @@ pub(crate) struct Figure {
 pub(crate) struct Judged {
     pub(crate) goal: String,
     pub(crate) ratio: String,
+    /// What ours may take and still meet it.
+    pub(crate) nanos_most: f64,
     pub(crate) met: bool,
 }
 
@@ -37,21 +39,17 @@ pub(crate) enum Goal {
 
 impl Goal {
     fn judge(self, theirs: f64, ours: f64) -> Judged {
-        let (ratio, goal, met) = match self {
-            Self::AtMost(most) => {
-                (format!("{:.2}x", ours / theirs), format!("<= {most}x"), ours <= theirs * most)
-            }
+        let (nanos_most, ratio, goal) = match self {
+            Self::AtMost(most) => (theirs * most, format!("{:.2}x", ours / theirs), format!("<= {most}x")),
             Self::AtMostMore(more) => {
-                (format!("{:+.1} ns", ours - theirs), format!("<= +{more} ns"), ours <= theirs + more)
+                (theirs + more, format!("{:+.1} ns", ours - theirs), format!("<= +{more} ns"))
             }
             Self::AtLeast(least) => {
-                (format!("{:.2}x", theirs / ours), format!(">= {least}x"), theirs >= ours * least)
+                (theirs / least, format!("{:.2}x", theirs / ours), format!(">= {least}x"))
             }
-            Self::Nanos(most) => {
-                (format!("{:.2}x", ours / theirs), format!("<= {}", shown(most)), ours <= most)
-            }
+            Self::Nanos(most) => (most, format!("{:.2}x", ours / theirs), format!("<= {}", shown(most))),
         };
-        Judged { goal, ratio, met }
+        Judged { goal, ratio, nanos_most, met: ours <= nanos_most }
     }
 }
 
