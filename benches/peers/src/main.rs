@@ -3,6 +3,8 @@
 //! `./bench` runs it: `./bench table` prints a row for each performance goal, `./bench growth` plots how
 //! cost grows with everything that grows. Both say what they measured as JSON and draw it as SVG.
 
+mod chart;
+mod growth;
 mod measure;
 mod private_redis;
 #[path = "../../../tests/redis_support/mod.rs"]
@@ -38,6 +40,18 @@ enum Command {
     /// Reads a log again and again: what a part that measures publishing beside readers starts.
     #[command(hide = true)]
     Read { log: PathBuf },
+    /// How cost grows, a chart for each plot.
+    Growth {
+        /// What to follow: all where nothing is named.
+        #[arg(value_parser = growth::names())]
+        parts: Vec<String>,
+        /// Where growth.json and growth-NAME.svg are written.
+        #[arg(long, default_value = "target/bench")]
+        out: PathBuf,
+        /// Sizes cut by a hundred, to see that all is there: the figures say little.
+        #[arg(long)]
+        quick: bool,
+    },
 }
 
 fn main() -> std::io::Result<()> {
@@ -48,5 +62,6 @@ fn main() -> std::io::Result<()> {
             table::read_for_ever(&log);
             Ok(())
         }
+        Command::Growth { parts, out, quick } => growth::run(&parts, quick, &out),
     }
 }

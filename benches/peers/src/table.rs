@@ -12,7 +12,7 @@ use std::{fs, io, path::Path};
 use serde_json::json;
 
 pub(crate) use self::readers::read_for_ever;
-use crate::report::Row;
+use crate::{chart, report::Row};
 
 /// What a part is called, and what measures it in this many rounds.
 type Part = (&'static str, fn(usize) -> Vec<Row>);
@@ -41,5 +41,6 @@ pub(crate) fn run(wanted: &[String], rounds: usize, out: &Path) -> io::Result<()
     }
     fs::create_dir_all(out)?;
     let told = json!({"rounds": rounds, "unit": "nanoseconds", "rows": rows});
-    fs::write(out.join("table.json"), serde_json::to_string_pretty(&told)?)
+    fs::write(out.join("table.json"), serde_json::to_string_pretty(&told)?)?;
+    fs::write(out.join("table.svg"), chart::table_svg(&rows)?)
 }
