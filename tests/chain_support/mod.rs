@@ -69,7 +69,11 @@ fn link(previous: &[u8], row: &Row<'_>, columns: usize) -> Vec<u8> {
 
 /// Gives every row the chain that its content gives, as if planbus had written what somebody edited.
 pub(crate) fn rechain(path: &std::path::Path) {
-    let mut log = Connection::open(path).expect("opens");
+    rechain_on(&mut Connection::open(path).expect("opens"));
+}
+
+/// The same, on a connection that has the file open.
+pub(crate) fn rechain_on(log: &mut Connection) {
     let edit = log.transaction().expect("begins");
     let mut previous: Vec<u8> = edit
         .query_row("SELECT value FROM store_meta WHERE key = 'chain_anchor'", [], |row| row.get(0))

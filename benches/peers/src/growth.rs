@@ -1,30 +1,51 @@
 //! Growth: how what planbus costs grows with everything that grows. See docs/performance.md.
 
+mod clients;
+mod log;
+mod memory;
+mod payload;
 pub(crate) mod plot;
+mod publishers;
+mod streams;
 mod subscribers;
 
-use std::{fs, io, path::Path};
+use std::{fs, io, path::Path, process::Command};
 
 use serde_json::json;
 
 use self::plot::Plot;
-use crate::chart;
+use crate::{chart, redis_support::RedisServer};
 
 /// By how much `--quick` cuts sizes.
 const QUICK_CUT: u64 = 100;
 
 /// What is measured under a name.
-type Part = (&'static str, fn(Extent) -> Vec<Plot>);
+type Part = (&'static str, fn(Extent<'_>) -> Vec<Plot>);
 
-const PARTS: &[Part] = &[("subscribers", subscribers::run)];
+const PARTS: &[Part] = &[
+    ("subscribers", subscribers::run),
+    ("publishers", publishers::run),
+    ("log", log::run),
+    ("payload", payload::run),
+    ("streams", streams::run),
+    ("clients", clients::run),
+    ("memory", memory::run),
+];
 
-/// How far growth is followed.
+/// How far growth is followed, and where there is a disk for it.
 #[derive(Clone, Copy)]
-pub(crate) struct Extent {
+pub(crate) struct Extent<'a> {
     is_quick: bool,
+    out: &'a Path,
 }
 
-impl Extent {
+impl Extent<'_> {
+    /// A folder that is removed again: where the figures are written, since a system's folder for what
+    /// is temporary may be no disk.
+    fn folder(self) -> tempfile::TempDir {
+        tempfile::tempdir_in(self.out).expect("a folder")
+    }
+
     /// The powers of ten from one of them to another, the last one cut when it must be quick.
     fn decades(self, from: u64, to: u64) -> Vec<u64> {
         let to = if self.is_quick { (to / QUICK_CUT).max(from * 10) } else { to };
@@ -54,7 +75,7 @@ pub(crate) fn run(wanted: &[String], is_quick: bool, out: &Path) -> io::Result<(
     let mut plots = Vec::new();
     for (name, measure) in PARTS {
         if wanted.is_empty() || wanted.iter().any(|part| part == name) {
-            for plot in measure(Extent { is_quick }) {
+            for plot in measure(Extent { is_quick, out }) {
                 plot.print();
                 fs::write(out.join(format!("growth-{}.svg", plot.name)), chart::plot_svg(&plot)?)?;
                 plots.push(plot);
@@ -63,4 +84,13 @@ pub(crate) fn run(wanted: &[String], is_quick: bool, out: &Path) -> io::Result<(
     }
     let told = json!({"quick": is_quick, "plots": plots});
     fs::write(out.join("growth.json"), serde_json::to_string_pretty(&told)?)
+}
+
+/// A private Redis; where there is none, that is told.
+fn redis() -> Option<RedisServer> {
+    let is_there = Command::new("redis-server").arg("--version").output().is_ok();
+    if !is_there {
+        println!("\nleft out: there is no redis-server");
+    }
+    is_there.then(RedisServer::start).flatten()
 }

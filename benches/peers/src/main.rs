@@ -3,6 +3,8 @@
 //! `./bench` runs it: `./bench table` prints a row for each performance goal, `./bench growth` plots how
 //! cost grows with everything that grows. Both say what they measured as JSON and draw it as SVG.
 
+#[path = "../../../tests/chain_support/mod.rs"]
+mod chain_support;
 mod chart;
 mod growth;
 mod measure;

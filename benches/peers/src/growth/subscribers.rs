@@ -18,7 +18,7 @@ const CALLS: u64 = 2_000_000;
 /// How often a round does what must not grow.
 const TIMES: u64 = 100_000;
 
-pub(super) fn run(extent: Extent) -> Vec<Plot> {
+pub(super) fn run(extent: Extent<'_>) -> Vec<Plot> {
     let sizes = extent.decades(1, SUBSCRIBERS_MAX);
     let publish = vec![
         all_match(extent, &sizes),
@@ -66,7 +66,7 @@ fn bus(subscribers: u64, filter: impl Fn(u64) -> Filter) -> EventBus {
 }
 
 /// A publish that calls every subscriber.
-fn all_match(extent: Extent, sizes: &[u64]) -> Series {
+fn all_match(extent: Extent<'_>, sizes: &[u64]) -> Series {
     let point = |&size: &u64| {
         let bus = bus(size, |_| Filter::all().types([EventType::PlanStarted]));
         let event = event("plan-7");
@@ -80,7 +80,7 @@ fn all_match(extent: Extent, sizes: &[u64]) -> Series {
 
 /// A publish to a plan among subscribers that follow a plan each. All sizes take turns, so that what the
 /// machine does meanwhile befalls them alike.
-fn beside_others(extent: Extent, sizes: &[u64], what: &str, published: impl Fn(u64) -> String) -> Series {
+fn beside_others(extent: Extent<'_>, sizes: &[u64], what: &str, published: impl Fn(u64) -> String) -> Series {
     let buses: Vec<(EventBus, Event)> = sizes
         .iter()
         .map(|&size| (bus(size, |number| Filter::all().plan(plan(number))), event(&published(size))))
@@ -93,7 +93,7 @@ fn beside_others(extent: Extent, sizes: &[u64], what: &str, published: impl Fn(u
 }
 
 /// Coming and going among others that stay.
-fn subscribe(extent: Extent, sizes: &[u64]) -> Series {
+fn subscribe(extent: Extent<'_>, sizes: &[u64]) -> Series {
     let buses: Vec<EventBus> =
         sizes.iter().map(|&size| bus(size, |number| Filter::all().plan(plan(number)))).collect();
     let come_and_go = |bus: &EventBus| {

@@ -1,22 +1,13 @@
-//! A log of agent runs: the mix of types, nesting, sizes and ends that recorded runs have.
-
-use std::path::Path;
+//! The events of agent runs: the mix of types, nesting, sizes and ends that recorded runs have.
 
 use planbus::{
-    DecisionMade, Event, EventBus, EventStore, PlanCompleted, PlanFailed, PlanStarted, SubplanCompleted,
-    SubplanSpawned, ToolCalled, ToolCompleted,
+    DecisionMade, Event, PlanCompleted, PlanFailed, PlanStarted, SubplanCompleted, SubplanSpawned,
+    ToolCalled, ToolCompleted,
 };
-use rusqlite::Connection;
 use serde_json::json;
 
-use crate::chain_support;
-
-/// How many events are published at once.
-pub(crate) const BATCH_EVENTS: usize = 1_000;
 /// How many root plans run at the same time.
 const AT_ONCE: usize = 16;
-/// The days over which the log is spread.
-pub(crate) const DAYS: u32 = 200;
 /// Root plans of the first days that nobody ever ended.
 const NEVER_ENDED: std::ops::Range<u64> = 100..120;
 
@@ -27,7 +18,7 @@ const TEXT: &str = "the function returns before the lock is released, so a secon
     move the guard into the block, run the tests again and look at the two that failed on the last attempt";
 
 /// The events of runs that go on side by side, without end.
-pub(crate) struct Mix {
+pub(super) struct Mix {
     started: u64,
     /// The events to come of each run, the next one last.
     running: Vec<Vec<Event>>,
@@ -36,7 +27,7 @@ pub(crate) struct Mix {
 
 impl Mix {
     /// Runs whose root plans are numbered from here.
-    pub(crate) fn from(number: u64) -> Self {
+    pub(super) fn from(number: u64) -> Self {
         Self { started: number, running: vec![Vec::new(); AT_ONCE], turn: 0 }
     }
 }
@@ -118,31 +109,4 @@ fn plan(events: &mut Vec<Event>, number: u64, id: &str, parent: Option<&str>, de
     for child in subplans {
         plan(events, number, &child, Some(id), depth + 1);
     }
-}
-
-/// Publishes this many events, and some more until the batch is full.
-pub(crate) fn generate(path: &Path, events: usize) {
-    let store = EventStore::open(path).expect("opens");
-    let bus = EventBus::builder().store(store.clone()).build().expect("a bus");
-    let mut mix = Mix::from(1);
-    for _ in 0..events.div_ceil(BATCH_EVENTS) {
-        bus.publish_all(mix.by_ref().take(BATCH_EVENTS)).expect("publishes");
-    }
-    bus.close();
-    store.close().expect("closes");
-}
-
-/// Spreads the log's times over the last [`DAYS`] days, which nobody can wait for, and makes the
-/// chain hold for them: retention removes nothing that it cannot verify.
-pub(crate) fn spread(path: &Path) {
-    let log = Connection::open(path).expect("opens");
-    log.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF").expect("is set");
-    let sql = "UPDATE plan_events SET recorded_at = at, timestamp = at FROM (
-            SELECT id AS seq, strftime('%Y-%m-%dT%H:%M:%f000Z', julianday('now') - ?1 * (1.0 - id * 1.0 / last)) AS at
-            FROM plan_events, (SELECT max(id) AS last FROM plan_events)
-        ) WHERE id = seq";
-    log.execute(sql, [DAYS]).expect("is spread");
-    log.pragma_update(None, "journal_mode", "wal").expect("is set");
-    drop(log);
-    chain_support::rechain(path);
 }
