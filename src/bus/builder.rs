@@ -135,7 +135,7 @@ impl EventBusBuilder {
         let mut policy = self.policy;
         policy.slow_handler = self.slow_handler.or(slow_default).filter(|limit| *limit != Duration::MAX);
         let core = Core::new(Options {
-            policy,
+            policy: policy.decided(),
             redact: self.redact,
             depth_max: self.depth_max,
             #[cfg(feature = "sqlite")]

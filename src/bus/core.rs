@@ -57,28 +57,41 @@ pub(super) struct Options {
 
 /// A publish that is running; ends when dropped.
 pub(super) struct Running<'a> {
-    pub(super) lane: Rc<Lane>,
+    /// Until it ends.
+    lane: Option<Rc<Lane>>,
     core: &'a Core,
 }
 
-#[cfg(feature = "sqlite")]
 impl Running<'_> {
+    #[inline]
+    pub(super) fn lane(&self) -> &Lane {
+        self.lane.as_ref().expect("it is given back only when the publish ends")
+    }
+
+    /// Ends the publish.
+    #[inline]
+    pub(super) fn end(mut self) {
+        if let Some(lane) = self.lane.take() {
+            self.core.leave(lane);
+        }
+    }
+
     /// Looks at the registry again, once the events are in the log: whoever subscribed while they were
     /// being committed, and then read the log without them, is called with them.
+    #[cfg(feature = "sqlite")]
     pub(super) fn look_again(&mut self) {
-        if let Some(lane) = self.core.lanes.look_again(&self.lane, &self.core.registry) {
-            self.lane = lane;
+        if let Some(lane) = self.core.lanes.look_again(self.lane(), &self.core.registry) {
+            self.lane = Some(lane);
         }
     }
 }
 
 impl Drop for Running<'_> {
+    /// Ends a publish that was refused, or that panicked.
     #[inline]
     fn drop(&mut self) {
-        self.lane.end();
-        if self.core.is_closed() {
-            self.core.lanes.notify();
-            self.core.wake_tails();
+        if let Some(lane) = self.lane.take() {
+            self.core.abandon(lane);
         }
     }
 }
@@ -99,9 +112,34 @@ impl Core {
     #[inline]
     pub(super) fn enter(&self) -> Result<Running<'_>> {
         match self.lanes.enter(self.id, &self.registry) {
-            Ok(lane) => Ok(Running { lane, core: self }),
+            Ok(lane) => Ok(Running { lane: Some(lane), core: self }),
             Err(Sealed) => Err(closed("publish")),
         }
+    }
+
+    #[inline]
+    fn leave(&self, lane: Rc<Lane>) {
+        lane.end();
+        if lane.is_current(&self.registry) {
+            lane.keep();
+        } else {
+            self.outlived(lane);
+        }
+    }
+
+    #[cold]
+    fn abandon(&self, lane: Rc<Lane>) {
+        self.leave(lane);
+    }
+
+    /// A publish ended whose lane is no longer current: somebody subscribed, or the bus was closed.
+    #[cold]
+    fn outlived(&self, lane: Rc<Lane>) {
+        if self.is_closed() {
+            self.lanes.notify();
+            self.wake_tails();
+        }
+        drop(lane);
     }
 
     pub(super) fn subscribe(

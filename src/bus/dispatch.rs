@@ -8,6 +8,7 @@ use std::{
     cell::Cell,
     error::Error as StdError,
     panic::{AssertUnwindSafe, Location, catch_unwind},
+    slice,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,7 +16,8 @@ use std::{
 use super::{
     frame,
     lane::{Lane, Mark},
-    slot::{Missed, Slot, SubscriptionId},
+    registry::{Found, Lists},
+    slot::{Missed, OWN_CELLS, Slot, SubscriptionId},
 };
 use crate::event::Event;
 
@@ -51,6 +53,15 @@ pub(super) struct Policy {
     pub(super) quarantine_after: Option<u64>,
     /// The time above which a handler is reported as slow.
     pub(super) slow_handler: Option<Duration>,
+    /// No handler is timed, and no success forgives a failure.
+    is_plain: bool,
+}
+
+impl Policy {
+    pub(super) fn decided(self) -> Self {
+        let is_plain = self.slow_handler.is_none() && self.quarantine_after.is_none();
+        Self { is_plain, ..self }
+    }
 }
 
 /// How many subscribers took an event, and how many failed.
@@ -63,32 +74,30 @@ pub(super) struct Tally {
 /// Calls every subscriber that wants the event.
 #[inline]
 pub(super) fn dispatch(lane: &Lane, event: Event, policy: &Policy) -> Tally {
-    if lane.registry().has_nothing_for(&event) {
-        unhandled(event, lane, policy);
-        return Tally::default();
+    match lane.registry().find(&event) {
+        Found::Nobody => {
+            unhandled(event, lane, policy);
+            Tally::default()
+        }
+        Found::In(list) => frame::enter(event, |event| {
+            let round = Round::new(lane, event, policy);
+            let (mut run, mut later) = list.runs();
+            loop {
+                round.call_all(run);
+                let Some((next, rest)) = later.split_first() else { break };
+                (run, later) = (next, rest);
+            }
+            round.done(lane)
+        }),
+        Found::Several(lists) => frame::enter(event, |event| call_merged(lane, event, policy, lists)),
     }
-    frame::enter(event, |event| call_candidates(lane, event, policy))
 }
 
-#[inline]
-fn call_candidates(lane: &Lane, event: &Event, policy: &Policy) -> Tally {
-    let round = Round {
-        event,
-        policy,
-        cell: lane.cell,
-        mark: &lane.mark,
-        visited: Cell::new(0),
-        passed_over: Cell::new(0),
-        failed: Cell::new(0),
-    };
-    lane.registry().each_candidate(event, |slots| round.call_all(slots));
-    let failed = round.failed.get();
-    let tally = Tally { delivered: round.visited.get() - round.passed_over.get() - failed, failed };
-    Mark::add(&lane.mark.delivered, tally.delivered as u64);
-    if tally.delivered + tally.failed == 0 {
-        tell_unhandled(event, lane, policy);
-    }
-    tally
+#[inline(never)]
+fn call_merged(lane: &Lane, event: &Event, policy: &Policy, lists: Lists<'_>) -> Tally {
+    let round = Round::new(lane, event, policy);
+    lists.each(|slot| round.call_all(slice::from_ref(slot)));
+    round.done(lane)
 }
 
 /// One event on its way to its subscribers. What is usual is counted by the run, what is not one
@@ -96,6 +105,9 @@ fn call_candidates(lane: &Lane, event: &Event, policy: &Policy) -> Tally {
 struct Round<'a> {
     event: &'a Event,
     policy: &'a Policy,
+    /// No handler is timed and no success forgives anything, and this thread has counters of its own:
+    /// a call is nothing but a call and a count.
+    is_plain: bool,
     /// Which of a slot's counters belong to this thread.
     cell: usize,
     /// This thread's totals.
@@ -106,16 +118,53 @@ struct Round<'a> {
     failed: Cell<usize>,
 }
 
-impl Round<'_> {
+impl<'a> Round<'a> {
+    #[inline]
+    fn new(lane: &'a Lane, event: &'a Event, policy: &'a Policy) -> Self {
+        Self {
+            event,
+            policy,
+            is_plain: policy.is_plain && lane.cell < OWN_CELLS,
+            cell: lane.cell,
+            mark: &lane.mark,
+            visited: Cell::new(0),
+            passed_over: Cell::new(0),
+            failed: Cell::new(0),
+        }
+    }
+
+    /// Adds to the thread's totals what became of the event.
+    #[inline]
+    fn done(&self, lane: &Lane) -> Tally {
+        let failed = self.failed.get();
+        let tally = Tally { delivered: self.visited.get() - self.passed_over.get() - failed, failed };
+        Mark::add(&lane.mark.delivered, tally.delivered as u64);
+        if tally.delivered + tally.failed == 0 {
+            tell_unhandled(self.event, lane, self.policy);
+        }
+        tally
+    }
+
     /// Calls these subscribers in turn. A panic is caught once for all of them, and the rest is
     /// called after it, so that the shield costs nothing where nobody panics.
     #[inline]
     fn call_all(&self, slots: &[Arc<Slot>]) {
+        if self.is_plain {
+            self.shielded_calls(slots, |slot| self.call_plainly(slot));
+        } else {
+            self.shielded_calls(slots, |slot| self.call(slot));
+        }
+        self.visited.set(self.visited.get() + slots.len());
+    }
+
+    #[inline]
+    fn shielded_calls(&self, slots: &[Arc<Slot>], call: impl Fn(&Slot) -> Option<Box<Missed>>) {
         let next = Cell::new(0);
         let until_missed = || {
-            for (at, slot) in slots.iter().enumerate().skip(next.get()) {
-                next.set(at + 1);
-                if let Some(missed) = self.call(slot) {
+            let begun = next.get();
+            for (at, slot) in (begun + 1..).zip(slots.get(begun..)?) {
+                next.set(at);
+                if let Some(missed) = call(slot) {
                     return Some(missed);
                 }
             }
@@ -129,10 +178,21 @@ impl Round<'_> {
                 Err(panic) => self.fail(&slots[next.get() - 1], &Panicked::from(panic), true),
             }
         }
-        self.visited.set(self.visited.get() + slots.len());
     }
 
     #[inline]
+    fn call_plainly(&self, slot: &Slot) -> Option<Box<Missed>> {
+        if !slot.takes(self.event) {
+            self.passed_over.set(self.passed_over.get() + 1);
+            return None;
+        }
+        let missed = (slot.handler)(self.event);
+        if missed.is_none() {
+            slot.count_delivered_alone(self.cell);
+        }
+        missed
+    }
+
     fn call(&self, slot: &Slot) -> Option<Box<Missed>> {
         if !slot.takes(self.event) {
             self.passed_over.set(self.passed_over.get() + 1);

@@ -44,7 +44,7 @@ pub(super) fn enter<R>(event: Event, f: impl FnOnce(&Event) -> R) -> R {
     let done = EVENTS.try_with(|events| {
         let place = events.get(place)?;
         let (event, f) = work.take()?;
-        *place.borrow_mut() = Some(event);
+        drop(place.replace(Some(event)));
         let _clear = Clear(place);
         place.borrow().as_ref().map(f)
     });
@@ -76,7 +76,7 @@ struct Clear<'a>(&'a RefCell<Option<Event>>);
 impl Drop for Clear<'_> {
     #[inline]
     fn drop(&mut self) {
-        let event = self.0.take();
-        drop(event);
+        // Dropped here, when the place is free: a payload that ends may publish.
+        drop(self.0.take());
     }
 }

@@ -17,15 +17,17 @@ pub(super) struct HashTree<V> {
     len: usize,
 }
 
+/// A node lies in its parent, so that a look-up takes one load a level.
 #[derive(Clone, Debug)]
 enum Node<V> {
-    Leaf(Vec<(u64, V)>),
-    Branch([Option<Arc<Node<V>>>; FANOUT]),
+    Leaf(Arc<[(u64, V)]>),
+    Branch(Arc<[Node<V>; FANOUT]>),
+    Empty,
 }
 
 impl<V> Default for HashTree<V> {
     fn default() -> Self {
-        Self { root: Node::Leaf(Vec::new()), len: 0 }
+        Self { root: Node::Empty, len: 0 }
     }
 }
 
@@ -38,14 +40,13 @@ impl<V: Clone + Default> HashTree<V> {
     #[inline]
     pub(super) fn get(&self, key: u64) -> Option<&V> {
         let (mut node, mut bits) = (&self.root, key);
-        loop {
-            match node {
-                Node::Leaf(entries) => {
-                    return entries.iter().find(|entry| entry.0 == key).map(|entry| &entry.1);
-                }
-                Node::Branch(children) => node = children[place(bits)].as_deref()?,
-            }
+        while let Node::Branch(children) = node {
+            node = &children[place(bits)];
             bits >>= BITS;
+        }
+        match node {
+            Node::Leaf(entries) => entries.iter().find(|entry| entry.0 == key).map(|entry| &entry.1),
+            _ => None,
         }
     }
 
@@ -54,11 +55,13 @@ impl<V: Clone + Default> HashTree<V> {
     pub(super) fn update(&mut self, key: u64, change: impl FnOnce(&mut V) -> bool) {
         let (mut node, mut shift) = (&mut self.root, 0);
         while let Node::Branch(children) = node {
-            let child = children[place(key >> shift)].get_or_insert_with(|| Arc::new(Node::Leaf(Vec::new())));
-            node = Arc::make_mut(child);
+            node = &mut Arc::make_mut(children)[place(key >> shift)];
             shift += BITS;
         }
-        let Node::Leaf(entries) = node else { return };
+        let mut entries = match std::mem::replace(node, Node::Empty) {
+            Node::Leaf(entries) => entries.to_vec(),
+            _ => Vec::new(),
+        };
         let found = entries.iter().position(|entry| entry.0 == key);
         let at = found.unwrap_or_else(|| {
             entries.push((key, V::default()));
@@ -68,9 +71,12 @@ impl<V: Clone + Default> HashTree<V> {
         if change(&mut entries[at].1) {
             entries.swap_remove(at);
             self.len -= 1;
-        } else if entries.len() > LEAF_MAX && shift < u64::BITS {
-            *node = split(std::mem::take(entries), shift);
         }
+        *node = match entries.len() {
+            0 => Node::Empty,
+            more if more > LEAF_MAX && shift < u64::BITS => split(entries, shift),
+            _ => Node::Leaf(entries.into()),
+        };
     }
 }
 
@@ -85,7 +91,11 @@ fn split<V: Clone>(entries: Vec<(u64, V)>, shift: u32) -> Node<V> {
     for entry in entries {
         leaves[place(entry.0 >> shift)].push(entry);
     }
-    Node::Branch(leaves.map(|leaf| (!leaf.is_empty()).then(|| Arc::new(Node::Leaf(leaf)))))
+    let leaf = |entries: Vec<(u64, V)>| match entries.is_empty() {
+        true => Node::Empty,
+        false => Node::Leaf(entries.into()),
+    };
+    Node::Branch(Arc::new(leaves.map(leaf)))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! publish share no cache line that either writes.
 
 use std::{
-    cell::RefCell,
+    cell::{self, RefCell},
     rc::Rc,
     sync::{
         Arc,
@@ -111,7 +111,13 @@ pub(super) struct Lane {
 }
 
 /// The lanes of one thread; retires them when the thread ends.
-struct Mine(RefCell<Vec<Rc<Lane>>>);
+struct Mine {
+    /// The lane of the last publish, which the next one takes and puts back: no count of references
+    /// and no search.
+    at_hand: cell::Cell<Option<Rc<Lane>>>,
+    /// All of them.
+    all: RefCell<Vec<Rc<Lane>>>,
+}
 
 /// A thread's number, given back when the thread ends.
 struct Cell(usize);
@@ -140,14 +146,15 @@ impl Drop for Cell {
 
 impl Drop for Mine {
     fn drop(&mut self) {
-        for lane in self.0.get_mut() {
+        for lane in self.all.get_mut() {
             lane.mark.retired.store(true, Ordering::Release);
         }
     }
 }
 
 thread_local! {
-    static MINE: Mine = const { Mine(RefCell::new(Vec::new())) };
+    static MINE: Mine =
+        const { Mine { at_hand: cell::Cell::new(None), all: RefCell::new(Vec::new()) } };
     static CELL: Cell = Cell::take();
 }
 
@@ -174,6 +181,21 @@ impl Lane {
             self.mark.retired.store(true, Ordering::Release);
         }
     }
+
+    /// Whether the registry is still as the lane has it, and not sealed.
+    #[inline]
+    pub(super) fn is_current(&self, registry: &Snapshot<Registry>) -> bool {
+        registry.is_current(&self.seen)
+    }
+
+    /// Has the lane at hand for the thread's next publish. What changed since it was opened would be
+    /// kept alive by it, so it must be current.
+    #[inline]
+    pub(super) fn keep(self: Rc<Self>) {
+        let other = MINE.try_with(|mine| mine.at_hand.replace(Some(self)));
+        // Dropped here: a closure that ends may publish or subscribe.
+        drop(other);
+    }
 }
 
 impl Lanes {
@@ -199,7 +221,7 @@ impl Lanes {
     /// The lane of a publish that is running with the present registry, where that has changed since;
     /// the mark is the same.
     #[cfg(feature = "sqlite")]
-    pub(super) fn look_again(&self, lane: &Rc<Lane>, registry: &Snapshot<Registry>) -> Option<Rc<Lane>> {
+    pub(super) fn look_again(&self, lane: &Lane, registry: &Snapshot<Registry>) -> Option<Rc<Lane>> {
         if registry.is_current(&lane.seen) {
             return None;
         }
@@ -209,12 +231,7 @@ impl Lanes {
 
     /// Reads the registry and keeps it for this thread.
     #[cold]
-    fn open(
-        &self,
-        bus: u64,
-        registry: &Snapshot<Registry>,
-        old: Option<&Rc<Lane>>,
-    ) -> Result<Rc<Lane>, Sealed> {
+    fn open(&self, bus: u64, registry: &Snapshot<Registry>, old: Option<&Lane>) -> Result<Rc<Lane>, Sealed> {
         let seen = registry.read()?;
         let mark = match old {
             Some(old) => Arc::clone(&old.mark),
@@ -286,7 +303,8 @@ impl Lanes {
 /// Puts a lane in the place of the one that this thread has for the bus.
 fn replace(bus: u64, lane: Option<Rc<Lane>>) {
     let gone = MINE.try_with(|mine| {
-        let mut lanes = mine.0.borrow_mut();
+        drop(mine.at_hand.take());
+        let mut lanes = mine.all.borrow_mut();
         // Lanes of other buses that are gone, too: nobody but this thread holds their marks.
         let (kept, gone): (Vec<_>, Vec<_>) =
             lanes.drain(..).partition(|lane| lane.bus != bus && Arc::strong_count(&lane.mark) > 1);
@@ -297,7 +315,15 @@ fn replace(bus: u64, lane: Option<Rc<Lane>>) {
     drop(gone);
 }
 
+/// The lane that this thread has for the bus; to be put back by [`Lane::keep`].
 #[inline]
 fn mine(bus: u64) -> Option<Rc<Lane>> {
-    MINE.try_with(|mine| mine.0.borrow().iter().find(|lane| lane.bus == bus).map(Rc::clone)).ok().flatten()
+    let at_hand = MINE.try_with(|mine| mine.at_hand.take()).ok()?;
+    at_hand.filter(|lane| lane.bus == bus).or_else(|| find(bus))
+}
+
+/// The lane of a bus that is not at hand: another bus's is, or this publish is nested in one.
+#[cold]
+fn find(bus: u64) -> Option<Rc<Lane>> {
+    MINE.try_with(|mine| mine.all.borrow().iter().find(|lane| lane.bus == bus).map(Rc::clone)).ok().flatten()
 }

@@ -61,9 +61,13 @@ impl EventBus {
             let first = stored.into_iter().next();
             let stored =
                 first.ok_or_else(|| Error::new(ErrorKind::Storage, "publish: the store gave no answer"))?;
-            return Ok(core.deliver_stored(&running, stored));
+            let published = core.deliver_stored(&running, stored);
+            running.end();
+            return Ok(published);
         }
-        Ok(core.deliver(&running, event))
+        let published = core.deliver(&running, event);
+        running.end();
+        Ok(published)
     }
 
     /// Publishes several events as one: all are in the log, in this order without another between
@@ -104,7 +108,6 @@ impl Core {
     #[inline]
     fn prepare(&self, mut event: Event) -> Result<Event> {
         if let Some(redact) = &self.options.redact {
-            event.check()?;
             redact_shielded(redact, &mut event)?;
         }
         event.check()?;
@@ -117,10 +120,11 @@ impl Core {
             let envelope = event.envelope_mut();
             (envelope.seq, envelope.recorded_at) = (None, None);
         }
-        if frame::depth() >= self.options.depth_max {
-            return Err(too_deep(self.options.depth_max, &event));
-        }
-        if frame::depth() > 0 {
+        let depth = frame::depth();
+        if depth > 0 {
+            if depth >= self.options.depth_max {
+                return Err(too_deep(self.options.depth_max, &event));
+            }
             frame::with_current(|cause| inherit(&mut event, cause));
         }
         if event.correlation_id().is_none() {
@@ -133,9 +137,10 @@ impl Core {
     /// Calls the subscribers of an event that is as durable as it will be.
     #[inline]
     fn deliver(&self, running: &Running<'_>, event: Event) -> Published {
-        Mark::count(&running.lane.mark.published);
+        let lane = running.lane();
+        Mark::count(&lane.mark.published);
         let (seq, event_id) = (event.seq(), event.event_id());
-        let tally = dispatch(&running.lane, event, &self.options.policy);
+        let tally = dispatch(lane, event, &self.options.policy);
         Published { seq, event_id, duplicate: false, delivered: tally.delivered, failed: tally.failed }
     }
 
@@ -176,6 +181,7 @@ impl Core {
 /// Runs the hook; an event on which it panics is refused.
 #[cold]
 fn redact_shielded(redact: &RedactHook, event: &mut Event) -> Result<()> {
+    event.check()?;
     let redacted = catch_unwind(AssertUnwindSafe(|| redact(&mut Draft::new(event))));
     redacted.map_err(|panic| {
         Error::with_source(ErrorKind::InvalidInput, "redact: the hook panicked", Panicked::from(panic))

@@ -122,39 +122,38 @@ impl Registry {
         *population = population.saturating_add_signed(by);
     }
 
-    /// Whether it is plain that no subscription wants the event.
+    /// Finds the subscriptions that may want the event.
     #[inline]
-    pub(super) fn has_nothing_for(&self, event: &Event) -> bool {
-        let typed = event.event_type().index().is_some_and(|index| !self.built_in[index].is_empty());
-        !typed && self.any.is_empty() && self.keyed.is_empty()
-    }
-
-    /// Calls `visit` with the subscriptions that may want the event, run by run, in the order in
-    /// which they subscribed, each once. Those found by plan, tenant or family are candidates only.
-    #[inline]
-    pub(super) fn each_candidate(&self, event: &Event, visit: impl Fn(&[Arc<Slot>])) {
+    pub(super) fn find(&self, event: &Event) -> Found<'_> {
         let built_in = event.event_type().index().map(|index| &self.built_in[index]);
         let typed = built_in.filter(|list| !list.is_empty());
-        if self.keyed.is_empty() && (typed.is_none() || self.any.is_empty()) {
-            let only = typed.unwrap_or(&self.any);
-            only.each_block(visit);
-            return;
+        if !self.keyed.is_empty() {
+            return self.find_keyed(event, typed);
         }
-        self.each_merged(event, typed, visit);
+        match typed {
+            None if self.any.is_empty() => Found::Nobody,
+            None => Found::In(&self.any),
+            Some(typed) if self.any.is_empty() => Found::In(typed),
+            Some(typed) => Found::Several(Lists::of(&self.any, typed)),
+        }
     }
 
     #[inline(never)]
-    fn each_merged(&self, event: &Event, typed: Option<&SlotList>, visit: impl Fn(&[Arc<Slot>])) {
-        let mut found = Found::default();
-        found.add(&self.any);
-        typed.into_iter().for_each(|list| found.add(list));
+    fn find_keyed<'a>(&'a self, event: &Event, typed: Option<&'a SlotList>) -> Found<'a> {
+        let mut lists = Lists::default();
+        lists.add(&self.any);
+        typed.into_iter().for_each(|list| lists.add(list));
         for scope in scopes_of(event) {
-            self.look_up(scope, event.event_type(), &mut found);
+            self.look_up(scope, event.event_type(), &mut lists);
         }
-        found.each(visit);
+        match (lists.count, lists.few[0]) {
+            (0, _) => Found::Nobody,
+            (1, Some(only)) => Found::In(only),
+            _ => Found::Several(lists),
+        }
     }
 
-    fn look_up<'a>(&'a self, scope: (usize, u64), event_type: &EventType, found: &mut Found<'a>) {
+    fn look_up<'a>(&'a self, scope: (usize, u64), event_type: &EventType, found: &mut Lists<'a>) {
         let [any, exact, family] = self.population[scope.0];
         let mut add = |kind, type_hash| {
             if let Some(list) = self.keyed.get(key(scope, kind, type_hash)) {
@@ -177,15 +176,27 @@ impl Registry {
 /// How many lists are merged without an allocation.
 const INLINE_LISTS: usize = 4;
 
-/// The lists in which an event was found.
+/// Where the subscriptions are that may want an event: those found by plan, tenant or family are
+/// candidates only.
+pub(super) enum Found<'a> {
+    Nobody,
+    In(&'a SlotList),
+    Several(Lists<'a>),
+}
+
+/// Several lists in which an event was found.
 #[derive(Default)]
-struct Found<'a> {
+pub(super) struct Lists<'a> {
     few: [Option<&'a SlotList>; INLINE_LISTS],
     count: usize,
     more: Vec<&'a SlotList>,
 }
 
-impl<'a> Found<'a> {
+impl<'a> Lists<'a> {
+    fn of(one: &'a SlotList, other: &'a SlotList) -> Self {
+        Self { few: [Some(one), Some(other), None, None], count: 2, more: Vec::new() }
+    }
+
     fn add(&mut self, list: &'a SlotList) {
         if list.is_empty() {
             return;
@@ -197,12 +208,8 @@ impl<'a> Found<'a> {
         self.count += 1;
     }
 
-    /// Visits the slots of all lists in the order of their ids, each once.
-    fn each(self, visit: impl Fn(&[Arc<Slot>])) {
-        if let (1, Some(only)) = (self.count, self.few[0]) {
-            only.each_block(visit);
-            return;
-        }
+    /// Visits the slots of all lists in the order in which they subscribed, each once.
+    pub(super) fn each(self, visit: impl Fn(&Arc<Slot>)) {
         let lists = self.few.into_iter().flatten().chain(self.more);
         let mut cursors: Vec<Cursor<'_>> = lists.map(Cursor::new).collect();
         let mut last = None;
@@ -211,7 +218,7 @@ impl<'a> Found<'a> {
         {
             if let Some(slot) = next.peek().filter(|slot| last != Some(slot.id)) {
                 last = Some(slot.id);
-                visit(std::slice::from_ref(slot));
+                visit(slot);
             }
             next.advance();
         }

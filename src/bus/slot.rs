@@ -14,6 +14,7 @@ use std::{
 
 use parking_lot::Mutex;
 
+use super::lane::Mark;
 use crate::{event::Event, filter::CompiledFilter};
 
 /// What a handler may return: nothing, or a `Result` whose error is counted as a failure.
@@ -78,21 +79,25 @@ const ACTIVE: u8 = 1;
 const QUARANTINED: u8 = 2;
 const ENDED: u8 = 3;
 
-/// One subscription.
+/// One subscription. What every call reads comes first, in one line of the cache; the filter, which
+/// calls found by plan or tenant read, comes second.
+#[repr(C, align(64))]
 pub(super) struct Slot {
+    state: AtomicU8,
     pub(super) id: SubscriptionId,
-    pub(super) filter: CompiledFilter,
     pub(super) handler: Handler,
+    /// The first two threads' cells are in the first line.
+    cells: [OnceLock<Box<Cell>>; CELLS],
+    pub(super) filter: CompiledFilter,
     pub(super) location: &'static Location<'static>,
     name: OnceLock<Box<str>>,
-    state: AtomicU8,
     failures_in_a_row: AtomicU64,
-    cells: [OnceLock<Box<Cell>>; OWN_CELLS + 1],
     on_end: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 /// How many threads count in cells of their own; threads beyond share the last cell.
 pub(super) const OWN_CELLS: usize = 15;
+const CELLS: usize = OWN_CELLS + 1;
 
 /// Counters that one thread writes, or, in the last cell, all the threads that have none.
 #[derive(Debug, Default)]
@@ -192,6 +197,12 @@ impl Slot {
     #[inline]
     pub(super) fn count_delivered(&self, cell: usize) {
         self.count(cell, |cell| &cell.delivered);
+    }
+
+    /// Counts as [`count_delivered`](Self::count_delivered) does, for a thread with a cell of its own.
+    #[inline]
+    pub(super) fn count_delivered_alone(&self, cell: usize) {
+        Mark::count(&self.cells[cell % CELLS].get_or_init(Box::default).delivered);
     }
 
     /// Ends a row of failures.

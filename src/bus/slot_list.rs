@@ -10,45 +10,46 @@ use super::slot::{Slot, SubscriptionId};
 /// The most slots of a block.
 const BLOCK_MAX: usize = 64;
 
-type Block = Arc<[Arc<Slot>]>;
+pub(super) type Block = Arc<[Arc<Slot>]>;
 
 /// Slots in the order of their ids.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) enum SlotList {
-    /// At most one block.
-    Short(Option<Block>),
+    #[default]
+    Empty,
+    /// The usual list of a plan, one load nearer.
+    One(Arc<Slot>),
+    /// Two slots or more, at most one block.
+    Short(Block),
     /// Several blocks, none of them empty.
     Long(Arc<Vec<Block>>),
-}
-
-impl Default for SlotList {
-    fn default() -> Self {
-        Self::Short(None)
-    }
 }
 
 impl SlotList {
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        matches!(self, Self::Short(None))
+        matches!(self, Self::Empty)
     }
 
-    /// Calls `visit` with all slots, block by block.
+    /// The list as runs of slots: one, and more.
     #[inline]
-    pub(super) fn each_block(&self, visit: impl Fn(&[Arc<Slot>])) {
+    pub(super) fn runs(&self) -> (&[Arc<Slot>], &[Block]) {
         match self {
-            Self::Short(None) => {}
-            Self::Short(Some(block)) => visit(block),
-            Self::Long(blocks) => blocks.iter().for_each(|block| visit(block)),
+            Self::Empty => (&[], &[]),
+            Self::One(slot) => (std::slice::from_ref(slot), &[]),
+            Self::Short(block) => (block, &[]),
+            Self::Long(blocks) => (&[], blocks),
         }
     }
 
     /// Adds a slot whose id is at least as large as all others'; one that is there stays once.
     pub(super) fn push(&mut self, slot: Arc<Slot>) {
         match self {
-            Self::Short(None) => *self = Self::Short(Some([slot].into())),
-            Self::Short(Some(block)) if fits(block, &slot) => *block = with(block, slot),
-            Self::Short(Some(block)) => *self = Self::Long(Arc::new(vec![Arc::clone(block), [slot].into()])),
+            Self::Empty => *self = Self::One(slot),
+            Self::One(first) if first.id == slot.id => {}
+            Self::One(first) => *self = Self::Short([Arc::clone(first), slot].into()),
+            Self::Short(block) if fits(block, &slot) => *block = with(block, slot),
+            Self::Short(block) => *self = Self::Long(Arc::new(vec![Arc::clone(block), [slot].into()])),
             Self::Long(blocks) => {
                 let blocks = Arc::make_mut(blocks);
                 match blocks.last_mut() {
@@ -62,21 +63,31 @@ impl SlotList {
     /// Takes a slot out, if it is there.
     pub(super) fn remove(&mut self, id: SubscriptionId) {
         match self {
-            Self::Short(None) => {}
-            Self::Short(Some(block)) => *self = Self::Short(without(block, id)),
+            Self::Empty => {}
+            Self::One(slot) if slot.id == id => *self = Self::Empty,
+            Self::One(_) => {}
+            Self::Short(block) => *self = Self::of(without(block, id)),
             Self::Long(blocks) => {
                 let at = blocks.partition_point(|block| block.last().is_some_and(|slot| slot.id < id));
                 let Some(block) = blocks.get(at) else { return };
                 let left = without(block, id);
                 let blocks = Arc::make_mut(blocks);
-                match left {
-                    Some(left) => blocks[at] = left,
-                    None => drop(blocks.remove(at)),
+                match left.is_empty() {
+                    false => blocks[at] = left,
+                    true => drop(blocks.remove(at)),
                 }
                 if let [only] = &blocks[..] {
-                    *self = Self::Short(Some(Arc::clone(only)));
+                    *self = Self::of(Arc::clone(only));
                 }
             }
+        }
+    }
+
+    fn of(block: Block) -> Self {
+        match &*block {
+            [] => Self::Empty,
+            [only] => Self::One(Arc::clone(only)),
+            _ => Self::Short(block),
         }
     }
 }
@@ -93,9 +104,8 @@ fn with(block: &Block, slot: Arc<Slot>) -> Block {
     block.iter().cloned().chain([slot]).collect()
 }
 
-fn without(block: &Block, id: SubscriptionId) -> Option<Block> {
-    let left: Block = block.iter().filter(|slot| slot.id != id).cloned().collect();
-    (!left.is_empty()).then_some(left)
+fn without(block: &Block, id: SubscriptionId) -> Block {
+    block.iter().filter(|slot| slot.id != id).cloned().collect()
 }
 
 /// A place in a list, for reading several lists as one.
@@ -106,11 +116,9 @@ pub(super) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(list: &'a SlotList) -> Self {
-        match list {
-            SlotList::Short(block) => Self { block: block.as_deref().unwrap_or_default(), later: &[] },
-            SlotList::Long(blocks) => {
-                Self { block: blocks.first().map(|block| &**block).unwrap_or_default(), later: &blocks[1..] }
-            }
+        match list.runs() {
+            ([], [first, later @ ..]) => Self { block: first, later },
+            (block, later) => Self { block, later },
         }
     }
 

@@ -280,6 +280,7 @@ impl Event {
     }
 
     /// Checks the payload's size where its JSON exists already; none is made.
+    #[inline]
     pub(crate) fn check_size(&self, max_bytes: usize) -> Result<()> {
         self.0.payload.check_size(max_bytes)
     }

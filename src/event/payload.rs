@@ -97,6 +97,7 @@ impl PayloadCell {
     }
 
     /// Checks the size of the JSON if it was made already.
+    #[inline]
     pub(crate) fn check_size(&self, max_bytes: usize) -> Result<()> {
         match self {
             Self::Text(text, _) => check_size(text, max_bytes),
