@@ -16,8 +16,9 @@ use std::{
 use super::{
     frame,
     lane::{Lane, Mark},
-    registry::{Found, Lists},
+    registry::Found,
     slot::{Missed, OWN_CELLS, Slot, SubscriptionId},
+    slot_list::SlotList,
 };
 use crate::event::Event;
 
@@ -75,28 +76,37 @@ pub(super) struct Tally {
 #[inline]
 pub(super) fn dispatch(lane: &Lane, event: Event, policy: &Policy) -> Tally {
     match lane.registry().find(&event) {
-        Found::Nobody => {
-            unhandled(event, lane, policy);
-            Tally::default()
-        }
-        Found::In(list) => frame::enter(event, |event| {
-            let round = Round::new(lane, event, policy);
-            let (mut run, mut later) = list.runs();
-            loop {
-                round.call_all(run);
-                let Some((next, rest)) = later.split_first() else { break };
-                (run, later) = (next, rest);
-            }
-            round.done(lane)
-        }),
-        Found::Several(lists) => frame::enter(event, |event| call_merged(lane, event, policy, lists)),
+        Found::Nobody => unhandled(event, lane, policy),
+        Found::In(list) => frame::enter(event, |event| call_list(lane, event, policy, list)),
+        Found::ByKey => dispatch_by_key(lane, event, policy),
     }
 }
 
 #[inline(never)]
-fn call_merged(lane: &Lane, event: &Event, policy: &Policy, lists: Lists<'_>) -> Tally {
+fn dispatch_by_key(lane: &Lane, event: Event, policy: &Policy) -> Tally {
+    let lists = lane.registry().find_by_key(&event);
+    if lists.is_empty() {
+        return unhandled(event, lane, policy);
+    }
+    frame::enter(event, |event| match lists.only() {
+        Some(list) => call_list(lane, event, policy, list),
+        None => {
+            let round = Round::new(lane, event, policy);
+            lists.each(|slot| round.call_all(slice::from_ref(slot)));
+            round.done(lane)
+        }
+    })
+}
+
+#[inline]
+fn call_list(lane: &Lane, event: &Event, policy: &Policy, list: &SlotList) -> Tally {
     let round = Round::new(lane, event, policy);
-    lists.each(|slot| round.call_all(slice::from_ref(slot)));
+    let (mut run, mut later) = list.runs();
+    loop {
+        round.call_all(run);
+        let Some((next, rest)) = later.split_first() else { break };
+        (run, later) = (next, rest);
+    }
     round.done(lane)
 }
 
@@ -309,12 +319,13 @@ fn report(
 
 /// An event for which the registry has nobody.
 #[inline]
-fn unhandled(event: Event, lane: &Lane, policy: &Policy) {
+fn unhandled(event: Event, lane: &Lane, policy: &Policy) -> Tally {
     if policy.on_unhandled.is_none() {
         Mark::count(&lane.mark.unhandled);
     } else {
         frame::enter(event, |event| tell_unhandled(event, lane, policy));
     }
+    Tally::default()
 }
 
 #[cold]

@@ -122,35 +122,31 @@ impl Registry {
         *population = population.saturating_add_signed(by);
     }
 
-    /// Finds the subscriptions that may want the event.
+    /// Finds the subscriptions of an event where its type alone says which they are.
     #[inline]
     pub(super) fn find(&self, event: &Event) -> Found<'_> {
         let built_in = event.event_type().index().map(|index| &self.built_in[index]);
         let typed = built_in.filter(|list| !list.is_empty());
-        if !self.keyed.is_empty() {
-            return self.find_keyed(event, typed);
-        }
         match typed {
+            _ if !self.keyed.is_empty() => Found::ByKey,
             None if self.any.is_empty() => Found::Nobody,
             None => Found::In(&self.any),
             Some(typed) if self.any.is_empty() => Found::In(typed),
-            Some(typed) => Found::Several(Lists::of(&self.any, typed)),
+            Some(_) => Found::ByKey,
         }
     }
 
-    #[inline(never)]
-    fn find_keyed<'a>(&'a self, event: &Event, typed: Option<&'a SlotList>) -> Found<'a> {
+    /// Finds all the lists in which subscriptions stand that may want the event.
+    pub(super) fn find_by_key(&self, event: &Event) -> Lists<'_> {
         let mut lists = Lists::default();
         lists.add(&self.any);
-        typed.into_iter().for_each(|list| lists.add(list));
-        for scope in scopes_of(event) {
-            self.look_up(scope, event.event_type(), &mut lists);
+        event.event_type().index().into_iter().for_each(|index| lists.add(&self.built_in[index]));
+        if !self.keyed.is_empty() {
+            scopes_of(event)
+                .into_iter()
+                .for_each(|scope| self.look_up(scope, event.event_type(), &mut lists));
         }
-        match (lists.count, lists.few[0]) {
-            (0, _) => Found::Nobody,
-            (1, Some(only)) => Found::In(only),
-            _ => Found::Several(lists),
-        }
+        lists
     }
 
     fn look_up<'a>(&'a self, scope: (usize, u64), event_type: &EventType, found: &mut Lists<'a>) {
@@ -176,15 +172,15 @@ impl Registry {
 /// How many lists are merged without an allocation.
 const INLINE_LISTS: usize = 4;
 
-/// Where the subscriptions are that may want an event: those found by plan, tenant or family are
-/// candidates only.
+/// Where an event's subscriptions are.
 pub(super) enum Found<'a> {
     Nobody,
     In(&'a SlotList),
-    Several(Lists<'a>),
+    /// In several lists, or wherever [`Registry::find_by_key`] says.
+    ByKey,
 }
 
-/// Several lists in which an event was found.
+/// The lists in which an event was found: by plan, tenant and family it finds candidates only.
 #[derive(Default)]
 pub(super) struct Lists<'a> {
     few: [Option<&'a SlotList>; INLINE_LISTS],
@@ -193,10 +189,6 @@ pub(super) struct Lists<'a> {
 }
 
 impl<'a> Lists<'a> {
-    fn of(one: &'a SlotList, other: &'a SlotList) -> Self {
-        Self { few: [Some(one), Some(other), None, None], count: 2, more: Vec::new() }
-    }
-
     fn add(&mut self, list: &'a SlotList) {
         if list.is_empty() {
             return;
@@ -208,14 +200,23 @@ impl<'a> Lists<'a> {
         self.count += 1;
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The list, where it is the only one.
+    pub(super) fn only(&self) -> Option<&'a SlotList> {
+        self.few[0].filter(|_| self.count == 1)
+    }
+
     /// Visits the slots of all lists in the order in which they subscribed, each once.
     pub(super) fn each(self, visit: impl Fn(&Arc<Slot>)) {
-        let lists = self.few.into_iter().flatten().chain(self.more);
-        let mut cursors: Vec<Cursor<'_>> = lists.map(Cursor::new).collect();
+        let mut few = self.few.map(|list| list.map_or_else(Cursor::default, Cursor::new));
+        let mut more: Vec<Cursor<'_>> = self.more.into_iter().map(Cursor::new).collect();
         let mut last = None;
-        while let Some(next) =
-            cursors.iter_mut().filter(|c| c.peek().is_some()).min_by_key(|c| c.peek().map(|s| s.id))
-        {
+        loop {
+            let cursors = few.iter_mut().chain(&mut more).filter(|cursor| cursor.peek().is_some());
+            let Some(next) = cursors.min_by_key(|cursor| cursor.peek().map(|slot| slot.id)) else { break };
             if let Some(slot) = next.peek().filter(|slot| last != Some(slot.id)) {
                 last = Some(slot.id);
                 visit(slot);

@@ -109,6 +109,7 @@ fn without(block: &Block, id: SubscriptionId) -> Block {
 }
 
 /// A place in a list, for reading several lists as one.
+#[derive(Default)]
 pub(super) struct Cursor<'a> {
     block: &'a [Arc<Slot>],
     later: &'a [Block],
