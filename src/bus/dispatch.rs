@@ -7,6 +7,7 @@ use std::{
     any::Any,
     cell::Cell,
     error::Error as StdError,
+    hint::cold_path,
     panic::{AssertUnwindSafe, Location, catch_unwind},
     slice,
     sync::Arc,
@@ -18,7 +19,7 @@ use super::{
     lane::{Lane, Mark},
     registry::Found,
     slot::{Missed, OWN_CELLS, Slot, SubscriptionId},
-    slot_list::SlotList,
+    slot_list::{Block, SlotList},
 };
 use crate::event::Event;
 
@@ -91,33 +92,88 @@ fn dispatch_by_key(lane: &Lane, event: Event, policy: &Policy) -> Tally {
     frame::enter(event, |event| match lists.only() {
         Some(list) => call_list(lane, event, policy, list),
         None => {
-            let round = Round::new(lane, event, policy);
+            let round = Round::new(lane, event, policy, 0);
             lists.each(|slot| round.call_all(slice::from_ref(slot)));
             round.done(lane)
         }
     })
 }
 
+/// Calls the subscribers of a list. As long as each takes the event there is nothing to note but how
+/// many they were; whatever else happens is dealt with apart, and so are those after it.
 #[inline]
 fn call_list(lane: &Lane, event: &Event, policy: &Policy, list: &SlotList) -> Tally {
-    let round = Round::new(lane, event, policy);
     let (mut run, mut later) = list.runs();
+    let mut delivered = 0;
+    if !policy.is_plain || lane.cell >= OWN_CELLS {
+        return call_noting(Round::new(lane, event, policy, 0), lane, run, later);
+    }
     loop {
-        round.call_all(run);
+        if let Some(Stop { begun, why }) = call_plainly(lane, event, run) {
+            cold_path();
+            let round = Round::new(lane, event, policy, delivered + begun);
+            round.stopped(&run[begun - 1], why);
+            return call_noting(round, lane, &run[begun..], later);
+        }
+        delivered += run.len();
         let Some((next, rest)) = later.split_first() else { break };
         (run, later) = (next, rest);
     }
+    Mark::add(&lane.mark.delivered, delivered as u64);
+    Tally { delivered, failed: 0 }
+}
+
+/// Where a subscriber did not just take the event.
+struct Stop {
+    /// How many of the run were begun, this one included.
+    begun: usize,
+    why: Why,
+}
+
+enum Why {
+    PassedOver,
+    Missed(Box<Missed>),
+    Panicked(Box<dyn Any + Send>),
+}
+
+/// Calls these subscribers in turn, until one does not just take the event. A panic is caught once for
+/// all of them, so that the shield costs nothing where nobody panics.
+#[inline]
+fn call_plainly(lane: &Lane, event: &Event, slots: &[Arc<Slot>]) -> Option<Stop> {
+    let begun = Cell::new(0);
+    let call_until_stopped = || {
+        for (at, slot) in (1..).zip(slots) {
+            begun.set(at);
+            if !slot.takes(event) {
+                cold_path();
+                return Some(Why::PassedOver);
+            }
+            if let Some(missed) = (slot.handler)(event) {
+                cold_path();
+                return Some(Why::Missed(missed));
+            }
+            slot.count_delivered_alone(lane.cell);
+        }
+        None
+    };
+    let stopped = catch_unwind(AssertUnwindSafe(call_until_stopped));
+    let why = stopped.unwrap_or_else(|panic| Some(Why::Panicked(panic)))?;
+    Some(Stop { begun: begun.get(), why })
+}
+
+/// Calls the subscribers of these runs, and notes of each what became of the event.
+#[inline(never)]
+fn call_noting(round: Round<'_>, lane: &Lane, run: &[Arc<Slot>], later: &[Block]) -> Tally {
+    round.call_all(run);
+    later.iter().for_each(|run| round.call_all(run));
     round.done(lane)
 }
 
-/// One event on its way to its subscribers. What is usual is counted by the run, what is not one
-/// by one, so that a call carries no counter along.
+/// One event on its way to its subscribers, where not all of them just take it. Who took it is
+/// counted by the run, everything else one by one.
 struct Round<'a> {
     event: &'a Event,
     policy: &'a Policy,
-    /// No handler is timed and no success forgives anything, and this thread has counters of its own:
-    /// a call is nothing but a call and a count.
-    is_plain: bool,
     /// Which of a slot's counters belong to this thread.
     cell: usize,
     /// This thread's totals.
@@ -129,22 +185,19 @@ struct Round<'a> {
 }
 
 impl<'a> Round<'a> {
-    #[inline]
-    fn new(lane: &'a Lane, event: &'a Event, policy: &'a Policy) -> Self {
+    fn new(lane: &'a Lane, event: &'a Event, policy: &'a Policy, visited: usize) -> Self {
         Self {
             event,
             policy,
-            is_plain: policy.is_plain && lane.cell < OWN_CELLS,
             cell: lane.cell,
             mark: &lane.mark,
-            visited: Cell::new(0),
+            visited: Cell::new(visited),
             passed_over: Cell::new(0),
             failed: Cell::new(0),
         }
     }
 
     /// Adds to the thread's totals what became of the event.
-    #[inline]
     fn done(&self, lane: &Lane) -> Tally {
         let failed = self.failed.get();
         let tally = Tally { delivered: self.visited.get() - self.passed_over.get() - failed, failed };
@@ -155,52 +208,35 @@ impl<'a> Round<'a> {
         tally
     }
 
-    /// Calls these subscribers in turn. A panic is caught once for all of them, and the rest is
-    /// called after it, so that the shield costs nothing where nobody panics.
-    #[inline]
+    /// Calls these subscribers in turn; the rest is called, too, after one that panics.
     fn call_all(&self, slots: &[Arc<Slot>]) {
-        if self.is_plain {
-            self.shielded_calls(slots, |slot| self.call_plainly(slot));
-        } else {
-            self.shielded_calls(slots, |slot| self.call(slot));
-        }
-        self.visited.set(self.visited.get() + slots.len());
-    }
-
-    #[inline]
-    fn shielded_calls(&self, slots: &[Arc<Slot>], call: impl Fn(&Slot) -> Option<Box<Missed>>) {
         let next = Cell::new(0);
-        let until_missed = || {
+        let call_until_missed = || {
             let begun = next.get();
             for (at, slot) in (begun + 1..).zip(slots.get(begun..)?) {
                 next.set(at);
-                if let Some(missed) = call(slot) {
-                    return Some(missed);
+                if let Some(missed) = self.call(slot) {
+                    return Some(Why::Missed(missed));
                 }
             }
             None
         };
         loop {
             // What was missed is dealt with outside the shield, so that it counts once.
-            match catch_unwind(AssertUnwindSafe(until_missed)) {
-                Ok(None) => break,
-                Ok(Some(missed)) => self.missed(&slots[next.get() - 1], *missed),
-                Err(panic) => self.fail(&slots[next.get() - 1], &Panicked::from(panic), true),
-            }
+            let stopped = catch_unwind(AssertUnwindSafe(call_until_missed));
+            let Some(why) = stopped.unwrap_or_else(|panic| Some(Why::Panicked(panic))) else { break };
+            self.stopped(&slots[next.get() - 1], why);
         }
+        self.visited.set(self.visited.get() + slots.len());
     }
 
-    #[inline]
-    fn call_plainly(&self, slot: &Slot) -> Option<Box<Missed>> {
-        if !slot.takes(self.event) {
-            self.passed_over.set(self.passed_over.get() + 1);
-            return None;
+    #[cold]
+    fn stopped(&self, slot: &Slot, why: Why) {
+        match why {
+            Why::PassedOver => self.passed_over.set(self.passed_over.get() + 1),
+            Why::Missed(missed) => self.missed(slot, *missed),
+            Why::Panicked(panic) => self.fail(slot, &Panicked::from(panic), true),
         }
-        let missed = (slot.handler)(self.event);
-        if missed.is_none() {
-            slot.count_delivered_alone(self.cell);
-        }
-        missed
     }
 
     fn call(&self, slot: &Slot) -> Option<Box<Missed>> {
@@ -218,7 +254,6 @@ impl<'a> Round<'a> {
         missed
     }
 
-    #[inline]
     fn delivered(&self, slot: &Slot) {
         slot.count_delivered(self.cell);
         if self.policy.quarantine_after.is_some() {
@@ -226,7 +261,6 @@ impl<'a> Round<'a> {
         }
     }
 
-    #[cold]
     fn missed(&self, slot: &Slot, missed: Missed) {
         match missed {
             Missed::Dropped => {
@@ -249,7 +283,6 @@ impl<'a> Round<'a> {
         Mark::add(&self.mark.dropped, events);
     }
 
-    #[cold]
     fn fail(&self, slot: &Slot, error: &(dyn StdError + Send + Sync + 'static), panicked: bool) {
         self.failed.set(self.failed.get() + 1);
         Mark::count(&self.mark.failed);

@@ -3,7 +3,10 @@
 //! The order never changes: no handler sees an event that is not in the log, and an event that is
 //! refused reaches nobody.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    hint::cold_path,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use super::{
     EventBus,
@@ -116,12 +119,14 @@ impl Core {
             event.check_size(PAYLOAD_MAX_BYTES)?;
         }
         if event.seq().is_some() {
+            cold_path();
             // It comes from another log, or from JSON: here it has no place yet.
             let envelope = event.envelope_mut();
             (envelope.seq, envelope.recorded_at) = (None, None);
         }
         let depth = frame::depth();
         if depth > 0 {
+            cold_path();
             if depth >= self.options.depth_max {
                 return Err(too_deep(self.options.depth_max, &event));
             }

@@ -5,6 +5,7 @@
 use std::{
     error::Error as StdError,
     fmt,
+    hint::cold_path,
     panic::Location,
     sync::{
         OnceLock,
@@ -170,8 +171,10 @@ impl Slot {
     pub(super) fn takes(&self, event: &Event) -> bool {
         match self.state.load(Ordering::Acquire) {
             EXACT => true,
-            ACTIVE => self.filter.matches(event),
-            _ => false,
+            state => {
+                cold_path();
+                state == ACTIVE && self.filter.matches(event)
+            }
         }
     }
 
