@@ -75,7 +75,7 @@ fn people_can_audit_a_live_store_with_the_sqlite3_program() {
     );
     assert_eq!(
         shell(&dir, "PRAGMA application_id; PRAGMA user_version; PRAGMA auto_vacuum; PRAGMA journal_mode"),
-        ["1347174995", "3", "2", "wal"]
+        ["1347174995", "4", "2", "wal"]
     );
     assert_eq!(shell(&dir, "PRAGMA integrity_check"), ["ok"]);
     bus.publish(event("a", 1)).expect("the owner was not disturbed");

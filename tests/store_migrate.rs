@@ -81,7 +81,7 @@ fn a_store_of_version_1_comes_to_the_newest_with_every_event_in_its_place() {
     version_1(&dir);
     let before = rows(&dir);
     let store = EventStore::open(dir.db()).expect("is migrated");
-    assert_eq!(store.stats().expect("stats").schema_version, 3);
+    assert_eq!(store.stats().expect("stats").schema_version, 4);
     check_plans(&store);
     let saved = store.save(&event("d", 1)).expect("goes on");
     assert_eq!(saved.seq, 8);
@@ -130,4 +130,20 @@ fn a_migration_that_fails_leaves_the_store_as_it_was() {
         .and_then(|connection| connection.pragma_query_value(None, "user_version", |row| row.get(0)))
         .expect("a version");
     assert_eq!(version, 1);
+}
+
+#[test]
+fn no_insert_makes_a_table_of_its_own_to_see_which_indexes_it_belongs_in() {
+    let dir = Dir::new();
+    EventStore::open(dir.db()).and_then(|store| store.close()).expect("opens");
+    let connection = Connection::open(dir.db()).expect("opens");
+    let mut statement = connection
+        .prepare(
+            "EXPLAIN INSERT INTO plan_events VALUES (1, '', '', '', '', '', '', '', '', '', '', '', '', '', '', 1, '')",
+        )
+        .expect("prepares");
+    let steps = statement.query_map([], |row| row.get::<_, String>(1));
+    let steps: Vec<String> = steps.and_then(Iterator::collect).expect("reads");
+    assert!(steps.iter().any(|step| step == "IdxInsert"), "{steps:?}");
+    assert!(!steps.iter().any(|step| step == "OpenEphemeral"), "{steps:?}");
 }

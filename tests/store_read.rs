@@ -233,7 +233,7 @@ fn a_plan_is_summed_up_from_its_events() {
     let stats = store.stats().expect("reads");
     assert_eq!((stats.events, stats.first_seq, stats.last_seq), (14, Some(1), 14));
     assert_eq!(store.count_by_type().expect("reads")["PlanStarted"], 3);
-    assert_eq!((stats.schema_version, stats.page_bytes), (3, 4_096));
+    assert_eq!((stats.schema_version, stats.page_bytes), (4, 4_096));
 }
 
 #[test]

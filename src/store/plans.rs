@@ -216,15 +216,15 @@ impl PlanQuery {
         let sql = format!(
             "SELECT entry.id, CASE WHEN
                 (?4 IS NULL OR ?4 = (SELECT state.event_type FROM plan_events AS state
-                    WHERE state.event_type IN ('PlanStarted', 'PlanCompleted', 'PlanFailed')
+                    WHERE (state.event_type = 'PlanStarted' OR state.event_type = 'PlanCompleted' OR state.event_type = 'PlanFailed')
                         AND state.tenant = ?1 AND state.plan_id = entry.plan_id
                     ORDER BY state.id DESC LIMIT 1))
                 AND NOT EXISTS (SELECT 1 FROM plan_events AS other
-                    WHERE other.event_type IN ('PlanStarted', 'PlanCompleted', 'PlanFailed')
+                    WHERE (other.event_type = 'PlanStarted' OR other.event_type = 'PlanCompleted' OR other.event_type = 'PlanFailed')
                         AND other.tenant = ?1 AND other.plan_id = entry.plan_id AND other.id {other} entry.id)
                 AND (?6 IS NULL OR ?6 = entry.correlation_id)
                 AND (?7 IS NULL OR ?7 <= (SELECT state.timestamp FROM plan_events AS state
-                    WHERE state.event_type IN ('PlanStarted', 'PlanCompleted', 'PlanFailed')
+                    WHERE (state.event_type = 'PlanStarted' OR state.event_type = 'PlanCompleted' OR state.event_type = 'PlanFailed')
                         AND state.tenant = ?1 AND state.plan_id = entry.plan_id
                     ORDER BY state.id DESC LIMIT 1))
                 AND (NOT ?5 OR NOT EXISTS (SELECT 1 FROM plan_events AS parent
@@ -241,12 +241,12 @@ impl PlanQuery {
                             WHERE oldest.tenant = ?1 AND oldest.plan_id = entry.plan_id
                             ORDER BY oldest.id LIMIT 1) END
                     FROM plan_events AS first
-                    WHERE first.event_type IN ('PlanStarted', 'PlanCompleted', 'PlanFailed')
+                    WHERE (first.event_type = 'PlanStarted' OR first.event_type = 'PlanCompleted' OR first.event_type = 'PlanFailed')
                         AND first.tenant = ?1 AND first.plan_id = entry.plan_id
                     ORDER BY first.id LIMIT 1))
                 THEN entry.plan_id END
             FROM plan_events AS entry
-            WHERE entry.event_type IN ('PlanStarted', 'PlanCompleted', 'PlanFailed')
+            WHERE (entry.event_type = 'PlanStarted' OR entry.event_type = 'PlanCompleted' OR entry.event_type = 'PlanFailed')
                 AND entry.tenant = ?1 AND entry.id < ?2
             ORDER BY entry.id DESC LIMIT ?3"
         );

@@ -224,7 +224,7 @@ pub(crate) struct Turn {
 #[cfg(feature = "server")]
 pub(super) fn last_turn(connection: &Connection, tenant: &Tenant, plan: &PlanId) -> Result<Option<Turn>> {
     const SQL: &str = "SELECT id, event_type FROM plan_events
-        WHERE event_type IN ('PlanStarted', 'PlanCompleted', 'PlanFailed') AND tenant = ?1 AND plan_id = ?2
+        WHERE (event_type = 'PlanStarted' OR event_type = 'PlanCompleted' OR event_type = 'PlanFailed') AND tenant = ?1 AND plan_id = ?2
         ORDER BY id DESC LIMIT 1";
     let failed = |cause| fault::sqlite("look how a plan stands", cause);
     let mut statement = connection.prepare_cached(SQL).map_err(failed)?;

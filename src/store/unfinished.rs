@@ -149,7 +149,7 @@ fn open_starts(connection: &Connection) -> Result<Vec<i64>> {
     // that of the index on states, word for word.
     const SQL: &str = "SELECT newest.seq FROM (
             SELECT max(id) AS seq, event_type FROM plan_events
-            WHERE event_type IN ('PlanStarted', 'PlanCompleted', 'PlanFailed')
+            WHERE (event_type = 'PlanStarted' OR event_type = 'PlanCompleted' OR event_type = 'PlanFailed')
             GROUP BY tenant, plan_id HAVING event_type = 'PlanStarted'
         ) AS newest JOIN plan_events AS start ON start.id = newest.seq
         WHERE NOT EXISTS (

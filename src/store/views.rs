@@ -31,7 +31,7 @@ SELECT plan.tenant, plan.plan_id,
     (SELECT CASE state.event_type WHEN 'PlanCompleted' THEN 'completed' WHEN 'PlanFailed' THEN 'failed'
             ELSE 'running' END
         FROM plan_events AS state
-        WHERE state.event_type IN ('PlanStarted', 'PlanCompleted', 'PlanFailed')
+        WHERE (state.event_type = 'PlanStarted' OR state.event_type = 'PlanCompleted' OR state.event_type = 'PlanFailed')
             AND state.tenant = plan.tenant AND state.plan_id = plan.plan_id
         ORDER BY state.id DESC LIMIT 1) AS status,
     CASE WHEN plan.event_type = 'PlanStarted' AND json_valid(plan.payload) THEN plan.payload ->> '$.goal' END
@@ -53,7 +53,7 @@ SELECT plan.tenant, plan.plan_id,
         AS started_at,
     (SELECT CASE WHEN state.event_type <> 'PlanStarted' THEN state.timestamp END
         FROM plan_events AS state
-        WHERE state.event_type IN ('PlanStarted', 'PlanCompleted', 'PlanFailed')
+        WHERE (state.event_type = 'PlanStarted' OR state.event_type = 'PlanCompleted' OR state.event_type = 'PlanFailed')
             AND state.tenant = plan.tenant AND state.plan_id = plan.plan_id
         ORDER BY state.id DESC LIMIT 1) AS ended_at,
     (SELECT count(*) FROM plan_events AS event
@@ -75,16 +75,16 @@ SELECT plan.tenant, plan.plan_id,
     (SELECT CASE WHEN state.event_type = 'PlanFailed' AND json_valid(state.payload)
             THEN coalesce(state.payload ->> '$.error', state.payload ->> '$.reason') END
         FROM plan_events AS state
-        WHERE state.event_type IN ('PlanStarted', 'PlanCompleted', 'PlanFailed')
+        WHERE (state.event_type = 'PlanStarted' OR state.event_type = 'PlanCompleted' OR state.event_type = 'PlanFailed')
             AND state.tenant = plan.tenant AND state.plan_id = plan.plan_id
         ORDER BY state.id DESC LIMIT 1) AS error,
     plan.id AS first_seq,
     (SELECT max(event.id) FROM plan_events AS event
         WHERE event.tenant = plan.tenant AND event.plan_id = plan.plan_id) AS last_seq
 FROM plan_events AS plan
-WHERE plan.event_type IN ('PlanStarted', 'PlanCompleted', 'PlanFailed')
+WHERE (plan.event_type = 'PlanStarted' OR plan.event_type = 'PlanCompleted' OR plan.event_type = 'PlanFailed')
     AND NOT EXISTS (SELECT 1 FROM plan_events AS earlier
-        WHERE earlier.event_type IN ('PlanStarted', 'PlanCompleted', 'PlanFailed')
+        WHERE (earlier.event_type = 'PlanStarted' OR earlier.event_type = 'PlanCompleted' OR earlier.event_type = 'PlanFailed')
             AND earlier.tenant = plan.tenant AND earlier.plan_id = plan.plan_id AND earlier.id < plan.id)
 "#;
 
