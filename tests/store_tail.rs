@@ -168,3 +168,63 @@ fn a_reader_in_the_owners_process_follows_too() {
     owner.publish(event("plan", 51)).expect("the next owner commits");
     assert_eq!(next(&mut tail), 51);
 }
+
+#[test]
+fn p6_what_a_tail_is_handed_is_what_the_log_holds() {
+    let dir = Dir::new();
+    let bus = bus(&dir);
+    let mut tail = bus.tail(Filter::all(), Start::Now).expect("a tail");
+    let decided = DecisionMade::new("split in four");
+    let full = Event::new("plan-7", decided.clone())
+        .with_tenant("acme")
+        .with_source("planner")
+        .with_call_chain(["root", "planner"])
+        .with_correlation_id("plan-1")
+        .with_causation_id(EventId::generate())
+        .with_priority(Priority::High)
+        .with_timestamp("2026-11-21T01:02:03.123456789+02:00");
+    let raw = Event::raw("plan", "note", "{ \"a\": 1.50,\n \"b\": 1e400, \"c\": \"\\u00e9\" }");
+    let once = event("plan", 1);
+    bus.publish(full.clone()).expect("commits");
+    bus.publish_all([raw, once.clone(), Event::new("plan", decided)]).expect("commits");
+    assert!(bus.publish(once).expect("was there").duplicate);
+    bus.publish(Event::new("", PlanStarted::new("a goal"))).expect_err("is refused");
+    bus.publish(event("plan", 2)).expect("commits");
+    // Another's tail has nobody to be handed anything by.
+    let mut read = reader_bus(&dir).tail(Filter::all(), Start::Beginning).expect("a tail");
+    for seq in 1..=5 {
+        let take = |tail: &mut Tail| tail.next_timeout(LIMIT).expect("reads").expect("comes in time");
+        let (handed, read) = (take(&mut tail), take(&mut read));
+        assert_eq!((handed.seq(), &handed), (Some(seq), &read));
+        assert_eq!(handed.to_json().expect("JSON"), read.to_json().expect("JSON"));
+    }
+    assert_eq!(rest(&mut tail), [0; 0]);
+}
+
+#[test]
+fn p6_a_tail_that_rests_now_and_then_beside_many_publishers_has_all_once_and_in_order() {
+    const PUBLISHERS: usize = 4;
+    const EVENTS: usize = 600;
+    let dir = Dir::new();
+    let bus = bus(&dir);
+    let mut tail = bus.tail(Filter::all(), Start::Now).expect("a tail");
+    std::thread::scope(|scope| {
+        for _ in 0..PUBLISHERS {
+            scope.spawn(|| {
+                (0..EVENTS).for_each(|number| drop(bus.publish(event("plan", number)).expect("commits")))
+            });
+        }
+        let all = (PUBLISHERS * EVENTS) as u64;
+        for seq in 1..=all {
+            assert_eq!(next(&mut tail), seq);
+            if seq % 500 == 0 {
+                // Falls behind what is handed on.
+                let store = bus.store().expect("built with one");
+                wait_until("much was published", || {
+                    store.stats().expect("reads").last_seq >= (seq + 400).min(all)
+                });
+            }
+        }
+    });
+    assert_eq!(rest(&mut tail), [0; 0]);
+}

@@ -1,14 +1,15 @@
 //! [`Feed`]: one thread that follows the log for all clients of a server.
 //!
 //! It reads each event once, puts it into the [`Ring`] and wakes those whose filter matches. It waits
-//! for no client, so that a slow one holds up neither others nor a publisher. While there is no client
-//! it rests: then a publish costs what it costs without a server.
+//! for no client, so that a slow one holds up neither others nor a publisher. While no client waits for
+//! an event, because there is none or all have more than they take, it rests: then a publish costs what
+//! it costs without a server.
 
 use std::{
     collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::Waker,
     thread::{self, JoinHandle},
@@ -34,6 +35,9 @@ const BATCH_MAX: usize = 256;
 /// After so many events everybody is woken: who is sent little moves on in the ring all the same, and
 /// does not fall out of it.
 const SWEEP_EVENTS: u64 = 1_024;
+/// After so many batches for which nobody waited it rests. Clients that are sent events are woken by each
+/// batch, and wait again while the next ones come.
+const UNHEARD_MAX: u32 = 32;
 /// How long the log is left alone after it could not be read.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -47,11 +51,14 @@ pub(super) struct Feed {
     ring: RwLock<Ring>,
     readers: Mutex<BTreeMap<u64, Arc<Reader>>>,
     next_reader: AtomicU64,
+    /// How many readers have told whom to wake.
+    eager: AtomicUsize,
+    is_resting: AtomicBool,
     trouble: Mutex<Option<Error>>,
     /// Nothing more is put into the ring.
     is_over: AtomicBool,
     is_stopping: AtomicBool,
-    /// For what is waited for beside the log: a first reader, and the end of a pause.
+    /// For what is waited for beside the log: somebody who waits, and the end of a pause.
     waiting: Mutex<()>,
     called: Condvar,
 }
@@ -62,24 +69,6 @@ pub(super) struct Reader {
     pub(super) id: u64,
     pub(super) filter: CompiledFilter,
     waker: Mutex<Option<Waker>>,
-}
-
-impl Reader {
-    /// Whom to wake; to be told before one looks.
-    pub(super) fn wake_later(&self, waker: &Waker) {
-        let mut kept = self.waker.lock();
-        match &mut *kept {
-            Some(kept) => kept.clone_from(waker),
-            None => *kept = Some(waker.clone()),
-        }
-    }
-
-    fn wake(&self) {
-        let waker = self.waker.lock().take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
 }
 
 /// The thread of a feed, which ends with this.
@@ -101,6 +90,8 @@ impl FeedThread {
             ring: RwLock::new(Ring::after(tail.cursor())),
             readers: Mutex::default(),
             next_reader: AtomicU64::new(0),
+            eager: AtomicUsize::new(0),
+            is_resting: AtomicBool::new(false),
             trouble: Mutex::default(),
             is_over: AtomicBool::new(false),
             is_stopping: AtomicBool::new(false),
@@ -150,6 +141,37 @@ impl Feed {
 
     pub(super) fn unregister(&self, reader: &Reader) {
         self.readers.lock().remove(&reader.id);
+        drop(self.take_waker(reader));
+    }
+
+    /// Whom to wake for a reader; to be told before it looks.
+    pub(super) fn wake_later(&self, reader: &Reader, waker: &Waker) {
+        let mut kept = reader.waker.lock();
+        if let Some(kept) = &mut *kept {
+            kept.clone_from(waker);
+            return;
+        }
+        *kept = Some(waker.clone());
+        // Counted before it looks whether the thread rests, which says so before it looks at the count:
+        // one of them sees the other.
+        self.eager.fetch_add(1, Ordering::SeqCst);
+        drop(kept);
+        if self.is_resting.load(Ordering::SeqCst) {
+            self.call();
+        }
+    }
+
+    fn take_waker(&self, reader: &Reader) -> Option<Waker> {
+        let waker = reader.waker.lock().take();
+        if waker.is_some() {
+            self.eager.fetch_sub(1, Ordering::SeqCst);
+        }
+        waker
+    }
+
+    /// Whether there is somebody to wake.
+    fn is_awaited(&self) -> bool {
+        self.eager.load(Ordering::SeqCst) > 0
     }
 
     /// How many follow.
@@ -208,7 +230,10 @@ impl Feed {
 
     fn run(&self, mut tail: LogTail) {
         loop {
-            match self.follow(&mut tail) {
+            let followed = self.follow(&mut tail);
+            // The store keeps nothing for a tail that is not read.
+            drop(tail);
+            match followed {
                 Ok(Followed::ToTheEnd) => break,
                 Ok(Followed::ForNobody) => self.rest(),
                 Err(error) if error.kind() == ErrorKind::Closed => break,
@@ -223,7 +248,7 @@ impl Feed {
             }
             match self.begin_again() {
                 Some(again) => tail = again,
-                None => self.pause(),
+                None => break,
             }
         }
         self.is_over.store(true, Ordering::Release);
@@ -232,8 +257,9 @@ impl Feed {
 
     /// Passes events on as long as there is somebody to pass them on to.
     fn follow(&self, tail: &mut LogTail) -> Result<Followed> {
+        let mut unheard = 0;
         while !self.is_stopping() {
-            if self.readers.lock().is_empty() {
+            if unheard == UNHEARD_MAX || self.readers.lock().is_empty() {
                 return Ok(Followed::ForNobody);
             }
             // Looked at first: all that was published before the end is then read below.
@@ -256,6 +282,7 @@ impl Feed {
                     break Ok(());
                 }
             };
+            unheard = if self.is_awaited() { 0 } else { unheard + 1 };
             self.pass_on(batch);
             rest?;
             self.trouble.lock().take();
@@ -279,17 +306,21 @@ impl Feed {
 
     /// Wakes with nothing locked: what a waker does is its own affair, and may end its reader.
     fn wake(&self, is_for: impl Fn(&Reader) -> bool) {
-        let readers: Vec<_> =
-            self.readers.lock().values().filter(|reader| is_for(reader)).map(Arc::clone).collect();
-        readers.iter().for_each(|reader| reader.wake());
+        let readers = self.readers.lock();
+        let wanted = readers.values().filter(|reader| is_for(reader));
+        let wakers: Vec<_> = wanted.filter_map(|reader| self.take_waker(reader)).collect();
+        drop(readers);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Waits for a reader.
+    /// Waits until somebody waits for an event.
     fn rest(&self) {
         let mut waiting = self.waiting.lock();
-        while !self.is_stopping() && self.readers.lock().is_empty() {
+        self.is_resting.store(true, Ordering::SeqCst);
+        while !self.is_stopping() && !self.is_awaited() {
             self.called.wait(&mut waiting);
         }
+        self.is_resting.store(false, Ordering::SeqCst);
     }
 
     /// Leaves the log alone for a moment.
@@ -300,10 +331,17 @@ impl Feed {
         }
     }
 
-    /// A tail that begins now; what the ring holds is not followed by what comes, so it is emptied, and
-    /// whoever is behind reads the log.
+    /// A tail that begins now, once the log can be read; `None` when there is nothing more to follow. What
+    /// the ring holds is not followed by what comes, so it is emptied, and whoever is behind reads the log.
     fn begin_again(&self) -> Option<LogTail> {
-        let tail = self.store.tail(Filter::all().compile().ok()?, Start::Now).ok()?;
+        let tail = loop {
+            let filter = Filter::all().compile();
+            match filter.and_then(|filter| self.store.tail(filter, Start::Now)) {
+                Ok(tail) => break tail,
+                Err(error) if error.kind() == ErrorKind::Closed || self.is_stopping() => return None,
+                Err(_) => self.pause(),
+            }
+        };
         *self.ring.write() = Ring::after(tail.cursor());
         self.trouble.lock().take();
         self.wake_all();
@@ -315,6 +353,9 @@ impl Feed {
 enum Followed {
     /// It is to stop, or the bus has ended.
     ToTheEnd,
-    /// There is no reader.
+    /// Nobody waits for an event.
     ForNobody,
 }
+
+#[cfg(test)]
+mod tests;

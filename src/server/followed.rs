@@ -69,6 +69,7 @@ pub(super) struct Followed {
     /// Counts the client as there for as long as it follows.
     _open: OpenStream,
     transport: Transport,
+    caller: Caller,
     caller_ended: Pin<Box<dyn Future<Output = ()> + Send>>,
     subscriber: A2AEventSubscriber,
     wanted: CompiledFilter,
@@ -89,7 +90,11 @@ impl Followed {
             state: Arc::clone(state),
             _open: state.counters.stream_opened(transport),
             transport,
-            caller_ended: Box::pin(async move { caller.ended().await }),
+            caller_ended: {
+                let caller = caller.clone();
+                Box::pin(async move { caller.ended().await })
+            },
+            caller,
             subscriber: following.subscriber,
             wanted: following.wanted,
             until: following.until,
@@ -104,13 +109,18 @@ impl Followed {
 
     /// What comes next.
     pub(super) fn poll_said(&mut self, context: &mut Context<'_>) -> Poll<Said> {
-        if self.ending.is_none() && self.caller_ended.as_mut().poll(context).is_ready() {
-            self.end(Ending::Caller);
-            self.last_cursor = None;
+        // Asked each time; waited for, which costs more, once there is nothing to say.
+        if self.ending.is_none() && self.caller.is_over() {
+            self.end_for_caller();
         }
-        if let Poll::Ready(said) = self.poll_log(context) {
+        let mut said = self.poll_log(context);
+        if said.is_pending() && self.caller_ended.as_mut().poll(context).is_ready() {
+            self.end_for_caller();
+            said = self.poll_log(context);
+        }
+        if said.is_ready() {
             self.said_at = Instant::now();
-            return Poll::Ready(said);
+            return said;
         }
         ready!(self.poll_beat(context));
         self.said_at = Instant::now();
@@ -173,6 +183,11 @@ impl Followed {
         }
         self.state.counters.delivered(self.transport, 1);
         Some(Said::Event { frame, is_last })
+    }
+
+    fn end_for_caller(&mut self) {
+        self.end(Ending::Caller);
+        self.last_cursor = None;
     }
 
     fn end(&mut self, ending: Ending) {

@@ -145,6 +145,7 @@ async fn connection(
     let connection = http.serve_connection(TokioIo::new(Box::pin(stream)), service).with_upgrades();
     tokio::pin!(connection);
     tokio::select! {
+        biased;
         done = connection.as_mut() => return Ok(done?),
         _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
     }

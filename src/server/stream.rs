@@ -29,6 +29,9 @@ use super::{
 /// What a chunk of the body holds before it is sent, unless one event is more.
 const CHUNK_BYTES: usize = 32 << 10;
 
+/// What a message needs at the most beside its data and its event: the words, line ends, and an id.
+const AROUND_BYTES: usize = 64;
+
 /// How a protocol says what happens.
 pub(super) trait Encoder: Send + Unpin + 'static {
     /// As what its clients count.
@@ -118,6 +121,8 @@ impl<E: Encoder> http_body::Body for StreamBody<E> {
 /// Writes one message of a stream of server-sent events.
 pub(super) fn write_message(out: &mut BytesMut, id: Option<u64>, event: Option<&str>, data: &[&[u8]]) {
     use std::fmt::Write;
+    // Grown once: what stands round the data is short.
+    out.reserve(data.iter().map(|part| part.len()).sum::<usize>() + event.map_or(0, str::len) + AROUND_BYTES);
     if let Some(id) = id {
         // Writing into memory does not fail.
         let _ = writeln!(out, "id: {id}");

@@ -182,7 +182,7 @@ impl A2AEventSubscriber {
                 continue;
             }
             // Told before it looks: what comes in between wakes it.
-            self.reader.wake_later(context.waker());
+            self.feed.wake_later(&self.reader, context.waker());
             let is_over = self.feed.is_over();
             match self.feed.take(self.examined, &self.reader.filter) {
                 Taken::Frames { frames, examined } => (self.ready, self.examined) = (frames, examined),

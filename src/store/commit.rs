@@ -11,7 +11,7 @@ use super::{
     queue::{Unserved, Weight, Work},
     read,
     row::NewRow,
-    writer::{Request, Served},
+    writer::{Answer, Placed, Request, Served},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -57,12 +57,9 @@ impl Inner {
             ),
         })?;
         let placed = answer?;
-        let stored = request.rows.into_iter().zip(placed).map(|(row, placed)| {
-            let mut event = row.event;
-            let envelope = event.envelope_mut();
-            envelope.seq = Some(placed.seq);
-            envelope.recorded_at = Some(placed.recorded_at);
-            Stored { event, duplicate: placed.duplicate }
+        let stored = request.rows.into_iter().zip(placed).map(|(mut row, placed)| {
+            put(&mut row, placed);
+            Stored { event: row.event, duplicate: placed.duplicate }
         });
         Ok(stored.collect())
     }
@@ -82,6 +79,26 @@ impl Inner {
     }
 }
 
+/// Tells a row's event where it is in the log, unless it knows.
+fn put(row: &mut NewRow, placed: Placed) {
+    if row.event.seq() != Some(placed.seq) || row.event.recorded_at() != Some(placed.recorded_at) {
+        let envelope = row.event.envelope_mut();
+        envelope.seq = Some(placed.seq);
+        envelope.recorded_at = Some(placed.recorded_at);
+    }
+}
+
+/// The events that are new in the log, in the order of seq.
+fn committed(batch: &mut [Request], answers: &[Answer]) -> impl Iterator<Item = Event> {
+    let placed = answers.iter().flatten().flatten();
+    let rows = batch.iter_mut().zip(answers).filter(|(_, answer)| answer.is_ok());
+    let rows = rows.flat_map(|(request, _)| &mut request.rows);
+    rows.zip(placed).filter(|(_, placed)| !placed.duplicate).map(|(row, placed)| {
+        put(row, *placed);
+        row.event.clone()
+    })
+}
+
 /// What the leader of the queue does.
 struct Committer<'a> {
     inner: &'a Inner,
@@ -89,7 +106,7 @@ struct Committer<'a> {
 }
 
 impl Work<Request, Served> for Committer<'_> {
-    fn serve(&self, batch: Vec<Request>) -> Vec<Served> {
+    fn serve(&self, mut batch: Vec<Request>) -> Vec<Served> {
         let begun = Instant::now();
         let mut writer = self.owner.writer.lock();
         let answers = match writer.as_mut() {
@@ -99,6 +116,9 @@ impl Work<Request, Served> for Committer<'_> {
                 let head = read::unsigned(writer.tip.seq);
                 if let Some(lock) = self.owner.lock.lock().as_mut() {
                     lock.acknowledge(head);
+                }
+                if self.inner.recent.is_wanted() {
+                    self.inner.recent.keep(committed(&mut batch, &answers));
                 }
                 self.inner.signal.advance(head);
                 answers

@@ -22,7 +22,9 @@ use super::{
     options::StoreOptions,
     pool::{Pool, closed},
     queue::{Queue, Weight},
-    read, schema,
+    read,
+    recent::Recent,
+    schema,
     signal::Signal,
     writer::{Request, Served, Writer},
 };
@@ -38,6 +40,7 @@ pub(super) struct Inner {
     pub(super) options: StoreOptions,
     pub(super) store_id: String,
     pub(super) signal: Signal,
+    pub(super) recent: Recent,
     /// `None` when the store was opened for reading only.
     pub(super) owner: Option<Owner>,
     pub(super) pool: Pool,
@@ -122,6 +125,7 @@ impl Inner {
             options,
             store_id,
             signal: Signal::new(head),
+            recent: Recent::default(),
             owner,
             guards: Mutex::new(guards.into()),
             is_closed: AtomicBool::new(false),

@@ -35,6 +35,7 @@ mod prune;
 mod query;
 mod queue;
 mod read;
+mod recent;
 mod recover;
 mod retention;
 mod row;

@@ -157,6 +157,7 @@ fn remove_all(store: &Inner, target: u64, retention: &Retention) -> Result<Prune
         if removed == 0 {
             return Ok(report);
         }
+        store.recent.forget();
         report.removed += removed;
         report.last_removed = Some(bounds.floor - 1);
     }

@@ -59,6 +59,7 @@ enum Follow {
 impl LogTail {
     pub(super) fn new(store: Arc<Inner>, filter: CompiledFilter, start: Start) -> Result<Self> {
         let cursor = store.read(|connection| first_cursor(connection, &filter, start))?;
+        store.recent.tail_opened();
         let follow = match store.owner {
             Some(_) => Follow::Owner,
             None => Follow::Poll { reader: None, version: None, opened: Instant::now() },
@@ -109,7 +110,10 @@ impl LogTail {
         let (scope, after) = (&self.filter.scope, self.examined);
         let page = match &mut self.follow {
             Follow::Owner if self.store.signal.head() <= after => return Ok(false),
-            Follow::Owner => self.store.read(|connection| page_after(connection, scope, after))?,
+            Follow::Owner => match self.store.recent.after(after) {
+                Some(events) => Page { examined: after + events.len() as u64, events },
+                None => self.store.read(|connection| page_after(connection, scope, after))?,
+            },
             Follow::Poll { reader, version, opened } => {
                 let reader = match reader {
                     Some(reader) => reader,
@@ -152,6 +156,12 @@ impl LogTail {
                 }
             }
         }
+    }
+}
+
+impl Drop for LogTail {
+    fn drop(&mut self) {
+        self.store.recent.tail_closed();
     }
 }
 

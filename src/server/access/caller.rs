@@ -107,9 +107,11 @@ impl Caller {
     }
 
     /// Whether its token was revoked meanwhile, or its session ended.
-    pub(super) fn is_over(&self) -> bool {
+    pub(in crate::server) fn is_over(&self) -> bool {
         let is_over = |life: &watch::Receiver<()>| life.has_changed().is_err();
-        is_over(&self.grant.life) || self.session.as_ref().is_some_and(|(life, _)| is_over(life))
+        let session = self.session.as_ref();
+        is_over(&self.grant.life)
+            || session.is_some_and(|(life, until)| is_over(life) || *until <= Instant::now())
     }
 
     /// Waits until the caller may see nothing more: its token was revoked, or its session is over.
