@@ -12,6 +12,9 @@ use super::random::Random;
 /// One result of a tool in so many is as large as a file.
 const LARGE_IN: usize = 150;
 const LARGE_BYTES: usize = 64 << 10;
+/// And one in so many is larger than an entry of a stream may be, unless more is allowed.
+const HUGE_IN: usize = 3_000;
+const HUGE_BYTES: usize = 3 << 19;
 /// Other results have up to so many bytes.
 const RESULT_BYTES: usize = 1_200;
 const STEPS_MAX: usize = 6;
@@ -83,8 +86,11 @@ impl Agent {
     }
 
     fn result(&mut self) -> Value {
-        let bytes =
-            if self.random.below(LARGE_IN) == 0 { LARGE_BYTES } else { self.random.below(RESULT_BYTES) };
+        let bytes = match (self.random.below(HUGE_IN), self.random.below(LARGE_IN)) {
+            (0, _) => HUGE_BYTES,
+            (_, 0) => LARGE_BYTES,
+            _ => self.random.below(RESULT_BYTES),
+        };
         let mut text = String::with_capacity(bytes);
         while text.len() < bytes {
             text.push_str(TOOLS[self.random.below(TOOLS.len())]);

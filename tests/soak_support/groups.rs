@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -99,6 +100,11 @@ impl Groups {
             check(wrong == [0; 5], format!("{} had {counts:?}", consumer.status().group));
         }
         faults
+    }
+
+    /// How long the file of the inbox is, with the effects in it.
+    pub(super) fn inbox_bytes(&self) -> u64 {
+        fs::metadata(&self.effects).map_or(0, |metadata| metadata.len())
     }
 
     /// Ends both; whether in order.

@@ -9,46 +9,51 @@ use std::{fmt, time::Duration};
 
 use super::process::Usage;
 
-/// What the memory of a process may grow by in the second half, beside what it may for an event: an
-/// allocator takes memory in pieces of megabytes.
-pub(crate) const MEMORY_SLACK_BYTES: f64 = (16 << 20) as f64;
-/// What it may grow by for an event. A soak of an hour finds any leak above twice this.
-pub(crate) const MEMORY_EVENT_BYTES: f64 = 32.0;
-/// What the descriptors may grow by in the second half: clients come and go.
-pub(crate) const DESCRIPTORS_SLACK: f64 = 8.0;
-/// What the threads may grow by in the second half: the server's for reads come and go.
-pub(crate) const THREADS_SLACK: f64 = 8.0;
-/// The most bytes of the write-ahead log's file: twice the 4,000 pages of 4 KiB at which the log is
-/// copied into the database.
-pub(crate) const WAL_MAX_BYTES: u64 = 2 * 4_000 * (4_096 + 24);
-/// What the search index may have beside as much as the database.
-pub(crate) const SEARCH_SLACK_BYTES: u64 = 16 << 20;
+const MIB: f64 = (1 << 20) as f64;
+/// What may grow in the second half of a run, in bytes, whatever its length: allocators and SQLite take
+/// room in pieces.
+const SLACK_BYTES: f64 = 16.0 * MIB;
+/// What else may for each event. An hour at 400 events a second finds a leak of 60 bytes an event.
+const EVENT_BYTES: f64 = 32.0;
+/// What descriptors and threads may grow by: clients come and go, and so do the threads that read for them.
+const SLACK_COUNT: f64 = 8.0;
+
+/// The most bytes of the write-ahead log's file: 16,000 pages of 4 KiB, to which it is cut when it begins
+/// anew, and what a look at it may miss. It is copied at 4,000, and goes on where a reader is in it then.
+pub(super) const WAL_MAX_BYTES: u64 = 17_000 * (4_096 + 24);
+/// What the search index may have beside as much as the log.
+const SEARCH_SLACK_BYTES: u64 = 16 << 20;
 /// Retention may be late by as many events as it keeps.
 const HELD_MAX: u64 = 2;
 
-/// What was seen at a moment, of the process of the runtime and of that of its readers.
+/// What was seen at a moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Moment {
+    /// The last seq that a reader had.
     pub(crate) events: u64,
     pub(crate) runtime: Usage,
+    /// The process of the clients and of the consumers.
     pub(crate) readers: Usage,
+    /// What Redis uses.
+    pub(crate) redis_bytes: u64,
+    /// How long files are.
+    pub(crate) log_bytes: u64,
+    pub(crate) wal_bytes: u64,
+    pub(crate) search_bytes: u64,
+    pub(crate) inbox_bytes: u64,
 }
 
-/// What was seen at the end of a slice of the run, once all readers had been waited for.
-#[derive(Clone, Debug, Default)]
+/// What was seen of a slice of the run.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Slice {
-    /// The last seq.
-    pub(crate) events: u64,
-    pub(crate) runtime: Usage,
-    pub(crate) readers: Usage,
-    pub(crate) wal_bytes: u64,
-    pub(crate) db_bytes: u64,
-    pub(crate) search_bytes: u64,
+    /// How all was once the readers had been waited for.
+    pub(crate) end: Moment,
     /// How many events the log held, and how many it was to keep.
     pub(crate) held: u64,
     pub(crate) kept: u64,
     /// How far the mirror was behind.
     pub(crate) mirror_lag: u64,
+    /// How long a publish took.
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
     /// How long it took until every reader had what was in the log; without it one never had.
@@ -65,89 +70,97 @@ pub(crate) struct Course {
 /// What a program does that cannot run for ever.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Violation {
-    /// It holds more and more.
-    Grows { process: &'static str, what: &'static str, by: f64, allowed: f64, events: u64 },
+    /// Something grows on.
+    Grows { what: &'static str, by: f64, allowed: f64, events: u64 },
     /// A file is longer than it may be.
-    TooLong { slice: usize, what: &'static str, bytes: u64, allowed: u64 },
+    TooLong { events: u64, what: &'static str, bytes: u64, allowed: u64 },
     /// The log holds more than retention should leave.
-    Held { slice: usize, events: u64, kept: u64 },
+    Held { events: u64, held: u64, kept: u64 },
     /// A reader did not have all in time.
-    Behind { slice: usize },
+    Behind { events: u64 },
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Grows { process, what, by, allowed, events } => {
-                write!(
-                    f,
-                    "{what} of the {process} grew by {by:.0} over {events} events, allowed are {allowed:.0}"
-                )
+            Self::Grows { what, by, allowed, events } => {
+                write!(f, "{what}: grew by {by:.0} over {events} events, allowed are {allowed:.0}")
             }
-            Self::TooLong { slice, what, bytes, allowed } => {
-                write!(f, "slice {slice}: {what} has {bytes} bytes, allowed are {allowed}")
+            Self::TooLong { events, what, bytes, allowed } => {
+                write!(f, "{what}: {bytes} bytes after {events} events, allowed are {allowed}")
             }
-            Self::Held { slice, events, kept } => {
-                write!(f, "slice {slice}: the log holds {events} events, it was to keep {kept}")
+            Self::Held { events, held, kept } => {
+                write!(f, "the log holds {held} events after {events}, it was to keep {kept}")
             }
-            Self::Behind { slice } => write!(f, "slice {slice}: a reader was not there in time"),
+            Self::Behind { events } => write!(f, "after {events} events a reader was not there in time"),
         }
     }
 }
 
+/// A figure that may rise to a level, and must not grow on.
+struct Level {
+    name: &'static str,
+    slack: f64,
+    per_event: f64,
+    of: fn(&Moment) -> u64,
+}
+
+impl Level {
+    const fn bytes(name: &'static str, of: fn(&Moment) -> u64) -> Self {
+        Self { name, slack: SLACK_BYTES, per_event: EVENT_BYTES, of }
+    }
+
+    const fn count(name: &'static str, of: fn(&Moment) -> u64) -> Self {
+        Self { name, slack: SLACK_COUNT, per_event: 0.0, of }
+    }
+
+    fn judge(&self, half: &[Moment]) -> Option<Violation> {
+        let events = half.last()?.events - half.first()?.events;
+        let points: Vec<(f64, f64)> =
+            half.iter().map(|moment| (moment.events as f64, (self.of)(moment) as f64)).collect();
+        let (by, allowed) = (slope(&points) * events as f64, self.slack + self.per_event * events as f64);
+        (by > allowed).then_some(Violation::Grows { what: self.name, by, allowed, events })
+    }
+}
+
+const LEVELS: [Level; 10] = [
+    Level::bytes("memory of the runtime", |moment| moment.runtime.memory_bytes),
+    Level::bytes("memory of the readers", |moment| moment.readers.memory_bytes),
+    Level::bytes("memory of Redis", |moment| moment.redis_bytes),
+    Level::bytes("the log", |moment| moment.log_bytes),
+    Level::bytes("the search index", |moment| moment.search_bytes),
+    Level::bytes("the inbox", |moment| moment.inbox_bytes),
+    Level::count("descriptors of the runtime", |moment| moment.runtime.descriptors),
+    Level::count("descriptors of the readers", |moment| moment.readers.descriptors),
+    Level::count("threads of the runtime", |moment| moment.runtime.threads),
+    Level::count("threads of the readers", |moment| moment.readers.threads),
+];
+
 /// Judges a run.
 pub(crate) fn judge(course: &Course) -> Vec<Violation> {
     let half = &course.moments[course.moments.len() / 2..];
-    let mut found = Vec::new();
-    for (process, of) in
-        [("runtime", (|moment| moment.runtime) as fn(&Moment) -> Usage), ("readers", |moment| moment.readers)]
-    {
-        found.extend(grows(process, half, of));
-    }
-    for (at, slice) in course.slices.iter().enumerate() {
-        let slice_number = at + 1;
-        let search_max = slice.db_bytes + SEARCH_SLACK_BYTES;
-        let files = [
-            ("the write-ahead log", slice.wal_bytes, WAL_MAX_BYTES),
-            ("the search index", slice.search_bytes, search_max),
-        ];
-        let too_long = files.into_iter().filter(|(_, bytes, allowed)| bytes > allowed);
-        found.extend(too_long.map(|(what, bytes, allowed)| Violation::TooLong {
-            slice: slice_number,
-            what,
-            bytes,
-            allowed,
-        }));
-        if slice.held > HELD_MAX * slice.kept {
-            found.push(Violation::Held { slice: slice_number, events: slice.held, kept: slice.kept });
+    let mut found: Vec<Violation> = LEVELS.iter().filter_map(|level| level.judge(half)).collect();
+    found.extend(course.moments.iter().flat_map(too_long));
+    for Slice { end: Moment { events, .. }, held, kept, caught_up, .. } in &course.slices {
+        let (events, held, kept) = (*events, *held, *kept);
+        if held > HELD_MAX * kept {
+            found.push(Violation::Held { events, held, kept });
         }
-        if slice.caught_up.is_none() {
-            found.push(Violation::Behind { slice: slice_number });
+        if caught_up.is_none() {
+            found.push(Violation::Behind { events });
         }
     }
     found
 }
 
-/// What is judged of a process, by how much it may grow, and its figure.
-type Figure = (&'static str, f64, fn(Usage) -> u64);
-
-/// What of a process grows.
-fn grows(process: &'static str, half: &[Moment], of: fn(&Moment) -> Usage) -> Vec<Violation> {
-    let (Some(first), Some(last)) = (half.first(), half.last()) else { return Vec::new() };
-    let events = last.events - first.events;
-    let memory_allowed = MEMORY_SLACK_BYTES + MEMORY_EVENT_BYTES * events as f64;
-    let figures: [Figure; 3] = [
-        ("memory", memory_allowed, |usage| usage.memory_bytes),
-        ("descriptors", DESCRIPTORS_SLACK, |usage| usage.descriptors),
-        ("threads", THREADS_SLACK, |usage| usage.threads),
+fn too_long(moment: &Moment) -> impl Iterator<Item = Violation> {
+    let events = moment.events;
+    let files = [
+        ("the write-ahead log", moment.wal_bytes, WAL_MAX_BYTES),
+        ("the search index", moment.search_bytes, moment.log_bytes + SEARCH_SLACK_BYTES),
     ];
-    let judged = figures.into_iter().filter_map(|(what, allowed, figure)| {
-        let points: Vec<_> =
-            half.iter().map(|moment| (moment.events as f64, figure(of(moment)) as f64)).collect();
-        let by = slope(&points) * events as f64;
-        (by > allowed).then_some(Violation::Grows { process, what, by, allowed, events })
-    });
-    judged.collect()
+    let too_long = files.into_iter().filter(|(_, bytes, allowed)| bytes > allowed);
+    too_long.map(move |(what, bytes, allowed)| Violation::TooLong { events, what, bytes, allowed })
 }
 
 /// The median of the slopes between all pairs of points (Theil and Sen); 0 where there are none.

@@ -11,6 +11,7 @@ mod child;
 mod clients;
 mod groups;
 pub(crate) mod judge;
+mod judge_tests;
 mod naive;
 mod pace;
 mod process;
@@ -28,8 +29,30 @@ mod watch;
 #[allow(dead_code, reason = "a history needs more of it")]
 mod wire;
 
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
 pub(crate) use self::{
     naive::Naive,
     runtime::run,
     scene::{Outcome, Rhythm, Scene},
 };
+
+/// How long anything may take that is waited for but for a reader at the end of a slice.
+const LIMIT: Duration = Duration::from_secs(120);
+/// How long to let others work before they are asked again.
+const POLL: Duration = Duration::from_millis(5);
+
+/// Waits for a condition; whether it came.
+fn wait(limit: Duration, mut holds: impl FnMut() -> bool) -> bool {
+    let begun = Instant::now();
+    while !holds() {
+        if begun.elapsed() > limit {
+            return false;
+        }
+        thread::park_timeout(POLL);
+    }
+    true
+}

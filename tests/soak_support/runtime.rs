@@ -23,8 +23,7 @@ use planbus::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{agents::Agent, naive::Naive, pace::Pace, tally::Marks};
-use crate::redis_support::wait_for;
+use super::{LIMIT, agents::Agent, naive::Naive, pace::Pace, tally::Marks, wait};
 
 /// Where the child finds Redis, and which mistake it is to make.
 pub(super) const URL: &str = "PLANBUS_SOAK_REDIS";
@@ -32,8 +31,8 @@ pub(super) const NAIVE: &str = "PLANBUS_SOAK_NAIVE";
 
 /// How many threads publish.
 pub(super) const PUBLISHERS: u64 = 4;
-/// What the stream keeps, less than an hour brings.
-const STREAM_EVENTS: u64 = 20_000;
+/// What the stream keeps: about what the warm-up brings.
+const STREAM_EVENTS: u64 = 4_000;
 /// How often the log is pruned and asked questions.
 const UPKEEP: Duration = Duration::from_secs(2);
 /// What a channel holds: its reader is never that far behind.
@@ -161,10 +160,9 @@ impl Runtime {
     fn burst(&self, events: u64) {
         let until = self.shared.published.load(Relaxed) + events;
         self.shared.pace.burst(events);
-        wait_for("all is published", || {
-            self.publishers.iter().any(JoinHandle::is_finished)
-                || self.shared.published.load(Relaxed) >= until
-        });
+        if !wait(LIMIT, || self.shared.published.load(Relaxed) >= until) {
+            self.shared.fault(format!("{events} events were not published in {LIMIT:?}"));
+        }
     }
 
     /// Ends publishing, and waits until Redis and every handler have all.
@@ -182,7 +180,7 @@ impl Runtime {
             self.shared.fault(format!("the mirror has not all: {error:?}"));
         }
         let published = self.shared.published.load(Relaxed);
-        wait_for("the channel is read", || self.shared.received.load(Relaxed) >= published);
+        wait(LIMIT, || self.shared.received.load(Relaxed) >= published);
         let stats = self.bus.stats();
         let counted =
             [stats.published, self.shared.handled.load(Relaxed), self.shared.received.load(Relaxed)];
@@ -211,7 +209,9 @@ impl Runtime {
     fn say(&self) {
         let stats = self.store().stats().expect("figures");
         let seen = || lock(&self.shared.marks).all.last_seq;
-        wait_for("the tail is there", || seen() >= stats.last_seq);
+        if !wait(LIMIT, || seen() >= stats.last_seq) {
+            self.shared.fault(format!("the tail is at {}, the log at {}", seen(), stats.last_seq));
+        }
         let mut took = std::mem::take(&mut *lock(&self.shared.publishes));
         took.sort_unstable();
         let quantile = |of: usize| took.get(took.len() * of / 100).copied().unwrap_or(0);

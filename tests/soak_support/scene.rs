@@ -11,6 +11,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags};
 
 use super::{
+    LIMIT,
     child::Child,
     clients::Clients,
     groups::Groups,
@@ -19,6 +20,7 @@ use super::{
     process::Usage,
     runtime::{Look, PUBLISHERS},
     tally::Marks,
+    wait,
 };
 use crate::{redis_support::RedisServer, server_support::agent, store_support::Dir};
 
@@ -35,10 +37,6 @@ const RATE_PART: f64 = 0.25;
 const KEPT_SLICES: f64 = 2.0;
 /// How long a reader may take to have what was in the log at the end of a slice.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long readers may take in the warm-up, and at the end.
-const LIMIT: Duration = Duration::from_secs(120);
-/// How long to let others work before they are asked again.
-const POLL: Duration = Duration::from_millis(5);
 
 /// What sets the pace of a run.
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +74,7 @@ struct Cast {
     runtime: Child,
     clients: Clients,
     groups: Option<Groups>,
+    redis: Option<RedisServer>,
     url: String,
     faults: Vec<String>,
 }
@@ -91,10 +90,11 @@ impl Scene {
             runtime,
             clients: Clients::start(look.port, self.clients),
             groups: redis_url.map(|url| Groups::start(&url, effects.path())),
+            redis,
             url: format!("http://127.0.0.1:{}", look.port),
             faults: Vec::new(),
         };
-        let shown = cast.warm_up();
+        let shown = cast.warm_up(self.warm_up_events());
         let rate = match self.rhythm {
             Rhythm::Timed { .. } => (shown * RATE_PART).clamp(RATE_MIN, RATE_MAX),
             Rhythm::Counted { .. } => 0.0,
@@ -118,13 +118,21 @@ impl Scene {
         Some(Outcome { course, faults: cast.end(), rate, returns })
     }
 
+    fn warm_up_events(self) -> u64 {
+        match self.rhythm {
+            Rhythm::Timed { .. } => WARM_UP_EVENTS,
+            Rhythm::Counted { events } => events,
+        }
+    }
+
+    /// How many events the log is to keep.
     fn kept(self, rate: f64) -> u64 {
-        let events = match self.rhythm {
-            Rhythm::Timed { slice } => (rate * slice.as_secs_f64() * KEPT_SLICES) as u64,
-            // All.
-            Rhythm::Counted { events } => (self.slices as u64 + 1) * (events + WARM_UP_EVENTS),
-        };
-        events.max(WARM_UP_EVENTS)
+        match self.rhythm {
+            Rhythm::Timed { slice } => {
+                (rate * slice.as_secs_f64() * KEPT_SLICES).max(WARM_UP_EVENTS as f64) as u64
+            }
+            Rhythm::Counted { .. } => u64::MAX / 2,
+        }
     }
 
     /// Lets the run go on until its next moment.
@@ -146,9 +154,9 @@ impl Scene {
 
 impl Cast {
     /// Publishes at once, and waits for whoever does not wait by himself; how many events a second.
-    fn warm_up(&mut self) -> f64 {
+    fn warm_up(&mut self, events: u64) -> f64 {
         let begun = Instant::now();
-        let look = self.runtime.tell(&format!("burst {WARM_UP_EVENTS}"));
+        let look = self.runtime.tell(&format!("burst {events}"));
         let (clients, groups) = (&self.clients, &self.groups);
         let has_all = wait(LIMIT, || {
             clients.have_at_once(&look.marks) && groups.as_ref().is_none_or(|groups| groups.have(&look.marks))
@@ -158,15 +166,16 @@ impl Cast {
     }
 
     fn moment(&self) -> Moment {
-        Moment { events: self.clients.head(), runtime: self.runtime(), readers: self.readers() }
-    }
-
-    fn runtime(&self) -> Usage {
-        Usage::of(self.runtime.id())
-    }
-
-    fn readers(&self) -> Usage {
-        Usage::of(std::process::id())
+        Moment {
+            events: self.clients.head(),
+            runtime: Usage::of(self.runtime.id()),
+            readers: Usage::of(std::process::id()),
+            redis_bytes: self.redis.as_ref().map_or(0, memory_bytes),
+            log_bytes: self.runtime.file_bytes("planbus.db"),
+            wal_bytes: self.runtime.file_bytes("planbus.db-wal"),
+            search_bytes: self.runtime.file_bytes("planbus.db.search"),
+            inbox_bytes: self.groups.as_ref().map_or(0, Groups::inbox_bytes),
+        }
     }
 
     /// Waits until every reader has what the log had; how long it took.
@@ -180,16 +189,11 @@ impl Cast {
 
     /// The end of a slice.
     fn slice(&mut self, kept: u64) -> Slice {
-        let Look { head, held, mirror_lag, marks, p50_us, p99_us, .. } = self.runtime.tell("look");
+        let Look { held, mirror_lag, marks, p50_us, p99_us, .. } = self.runtime.tell("look");
         let caught_up = self.wait(&marks, PATIENCE);
         self.scrape();
         Slice {
-            events: head,
-            runtime: self.runtime(),
-            readers: self.readers(),
-            wal_bytes: self.runtime.file_bytes("planbus.db-wal"),
-            db_bytes: self.runtime.file_bytes("planbus.db"),
-            search_bytes: self.runtime.file_bytes("planbus.db.search"),
+            end: self.moment(),
             held,
             kept,
             mirror_lag,
@@ -236,22 +240,17 @@ impl Cast {
     }
 }
 
+/// What a server says that it uses.
+fn memory_bytes(redis: &RedisServer) -> u64 {
+    let told = redis.command(&["INFO", "memory"]);
+    let used = told.lines().find_map(|line| line.strip_prefix("used_memory:"));
+    used.and_then(|used| used.trim().parse().ok()).expect("says what it uses")
+}
+
 /// A reader that never ends, as a program has it that forgets a cursor.
 fn pin(folder: &Path) -> Connection {
     let database = Connection::open_with_flags(folder.join("planbus.db"), OpenFlags::SQLITE_OPEN_READ_ONLY);
     let database = database.expect("opens");
     database.execute_batch("BEGIN; SELECT count(*) FROM (SELECT 1 FROM plan_events LIMIT 1)").expect("reads");
     database
-}
-
-/// Waits for a condition; whether it came.
-fn wait(limit: Duration, mut holds: impl FnMut() -> bool) -> bool {
-    let begun = Instant::now();
-    while !holds() {
-        if begun.elapsed() > limit {
-            return false;
-        }
-        thread::park_timeout(POLL);
-    }
-    true
 }
