@@ -4,7 +4,7 @@
 
 use std::{sync::Mutex, time::SystemTime};
 
-use planbus::{Event, ToolCalled};
+use planbus::ToolCalled;
 use rusqlite::Connection;
 use serde_json::json;
 
@@ -28,7 +28,11 @@ pub(crate) const SLOWDOWNS: &[Slowdown] = &[
         scenario: "build + publish, 1 typed handler",
         prepare: serialise,
     },
-    Slowdown { name: "an event cloned for each handler", scenario: "publish, 64 handlers", prepare: clones },
+    Slowdown {
+        name: "a search among the handlers for each handler",
+        scenario: "publish, 64 handlers",
+        prepare: pairs,
+    },
     Slowdown {
         name: "a statement prepared each time",
         scenario: "durable publish, log of 500",
@@ -60,9 +64,13 @@ fn serialise() -> Work {
     Box::new(move || done(serde_json::to_string(&payload)))
 }
 
-fn clones() -> Work {
-    let event = Event::new("plan-7", ToolCalled::new("call-17", "search", json!({})));
-    Box::new(move || (0..64).for_each(|_| done(event.clone())))
+fn pairs() -> Work {
+    let ids: Vec<String> = (0..64).map(|number| format!("handler-{number}")).collect();
+    Box::new(move || {
+        for id in &ids {
+            done(ids.iter().position(|other| other == id));
+        }
+    })
 }
 
 fn statement() -> Work {
