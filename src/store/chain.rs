@@ -91,6 +91,10 @@ pub(super) fn anchor(store_id: &str) -> Link {
 pub(super) struct Fields(Vec<u8>);
 
 impl Fields {
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
     pub(super) fn text(&mut self, text: &str) {
         self.stored_text(text.as_bytes());
     }
@@ -131,28 +135,37 @@ impl Fields {
     }
 }
 
-/// The canonical bytes of a row but for what only the commit knows, `id` and `recorded_at`.
-#[derive(Debug, Default)]
+/// The canonical bytes of a row but for the payload, and for what only the commit knows: `id` and
+/// `recorded_at`.
+#[derive(Debug)]
 pub(super) struct Canonical {
-    /// `event_id` to `timestamp`.
-    pub(super) head: Fields,
-    /// `tenant` to `schema_version`.
-    pub(super) rest: Fields,
+    /// `event_id` to `timestamp`, then `tenant` to `schema_version`.
+    fields: Fields,
+    /// How many bytes `event_id` to `timestamp` are.
+    head_bytes: usize,
 }
 
 impl Canonical {
+    /// Joins what stands before `recorded_at` and the payload, and then what stands behind them.
+    pub(super) fn new(mut head: Fields, rest: impl FnOnce(&mut Fields)) -> Self {
+        let head_bytes = head.len();
+        rest(&mut head);
+        Self { fields: head, head_bytes }
+    }
+
     /// The link of this row after `previous`.
     pub(super) fn link(&self, previous: &Link, seq: i64, recorded_at: &str, payload: &str) -> Link {
+        let (head, rest) = self.fields.0.split_at(self.head_bytes);
         Sha256::new()
             .chain_update(previous)
             .chain_update(length(8))
             .chain_update(seq.to_be_bytes())
-            .chain_update(&self.head.0)
+            .chain_update(head)
             .chain_update(length(recorded_at.len()))
             .chain_update(recorded_at)
             .chain_update(length(payload.len()))
             .chain_update(payload)
-            .chain_update(&self.rest.0)
+            .chain_update(rest)
             .finalize()
             .into()
     }
@@ -182,19 +195,21 @@ mod tests {
 
     #[test]
     fn a_link_is_what_the_written_specification_says() {
-        let mut row = Canonical::default();
+        let mut head = Fields::default();
         for text in ["01JZ8Q4V7N5T3M2K1H0G9F8E7E", "ToolCalled", "plan-7", "2026-03-01T09:30:00.000000Z"] {
-            row.head.text(text);
+            head.text(text);
         }
-        row.rest.text("default");
-        row.rest.optional(Some("planner"));
-        row.rest.optional(None);
-        row.rest.optional(Some("plan-7"));
-        row.rest.optional(None);
-        row.rest.optional(None);
-        row.rest.text("normal");
-        row.rest.optional(None);
-        row.rest.integer(1);
+        let row = Canonical::new(head, |rest| {
+            rest.text("default");
+            rest.optional(Some("planner"));
+            rest.optional(None);
+            rest.optional(Some("plan-7"));
+            rest.optional(None);
+            rest.optional(None);
+            rest.text("normal");
+            rest.optional(None);
+            rest.integer(1);
+        });
         let anchor = anchor("01JZ8Q4V7N5T3M2K1H0G9F8E7D");
         let link = row.link(&anchor, 7, "2026-03-01T09:30:01.000000Z", "{\"ü\":1}");
         assert_eq!(ChainHash(link).to_string(), BY_PYTHON);

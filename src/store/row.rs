@@ -3,19 +3,32 @@
 //! Nothing here trusts a row: whatever somebody wrote into the file by hand is an error that
 //! names the row and the column, never a panic.
 
-use std::sync::Arc;
+use std::{fmt::Write as _, sync::Arc};
 
 use rusqlite::{Row, types::FromSql};
 use serde_json::value::RawValue;
 
-use super::{chain::Canonical, fault};
+use super::{
+    chain::{Canonical, Fields},
+    fault,
+};
 use crate::{
     error::{Error, Result},
-    event::{AgentId, CorrelationId, Envelope, Event, EventId, EventType, PlanId, Rare, Tenant, Timestamp},
+    event::{
+        AgentId, CorrelationId, Envelope, Event, EventId, EventType, PlanId, Rare, Tenant, Timestamp,
+        TraceParent,
+    },
 };
 
 /// The largest seq that an event can have: there is always one after it.
 pub(super) const SEQ_MAX: i64 = i64::MAX - 1;
+
+/// The texts of an event's id and of its time always have this many bytes.
+const EVENT_ID_BYTES: usize = 26;
+const TIME_BYTES: usize = 27;
+/// The most canonical bytes beside the texts that differ in length: thirteen lengths, the id, the time,
+/// the priority and the version of the schema.
+const FIELDS_BYTES: usize = 13 * 8 + EVENT_ID_BYTES + TIME_BYTES + 8 + 8;
 
 /// The columns that [`decode`] reads, in its order.
 macro_rules! columns {
@@ -27,11 +40,14 @@ macro_rules! columns {
 pub(super) use columns;
 
 /// An event with all the text that its row needs, so that the commit only binds and steps.
+///
+/// Few and exact allocations: the rows of a large batch live all at once, and with a dozen small ones
+/// for each, a fifth of the batch went into malloc.
 #[derive(Debug)]
 pub(super) struct NewRow {
     pub(super) event: Event,
-    pub(super) event_id: String,
-    pub(super) timestamp: String,
+    /// The event's id and its time, one behind the other.
+    id_and_time: String,
     pub(super) payload: Arc<RawValue>,
     pub(super) call_chain: Option<String>,
     pub(super) causation_id: Option<String>,
@@ -47,37 +63,44 @@ impl NewRow {
             let plan = event.plan_id().clone();
             event.envelope_mut().correlation_id = Some(plan.into());
         }
-        let mut row = Self {
-            event_id: event.event_id().to_string(),
-            timestamp: event.timestamp().to_string(),
-            call_chain: list(event.call_chain())?,
-            causation_id: event.causation_id().map(|id| id.to_string()),
-            context_refs: list(event.context_refs())?,
-            payload,
-            canonical: Canonical::default(),
-            event,
-        };
-        row.canonical = row.canonical_bytes();
-        Ok(row)
+        let mut id_and_time = String::with_capacity(EVENT_ID_BYTES + TIME_BYTES);
+        // Writing to a string does not fail.
+        let _ = write!(id_and_time, "{}{}", event.event_id(), event.timestamp());
+        let call_chain = list(event.call_chain())?;
+        let causation_id = event.causation_id().map(|id| id.to_string());
+        let context_refs = list(event.context_refs())?;
+        let (event_id, timestamp) = id_and_time.split_at(EVENT_ID_BYTES);
+        let optional = [
+            event.source().map(AgentId::as_str),
+            call_chain.as_deref(),
+            event.correlation_id().map(CorrelationId::as_str),
+            causation_id.as_deref(),
+            event.trace_parent().map(TraceParent::as_str),
+        ];
+        let required = [event.event_type().as_str(), event.plan_id().as_str(), event.tenant().as_str()];
+        let list_bytes = context_refs.as_ref().map_or(0, String::len);
+        let text_bytes: usize = optional.iter().flatten().chain(&required).map(|text| text.len()).sum();
+        let mut head = Fields::with_capacity(FIELDS_BYTES + text_bytes + list_bytes);
+        head.text(event_id);
+        head.text(event.event_type().as_str());
+        head.text(event.plan_id().as_str());
+        head.text(timestamp);
+        let canonical = Canonical::new(head, |rest| {
+            rest.text(event.tenant().as_str());
+            optional.iter().for_each(|text| rest.optional(*text));
+            rest.text(event.priority().as_str());
+            rest.optional(context_refs.as_deref());
+            rest.integer(event.schema_version().into());
+        });
+        Ok(Self { id_and_time, call_chain, causation_id, context_refs, payload, canonical, event })
     }
 
-    fn canonical_bytes(&self) -> Canonical {
-        let event = &self.event;
-        let mut bytes = Canonical::default();
-        bytes.head.text(&self.event_id);
-        bytes.head.text(event.event_type().as_str());
-        bytes.head.text(event.plan_id().as_str());
-        bytes.head.text(&self.timestamp);
-        bytes.rest.text(event.tenant().as_str());
-        bytes.rest.optional(event.source().map(AgentId::as_str));
-        bytes.rest.optional(self.call_chain.as_deref());
-        bytes.rest.optional(event.correlation_id().map(CorrelationId::as_str));
-        bytes.rest.optional(self.causation_id.as_deref());
-        bytes.rest.optional(event.trace_parent().map(|trace| trace.as_str()));
-        bytes.rest.text(event.priority().as_str());
-        bytes.rest.optional(self.context_refs.as_deref());
-        bytes.rest.integer(event.schema_version().into());
-        bytes
+    pub(super) fn event_id(&self) -> &str {
+        &self.id_and_time[..EVENT_ID_BYTES]
+    }
+
+    pub(super) fn timestamp(&self) -> &str {
+        &self.id_and_time[EVENT_ID_BYTES..]
     }
 
     /// About how many bytes the row adds to a transaction.

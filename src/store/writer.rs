@@ -204,10 +204,10 @@ impl Writer {
         let inserted = self.prepared(INSERT).and_then(|mut statement| {
             statement.execute(params![
                 seq,
-                row.event_id,
+                row.event_id(),
                 event.event_type().as_str(),
                 event.plan_id().as_str(),
-                row.timestamp,
+                row.timestamp(),
                 now.text,
                 payload,
                 event.tenant().as_str(),
@@ -245,7 +245,7 @@ impl Writer {
         })?;
         let Some(stored) = stored else {
             let problem =
-                format!("event_id {}: the index says it is there, the table does not", row.event_id);
+                format!("event_id {}: the index says it is there, the table does not", row.event_id());
             return Err(Refused::Request(Error::new(ErrorKind::Corrupt, problem)));
         };
         match (row.is_same_content(&stored), stored.seq(), stored.recorded_at()) {
@@ -254,7 +254,7 @@ impl Writer {
                 ErrorKind::Conflict,
                 format!(
                     "event_id: {} is in the log already with other content, as seq {}",
-                    row.event_id,
+                    row.event_id(),
                     stored.seq().unwrap_or(0)
                 ),
             ))),
@@ -265,7 +265,7 @@ impl Writer {
     pub(super) fn find(&self, row: &NewRow) -> Result<Option<Event>> {
         let failed = |cause| fault::sqlite("look up an event id", cause);
         let mut statement = self.prepared(FIND).map_err(failed)?;
-        let mut rows = statement.query([&row.event_id]).map_err(failed)?;
+        let mut rows = statement.query([row.event_id()]).map_err(failed)?;
         rows.next().map_err(failed)?.map(row::decode).transpose()
     }
 
