@@ -9,6 +9,7 @@ mod chart;
 mod growth;
 mod measure;
 mod private_redis;
+mod python;
 #[path = "../../../tests/redis_support/mod.rs"]
 mod redis_support;
 mod report;

@@ -13,6 +13,7 @@ use serde_json::json;
 use self::{bare_log::BareLog, bare_sqlite::BareSqlite};
 use crate::{
     measure::{Clock, Contender, by_threads, folder, medians},
+    python::Python,
     report::{Goal, Row, print_head},
 };
 
@@ -56,30 +57,34 @@ fn publishers(folder: &Path, count: u64, goals: &Goals, rounds: usize) -> Row {
     let bytes = event().to_json().expect("JSON").len() + 64; // seq, recorded_at and chain
     let line = vec![b'x'; bytes];
     let times = if count == 1 { PUBLISHES_ALONE } else { count * PUBLISHES };
+    let mut python = if count == 1 { Python::start() } else { None };
     let part = if count > PEER_PUBLISHERS { PEER_PART } else { 1 };
-    let figures = medians(
-        rounds,
-        times,
-        &mut [
-            Contender::timed(|times| by_threads(count, times, || limit.submit(&line))),
-            Contender::timed(|times| by_threads(count, times, || publish(&bus))),
-            Contender::timed(|times| {
-                let took = by_threads(count, times / part, || {
-                    let event = event();
-                    peer.lock().expect("not poisoned").insert(&event);
-                });
-                took * u32::try_from(part).expect("is small")
-            }),
-        ],
-    );
+    let mut contenders = vec![
+        Contender::timed(|times| by_threads(count, times, || limit.submit(&line))),
+        Contender::timed(|times| by_threads(count, times, || publish(&bus))),
+        Contender::timed(|times| {
+            let took = by_threads(count, times / part, || {
+                let event = event();
+                peer.lock().expect("not poisoned").insert(&event);
+            });
+            took * u32::try_from(part).expect("is small")
+        }),
+    ];
+    if let Some(python) = &mut python {
+        let save = format!("save {}", folder.display());
+        contenders.push(Contender::timed(move |times| python.round(&save, times)));
+    }
+    let figures = medians(rounds, times, &mut contenders);
     let what = format!("durable publish, {count} publishers, {bytes} bytes");
     let name = if count == 1 { "bare rusqlite autocommit" } else { "connection mutex + autocommit" };
     let limit = ("write + fdatasync, same grouping", figures[0]);
-    Row::new(PART, what, limit, figures[1], Goal::AtLeast(goals.of_limit)).peer(
-        name,
-        figures[2],
-        Some(Goal::AtLeast(goals.of_peer)),
-    )
+    let goal = Some(Goal::AtLeast(goals.of_peer));
+    let row = Row::new(PART, what, limit, figures[1], Goal::AtLeast(goals.of_limit));
+    let row = row.peer(name, figures[2], goal);
+    match figures.get(3) {
+        Some(python) => row.peer("Python's sqlite3", *python, None),
+        None => row,
+    }
 }
 
 fn slow_reader(folder: &Path, rounds: usize) -> Row {

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 pub(super) struct BareSqlite {
     connection: Connection,
     chain: [u8; 32],
+    rows: u64,
 }
 
 impl BareSqlite {
@@ -29,21 +30,38 @@ impl BareSqlite {
             .expect("prepares");
         let ddl = statement.query_map([], |row| row.get::<_, String>(0)).expect("reads");
         ddl.for_each(|ddl| connection.execute_batch(&ddl.expect("text")).expect("creates"));
-        Self { connection, chain: [0; 32] }
+        Self { connection, chain: [0; 32], rows: 0 }
     }
 
-    /// Inserts one event as simply as can be, with a chain of the same length.
+    /// Inserts one event as simply as can be, with a chain over the same bytes as a store's.
     pub(super) fn insert(&mut self, event: &Event) {
         let payload = event.payload_json().expect("JSON");
         let (id, at) = (event.event_id().to_string(), event.timestamp().to_string());
-        let plan = event.plan_id().as_str();
-        self.chain = Sha256::new()
-            .chain_update(self.chain)
-            .chain_update(&id)
-            .chain_update(plan)
-            .chain_update(payload)
-            .finalize()
-            .into();
+        let (kind, plan) = (event.event_type().as_str(), event.plan_id().as_str());
+        let source = event.source().map(|source| source.as_str());
+        let columns = [
+            Some(&*id),
+            Some(kind),
+            Some(plan),
+            Some(&at),
+            Some(&at),
+            Some(payload),
+            Some("default"),
+            source,
+        ]
+        .into_iter()
+        .chain([None, Some(plan), None, None, Some("normal"), None]);
+        let mut link = Sha256::new().chain_update(self.chain);
+        for number in [self.rows, 1] {
+            link.update(8_u64.to_be_bytes());
+            link.update(number.to_be_bytes());
+        }
+        for column in columns {
+            link.update(column.map_or([0xff; 8], |text| (text.len() as u64).to_be_bytes()));
+            link.update(column.unwrap_or_default());
+        }
+        self.chain = link.finalize().into();
+        self.rows += 1;
         self.connection
             .prepare_cached(
                 "INSERT INTO plan_events(event_id, event_type, plan_id, timestamp, recorded_at, payload, \
@@ -51,8 +69,6 @@ impl BareSqlite {
                  VALUES (?1, ?2, ?3, ?4, ?4, ?5, 'default', ?6, ?3, 'normal', 1, ?7)",
             )
             .and_then(|mut statement| {
-                let source = event.source().map(|source| source.as_str());
-                let kind = event.event_type().as_str();
                 statement.execute(params![id, kind, plan, at, payload, source, &self.chain[..]])
             })
             .expect("inserts");
