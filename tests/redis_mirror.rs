@@ -9,8 +9,12 @@ mod store_support;
 use std::time::Duration;
 
 use mirror_support::*;
-use planbus::{redis::MirrorState, *};
+use planbus::{
+    redis::{EntryId, MirrorState, Profile, Streams},
+    *,
+};
 use redis_support::*;
+use serde_json::json;
 use store_support::*;
 
 #[test]
@@ -30,6 +34,53 @@ fn p7_every_event_is_in_its_stream_once_and_in_order() {
         "{status:?}"
     );
     assert_equal(&server, &store);
+}
+
+#[test]
+fn p7_an_entry_has_its_own_values_whatever_it_shares_with_the_ones_before() {
+    let Some(server) = RedisServer::start() else { return };
+    let dir = Dir::new();
+    let store = open(&dir.db());
+    let profile = Profile::native().with_key("planbus:{<tenant>}:<type>").expect("a template");
+    let streams = Streams::new(endpoint(&server.url()), profile.clone());
+    // Neighbours of a stream share all fields, some values, or not even the names of their fields.
+    let publish = |numbers: std::ops::Range<usize>| {
+        for number in numbers {
+            let payload = ToolCalled::new("call", "grep", json!({"number": number / 3}));
+            let event = match number % 2 {
+                0 => Event::new(format!("plan-{}", number / 20), payload),
+                _ => Event::new("plan", DecisionMade::new("go on")),
+            };
+            let event = if number % 7 < 4 { event.with_source("agent") } else { event };
+            let event = if number % 5 == 0 { event.with_priority(Priority::High) } else { event };
+            store.save(&event).expect("commits");
+        }
+    };
+    let assert_equal = || {
+        let log = store.read_after(0, usize::MAX).expect("reads");
+        for name in ["ToolCalled", "DecisionMade"] {
+            let stream = format!("planbus:{{default}}:{name}");
+            let read = streams.read_after(&stream, EntryId::ZERO, 1_000, Filter::all()).expect("reads");
+            let read: Vec<String> = read
+                .iter()
+                .map(|entry| entry.event.as_ref().expect("an event").to_json().expect("is JSON"))
+                .collect();
+            let wanted = log.iter().filter(|event| event.event_type().as_str() == name);
+            let wanted: Vec<String> = wanted.map(|event| event.to_json().expect("is JSON")).collect();
+            assert_eq!(read, wanted, "{stream}");
+        }
+    };
+    publish(0..200);
+    let mirror = started(mirror(&store, &server.url()).profile(profile).batch_max_events(30));
+    mirror.flush(FLUSH).expect("Redis equals the log");
+    assert_equal();
+    // One is read again, so that the other one's batches begin with what it has.
+    for at in 1..=8 {
+        server.command(&["DEL", "planbus:{default}:DecisionMade"]);
+        publish(200 * at..200 * at + at);
+        mirror.flush(FLUSH).expect("Redis equals the log");
+        assert_equal();
+    }
 }
 
 #[test]

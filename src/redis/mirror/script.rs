@@ -4,6 +4,8 @@
 //! compares before it writes, so that sending one twice does no harm. They are always sent whole:
 //! a batch is larger than they are, and a server that forgot them is no case of its own.
 
+use std::fmt::Write as _;
+
 use ::redis::{Cmd, cmd};
 
 use super::position::Position;
@@ -21,8 +23,10 @@ const PLACE: &str = concat!(include_str!("position.lua"), include_str!("place.lu
 #[derive(Debug)]
 pub(super) struct Append {
     command: Cmd,
-    /// The names of the last entry's fields, which are sent once for all that have the same.
-    names: Vec<&'static str>,
+    /// The last entry: what the next one has in common with it is not sent again.
+    last: Entry,
+    /// Where what an entry changes is written before it is sent.
+    layout: String,
     ids: Vec<Position>,
 }
 
@@ -30,21 +34,28 @@ impl Append {
     pub(super) fn new(stream: &str, group: &str) -> Self {
         let mut command = cmd("EVAL");
         command.arg(APPEND).arg(1).arg(stream).arg(group);
-        Self { command, names: Vec::new(), ids: Vec::new() }
+        Self { command, last: Entry::default(), layout: String::new(), ids: Vec::new() }
     }
 
     /// Adds an entry behind the others.
     pub(super) fn push(&mut self, id: Position, entry: &Entry) {
         self.command.arg(id.to_string());
-        if entry.fields().map(|(name, _)| name).eq(self.names.iter().copied()) {
-            self.command.arg("=");
-        } else {
-            self.names = entry.fields().map(|(name, _)| name).collect();
-            self.command.arg(self.names.len()).arg(&self.names);
+        match entry.changes(&self.last) {
+            Some(changes) => {
+                self.layout.clear();
+                self.layout.push('=');
+                // A String takes all text.
+                changes.clone().for_each(|(number, _)| _ = write!(self.layout, "{number},"));
+                self.command.arg(&self.layout);
+                changes.for_each(|(_, value)| _ = self.command.arg(value));
+            }
+            None => {
+                self.command.arg(entry.fields().count());
+                entry.fields().for_each(|(name, _)| _ = self.command.arg(name));
+                entry.fields().for_each(|(_, value)| _ = self.command.arg(value));
+            }
         }
-        for (_, value) in entry.fields() {
-            self.command.arg(value);
-        }
+        self.last.clone_from(entry);
         self.ids.push(id);
     }
 
