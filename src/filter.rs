@@ -255,6 +255,7 @@ struct Rest {
 
 impl CompiledFilter {
     /// Whether the filter wants the event.
+    #[inline]
     pub(crate) fn matches(&self, event: &Event) -> bool {
         self.scope.matches(event)
             && (self.types.is_empty() || self.types.iter().any(|pattern| pattern.matches(event.event_type())))
@@ -279,6 +280,7 @@ impl CompiledFilter {
 }
 
 impl Scope {
+    #[inline]
     fn matches(&self, event: &Event) -> bool {
         match self {
             Self::Everything => true,
@@ -289,6 +291,7 @@ impl Scope {
 }
 
 impl Rest {
+    #[inline]
     fn matches(&self, event: &Event) -> bool {
         self.source.as_ref().is_none_or(|source| event.source() == Some(source))
             && self.correlation_id.as_ref().is_none_or(|id| event.correlation_id() == Some(id))

@@ -5,8 +5,8 @@ use std::{fmt, time::Duration};
 use super::{
     EventBus,
     core::{Core, Options, RedactHook},
-    dispatch::{HandlerFailure, Policy},
     frame::DEPTH_MAX,
+    policy::{HandlerFailure, Policy},
 };
 #[cfg(feature = "sqlite")]
 use crate::store::EventStore;

@@ -15,8 +15,8 @@ use parking_lot::Mutex;
 
 use super::{
     barrier,
-    dispatch::Policy,
     lane::{Lane, Lanes},
+    policy::Policy,
     registry::{self, Registry},
     slot::{Handler, Slot, SubscriptionId},
     snapshot::{Sealed, Snapshot},

@@ -8,7 +8,7 @@ use std::{
     cell::Cell,
     error::Error as StdError,
     hint::cold_path,
-    panic::{AssertUnwindSafe, Location, catch_unwind},
+    panic::{AssertUnwindSafe, catch_unwind},
     slice,
     sync::Arc,
     time::{Duration, Instant},
@@ -17,54 +17,12 @@ use std::{
 use super::{
     frame,
     lane::{Lane, Mark},
-    registry::Found,
-    slot::{Missed, OWN_CELLS, Slot, SubscriptionId},
+    policy::{Panicked, Policy, report, shielded},
+    registry::{Found, Lists},
+    slot::{Missed, OWN_CELLS, Slot},
     slot_list::{Block, SlotList},
 };
 use crate::event::Event;
-
-/// A handler that failed or panicked, as the `on_handler_failure` hook sees it.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct HandlerFailure<'a> {
-    /// The subscription whose handler failed.
-    pub subscription: SubscriptionId,
-    /// The subscription's name, if it has one.
-    pub name: Option<&'a str>,
-    /// Where the code subscribed.
-    pub location: &'static Location<'static>,
-    /// The event that it was given.
-    pub event: &'a Event,
-    /// What the handler returned, or the message of its panic.
-    pub error: &'a (dyn StdError + Send + Sync),
-    /// Whether it panicked.
-    pub panicked: bool,
-    /// Whether the subscription was quarantined for it.
-    pub quarantined: bool,
-}
-
-pub(super) type FailureHook = Box<dyn Fn(&HandlerFailure<'_>) + Send + Sync>;
-pub(super) type UnhandledHook = Box<dyn Fn(&Event) + Send + Sync>;
-
-/// How handlers are called.
-#[derive(Default)]
-pub(super) struct Policy {
-    pub(super) on_failure: Option<FailureHook>,
-    pub(super) on_unhandled: Option<UnhandledHook>,
-    /// Failures in a row after which a subscription is quarantined.
-    pub(super) quarantine_after: Option<u64>,
-    /// The time above which a handler is reported as slow.
-    pub(super) slow_handler: Option<Duration>,
-    /// No handler is timed, and no success forgives a failure.
-    is_plain: bool,
-}
-
-impl Policy {
-    pub(super) fn decided(self) -> Self {
-        let is_plain = self.slow_handler.is_none() && self.quarantine_after.is_none();
-        Self { is_plain, ..self }
-    }
-}
 
 /// How many subscribers took an event, and how many failed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -91,12 +49,15 @@ fn dispatch_by_key(lane: &Lane, event: Event, policy: &Policy) -> Tally {
     }
     frame::enter(event, |event| match lists.only() {
         Some(list) => call_list(lane, event, policy, list),
-        None => {
-            let round = Round::new(lane, event, policy, 0);
-            lists.each(|slot| round.call_all(slice::from_ref(slot)));
-            round.done(lane)
-        }
+        None => call_merged(lane, event, policy, &lists),
     })
+}
+
+#[inline(never)]
+fn call_merged(lane: &Lane, event: &Event, policy: &Policy, lists: &Lists<'_>) -> Tally {
+    let round = Round::new(lane, event, policy, 0);
+    lists.each(|slot| round.call_all(slice::from_ref(slot)));
+    round.done(lane)
 }
 
 /// Calls the subscribers of a list. As long as each takes the event there is nothing to note but how
@@ -315,41 +276,6 @@ fn call_timed(slot: &Slot, event: &Event, limit: Duration) -> Option<Box<Missed>
     missed
 }
 
-/// Counts a failure, logs it, and tells the hook.
-#[cold]
-fn report(
-    slot: &Slot,
-    event: &Event,
-    error: &(dyn StdError + Send + Sync + 'static),
-    panicked: bool,
-    cell: usize,
-    policy: &Policy,
-) {
-    let in_a_row = slot.count_failed(cell, panicked);
-    let quarantined = policy.quarantine_after.is_some_and(|limit| in_a_row >= limit) && slot.quarantine();
-    tracing::error!(
-        target: "planbus.dispatch",
-        subscription = %slot.id,
-        name = slot.name(),
-        subscribed_at = %slot.location,
-        tenant = event.tenant().as_str(),
-        plan = event.plan_id().as_str(),
-        event_type = event.event_type().as_str(),
-        seq = event.seq(),
-        panicked,
-        quarantined,
-        error = error as &(dyn StdError + 'static),
-        "a handler failed"
-    );
-    if let Some(hook) = &policy.on_failure {
-        let name = slot.name();
-        let (subscription, location) = (slot.id, slot.location);
-        shielded("on_handler_failure", || {
-            hook(&HandlerFailure { subscription, name, location, event, error, panicked, quarantined });
-        });
-    }
-}
-
 /// An event for which the registry has nobody.
 #[inline]
 fn unhandled(event: Event, lane: &Lane, policy: &Policy) -> Tally {
@@ -368,42 +294,3 @@ fn tell_unhandled(event: &Event, lane: &Lane, policy: &Policy) {
         shielded("on_unhandled", || hook(event));
     }
 }
-
-/// Runs somebody else's code, and only logs it when it panics.
-fn shielded(what: &'static str, run: impl FnOnce()) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
-        let error = Panicked::from(panic);
-        let log = || tracing::error!(target: "planbus.dispatch", what, %error, "panicked");
-        // Where even logging panics there is nobody left to tell.
-        if let Err(second) = catch_unwind(AssertUnwindSafe(log)) {
-            drop(Panicked::from(second));
-        }
-    }
-}
-
-/// The message of a panic as an error.
-#[derive(Debug)]
-pub(super) struct Panicked(String);
-
-impl From<Box<dyn Any + Send>> for Panicked {
-    fn from(payload: Box<dyn Any + Send>) -> Self {
-        let message = payload
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned())
-            .or_else(|| payload.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "a panic without a message".to_owned());
-        // A payload whose own drop panics must not take the publisher with it.
-        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-            std::mem::forget(second);
-        }
-        Self(message)
-    }
-}
-
-impl std::fmt::Display for Panicked {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "panicked: {}", self.0)
-    }
-}
-
-impl StdError for Panicked {}

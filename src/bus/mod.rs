@@ -11,6 +11,7 @@ mod dispatch;
 mod frame;
 mod hash_tree;
 mod lane;
+mod policy;
 mod publish;
 mod registry;
 mod slot;
@@ -24,7 +25,7 @@ use std::{panic::Location, sync::Arc};
 pub use self::{
     builder::EventBusBuilder,
     channel::{CHANNEL_MAX_EVENTS, ChannelOptions, EventReceiver, OnFull},
-    dispatch::HandlerFailure,
+    policy::HandlerFailure,
     publish::{BATCH_MAX_EVENTS, Published},
     slot::{DeliveryCounts, Outcome, SubscriptionId, SubscriptionState},
     subscription::{Subscription, SubscriptionStats},

@@ -11,9 +11,10 @@ use std::{
 use super::{
     EventBus,
     core::{Core, RedactHook, Running},
-    dispatch::{Panicked, dispatch},
+    dispatch::dispatch,
     frame,
     lane::Mark,
+    policy::Panicked,
 };
 use crate::{
     error::{Error, ErrorKind, Result},

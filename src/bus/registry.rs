@@ -51,11 +51,15 @@ fn key(scope: (usize, u64), kind: TypeKind, type_hash: u64) -> u64 {
     (mixed ^ type_hash.wrapping_add((kind as u64) << 32)).wrapping_mul(SPREAD).rotate_left(32)
 }
 
-/// The level and hash of each scope that an event is in.
+/// The scope of this level that an event is in, by its hash.
 #[inline]
-fn scopes_of(event: &Event) -> [(usize, u64); SCOPES] {
-    let tenant = event.tenant().hash();
-    [(0, 0), (1, tenant), (2, tenant.rotate_left(17) ^ event.plan_id().hash())]
+fn scope_around(event: &Event, level: usize) -> (usize, u64) {
+    let hash = match level {
+        0 => 0,
+        1 => event.tenant().hash(),
+        _ => event.tenant().hash().rotate_left(17) ^ event.plan_id().hash(),
+    };
+    (level, hash)
 }
 
 fn scope_of(scope: &Scope) -> (usize, u64) {
@@ -141,14 +145,15 @@ impl Registry {
         let mut lists = Lists::default();
         lists.add(&self.any);
         event.event_type().index().into_iter().for_each(|index| lists.add(&self.built_in[index]));
-        if !self.keyed.is_empty() {
-            scopes_of(event)
-                .into_iter()
-                .for_each(|scope| self.look_up(scope, event.event_type(), &mut lists));
+        for (level, kinds) in self.population.iter().enumerate() {
+            if *kinds != [0; TYPE_KINDS] {
+                self.look_up(scope_around(event, level), event.event_type(), &mut lists);
+            }
         }
         lists
     }
 
+    #[inline]
     fn look_up<'a>(&'a self, scope: (usize, u64), event_type: &EventType, found: &mut Lists<'a>) {
         let [any, exact, family] = self.population[scope.0];
         let mut add = |kind, type_hash| {
@@ -189,6 +194,7 @@ pub(super) struct Lists<'a> {
 }
 
 impl<'a> Lists<'a> {
+    #[inline]
     fn add(&mut self, list: &'a SlotList) {
         if list.is_empty() {
             return;
@@ -210,9 +216,9 @@ impl<'a> Lists<'a> {
     }
 
     /// Visits the slots of all lists in the order in which they subscribed, each once.
-    pub(super) fn each(self, visit: impl Fn(&Arc<Slot>)) {
+    pub(super) fn each(&self, visit: impl Fn(&Arc<Slot>)) {
         let mut few = self.few.map(|list| list.map_or_else(Cursor::default, Cursor::new));
-        let mut more: Vec<Cursor<'_>> = self.more.into_iter().map(Cursor::new).collect();
+        let mut more: Vec<Cursor<'_>> = self.more.iter().copied().map(Cursor::new).collect();
         let mut last = None;
         loop {
             let cursors = few.iter_mut().chain(&mut more).filter(|cursor| cursor.peek().is_some());

@@ -5,7 +5,6 @@
 use std::{
     error::Error as StdError,
     fmt,
-    hint::cold_path,
     panic::Location,
     sync::{
         OnceLock,
@@ -15,7 +14,6 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::lane::Mark;
 use crate::{event::Event, filter::CompiledFilter};
 
 /// What a handler may return: nothing, or a `Result` whose error is counted as a failure.
@@ -169,13 +167,14 @@ impl Slot {
     /// Whether the subscription is to be called for an event for which the registry found it.
     #[inline]
     pub(super) fn takes(&self, event: &Event) -> bool {
-        match self.state.load(Ordering::Acquire) {
-            EXACT => true,
-            state => {
-                cold_path();
-                state == ACTIVE && self.filter.matches(event)
-            }
-        }
+        let state = self.state.load(Ordering::Acquire);
+        state == EXACT || self.is_matched(state, event)
+    }
+
+    // Apart, so that a call without it is straight code.
+    #[inline(never)]
+    fn is_matched(&self, state: u8, event: &Event) -> bool {
+        state == ACTIVE && self.filter.matches(event)
     }
 
     /// Ends the subscription: no call starts after this returned.
@@ -205,7 +204,8 @@ impl Slot {
     /// Counts as [`count_delivered`](Self::count_delivered) does, for a thread with a cell of its own.
     #[inline]
     pub(super) fn count_delivered_alone(&self, cell: usize) {
-        Mark::count(&self.cells[cell % CELLS].get_or_init(Box::default).delivered);
+        let counter = &self.cells[cell % CELLS].get_or_init(Box::default).delivered;
+        counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
     /// Ends a row of failures.

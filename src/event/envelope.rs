@@ -130,6 +130,7 @@ pub(crate) struct Rare {
 }
 
 impl Envelope {
+    #[inline]
     pub(super) fn new(plan_id: PlanId, event_type: EventType, schema_version: u32) -> Self {
         let timestamp = Timestamp::now();
         Self {

@@ -35,6 +35,7 @@ thread_local! {
 
 /// Random bits, also while the thread ends: the keys of a new hasher come from the system's
 /// randomness, once in a thread, and differ at every call.
+#[cold]
 fn random_bits() -> u128 {
     let state = RandomState::new();
     u128::from(state.hash_one(0_u8)) << 64 | u128::from(state.hash_one(1_u8))
@@ -48,6 +49,7 @@ impl EventId {
     }
 
     /// Makes a new id of the given time, so that an event's id and timestamp share a clock read.
+    #[inline]
     pub(crate) fn at(time: Timestamp) -> Self {
         let last = LAST.get();
         // Within a millisecond, and when the clock went back, the last id plus one; with each new

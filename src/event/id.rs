@@ -184,6 +184,7 @@ impl PlanId {
         Self { hash: 0, text: "".into() }
     }
 
+    #[inline]
     pub(crate) fn hash(&self) -> u64 {
         self.hash
     }
@@ -287,6 +288,7 @@ impl Tenant {
         self.name.as_deref().unwrap_or(Self::DEFAULT)
     }
 
+    #[inline]
     pub(crate) fn hash(&self) -> u64 {
         self.name.as_deref().map_or(0, super::hash::of)
     }

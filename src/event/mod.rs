@@ -77,6 +77,7 @@ struct Inner {
 
 impl Event {
     /// A new event with a typed payload, an id made now, and the present time.
+    #[inline]
     pub fn new<P: Payload>(plan_id: impl TryInto<PlanId, Error: Into<Error>>, payload: P) -> Self {
         Self::build(plan_id, P::EVENT_TYPE, PayloadCell::typed(payload), P::SCHEMA_VERSION)
     }
@@ -143,6 +144,7 @@ impl Event {
         event.keep_fault(type_fault).keep_fault(payload_fault)
     }
 
+    #[inline]
     fn build(
         plan_id: impl TryInto<PlanId, Error: Into<Error>>,
         event_type: EventType,

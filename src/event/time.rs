@@ -42,6 +42,7 @@ impl Timestamp {
 
     /// The present moment by the system's clock.
     #[must_use]
+    #[inline]
     pub fn now() -> Self {
         Self::from(SystemTime::now())
     }
@@ -70,6 +71,7 @@ impl Timestamp {
     }
 
     /// Whole milliseconds since 1970, zero before it.
+    #[inline]
     pub(crate) fn as_unix_millis(self) -> u64 {
         u64::try_from(self.micros).unwrap_or(0) / 1_000
     }
