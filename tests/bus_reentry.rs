@@ -252,3 +252,19 @@ fn close_is_safe_against_concurrent_publishers_and_from_inside_a_handler() {
     bus.publish(started("p")).expect("the publish that closes is completed");
     assert_eq!(bus.publish(started("p")).expect_err("closed").kind(), ErrorKind::Closed);
 }
+
+#[test]
+fn what_a_handler_unsubscribes_is_dropped_by_the_time_the_publish_returns() {
+    let bus = EventBus::builder().in_memory().build().expect("a bus");
+    let captured = Arc::new(());
+    let held = Arc::downgrade(&captured);
+    let ended =
+        bus.subscribe(Filter::all(), move |_: &Event| drop(Arc::clone(&captured))).expect("subscribes");
+    let (id, inner) = (ended.id(), bus.clone());
+    ended.detach();
+    let ending = move |_: &Event| assert!(inner.unsubscribe(id));
+    let _ending = bus.subscribe(Filter::all(), ending).expect("subscribes");
+    let published = bus.publish(Event::untyped("plan-7", "note", json!({}))).expect("publishes");
+    assert_eq!(published.delivered, 2);
+    assert!(held.upgrade().is_none(), "the thread still keeps a closure that was unsubscribed");
+}
