@@ -123,10 +123,12 @@ def main():
         if key not in works:
             works[key] = MAKERS[name](*arguments)
         work = works[key]
-        begun = time.perf_counter_ns()
+        # As the bench does: what waits for nobody is measured by the processor time that it takes.
+        clock = time.thread_time_ns if name == "emit" else time.perf_counter_ns
+        begun = clock()
         for _ in range(int(times)):
             work()
-        print(time.perf_counter_ns() - begun, flush=True)
+        print(clock() - begun, flush=True)
 
 
 main()

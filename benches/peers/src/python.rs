@@ -6,8 +6,11 @@ use std::{
     env,
     io::{BufRead, BufReader, Write},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::Once,
     time::Duration,
 };
+
+use crate::measure::Contender;
 
 /// The variable that names a Python which has pyee and redis; `./bench` sets it.
 const PYTHON: &str = "PLANBUS_BENCH_PYTHON";
@@ -22,10 +25,11 @@ pub(crate) struct Python {
 }
 
 impl Python {
-    /// Starts the peer; `None`, and a line that says so, where there is no Python for it.
+    /// Starts the peer; `None`, and once a line that says so, where there is no Python for it.
     pub(crate) fn start() -> Option<Self> {
+        static TOLD: Once = Once::new();
         let Some(python) = env::var_os(PYTHON) else {
-            println!("{PYTHON} is not set: the rows go without Python's figures");
+            TOLD.call_once(|| eprintln!("{PYTHON} is not set: the rows go without Python's figures"));
             return None;
         };
         let mut command = Command::new(python);
@@ -43,6 +47,11 @@ impl Python {
         let mut answer = String::new();
         self.answers.read_line(&mut answer).expect("it answers");
         Duration::from_nanos(answer.trim().parse().expect("it says nanoseconds, or on stderr what is wrong"))
+    }
+
+    /// The peer as a contender that does one part in `parts` of each round: it takes that much longer.
+    pub(crate) fn contender(mut self, work: String, parts: u32) -> Contender<'static> {
+        Contender::timed(move |times| self.round(&work, times / u64::from(parts)) * parts)
     }
 }
 

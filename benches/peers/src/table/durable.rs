@@ -13,7 +13,9 @@ use serde_json::json;
 use self::{bare_log::BareLog, bare_sqlite::BareSqlite};
 use crate::{
     measure::{Clock, Contender, by_threads, folder, medians},
+    private_redis,
     python::Python,
+    redis_support::RedisServer,
     report::{Goal, Row, print_head},
 };
 
@@ -57,7 +59,9 @@ fn publishers(folder: &Path, count: u64, goals: &Goals, rounds: usize) -> Row {
     let bytes = event().to_json().expect("JSON").len() + 64; // seq, recorded_at and chain
     let line = vec![b'x'; bytes];
     let times = if count == 1 { PUBLISHES_ALONE } else { count * PUBLISHES };
-    let mut python = if count == 1 { Python::start() } else { None };
+    let redis = if count == 1 { private_redis::start("Python's stack") } else { None };
+    let python = if count == 1 { in_python(folder, redis.as_ref()) } else { Vec::new() };
+    let (names, in_python): (Vec<_>, Vec<_>) = python.into_iter().unzip();
     let part = if count > PEER_PUBLISHERS { PEER_PART } else { 1 };
     let mut contenders = vec![
         Contender::timed(|times| by_threads(count, times, || limit.submit(&line))),
@@ -70,10 +74,7 @@ fn publishers(folder: &Path, count: u64, goals: &Goals, rounds: usize) -> Row {
             took * u32::try_from(part).expect("is small")
         }),
     ];
-    if let Some(python) = &mut python {
-        let save = format!("save {}", folder.display());
-        contenders.push(Contender::timed(move |times| python.round(&save, times)));
-    }
+    contenders.extend(in_python);
     let figures = medians(rounds, times, &mut contenders);
     let what = format!("durable publish, {count} publishers, {bytes} bytes");
     let name = if count == 1 { "bare rusqlite autocommit" } else { "connection mutex + autocommit" };
@@ -81,10 +82,19 @@ fn publishers(folder: &Path, count: u64, goals: &Goals, rounds: usize) -> Row {
     let goal = Some(Goal::AtLeast(goals.of_peer));
     let row = Row::new(PART, what, limit, figures[1], Goal::AtLeast(goals.of_limit));
     let row = row.peer(name, figures[2], goal);
-    match figures.get(3) {
-        Some(python) => row.peer("Python's sqlite3", *python, None),
-        None => row,
-    }
+    names.into_iter().zip(&figures[3..]).fold(row, |row, (name, nanos)| row.peer(name, *nanos, None))
+}
+
+/// What earlier systems do for an event: save it; and give it to a handler, save it, and add it to a
+/// stream of Redis where there is one.
+fn in_python(folder: &Path, redis: Option<&RedisServer>) -> Vec<(&'static str, Contender<'static>)> {
+    let folder = folder.display();
+    let save = ("Python's sqlite3", format!("save {folder}"));
+    let all = redis.map(|server| {
+        ("Python's pyee + sqlite3 + redis-py", format!("emit_save_xadd {folder} {}", server.url()))
+    });
+    let works = std::iter::once(save).chain(all);
+    works.filter_map(|(name, work)| Some((name, Python::start()?.contender(work, 1)))).collect()
 }
 
 fn slow_reader(folder: &Path, rounds: usize) -> Row {

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     measure::medians,
+    python::Python,
     report::{Goal, Row},
 };
 
@@ -18,6 +19,9 @@ const GOALS: [(usize, Goal); 4] =
 
 /// How often a round calls a handler, whatever their number.
 const CALLS: u64 = 1_000_000;
+
+/// The peer in Python does one part in so many of a round.
+const PYTHON_PARTS: u32 = 50;
 
 pub(super) fn run(rounds: usize) -> Vec<Row> {
     GOALS.into_iter().map(|(handlers, goal)| row(rounds, handlers, goal)).collect()
@@ -34,15 +38,18 @@ fn row(rounds: usize, handlers: usize, goal: Goal) -> Row {
     });
     let mut contenders = vec![bare, looped(|| publish(&bus, event.clone()))];
     contenders.extend(peers.iter().map(|peer| (peer.set_up)(handlers, event.clone())));
+    let python = if matches!(handlers, 1 | 8) { Python::start() } else { None };
+    contenders.extend(python.map(|python| python.contender(format!("emit {handlers}"), PYTHON_PARTS)));
     let figures = medians(rounds, CALLS / (handlers as u64 + 1), &mut contenders);
     let what = match handlers {
         1 => "publish, 1 matching handler".to_owned(),
         _ => format!("publish, {handlers} matching handlers"),
     };
     let row = Row::new(PART, what, ("bare closure loop", figures[0]), figures[1], goal);
-    peers.iter().zip(&figures[2..]).fold(row, |row, (peer, nanos)| {
-        row.peer(peer.name, *nanos, peer_goal(peer.name).filter(|_| handlers == 1))
-    })
+    let names = peers.iter().map(|peer| peer.name).chain(["Python's pyee"]);
+    names
+        .zip(&figures[2..])
+        .fold(row, |row, (name, nanos)| row.peer(name, *nanos, peer_goal(name).filter(|_| handlers == 1)))
 }
 
 /// What a peer is beaten by where there is one handler.
