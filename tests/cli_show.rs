@@ -302,3 +302,18 @@ fn of_a_large_plan_a_terminal_gets_the_rows_that_tell_most_and_a_pipe_all() {
     assert!(text.contains("n=3210") && text.contains("✗ read  the one"), "{text}");
     assert!(text.matches("○ open").count() >= 50, "{text}");
 }
+
+#[test]
+fn a_plan_that_is_left_has_its_timeline_when_the_beginning_of_the_log_is_gone() {
+    let place = runtime();
+    let store = EventStore::open(place.path().join("planbus.db")).expect("the store");
+    let whole = store.stats().expect("figures").events;
+    for number in 0..3 {
+        store.save(&event("later", 5_000 + number, "PlanStarted", json!({}))).expect("an event");
+    }
+    // All of another plan, and of this one the start.
+    store.prune(Retention::keep_last(whole + 2)).expect("prunes");
+    store.close().expect("closes");
+    assert!(timeline(&place, "trip").contains("ask both"));
+    assert!(timeline(&place, "later").contains("later"));
+}

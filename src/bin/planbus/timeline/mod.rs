@@ -86,12 +86,13 @@ fn read(store: &EventStore, plan: &PlanId) -> Result<(String, Vec<Span>), Failur
     for (depth, tree) in preorder(&tree) {
         let plan = &tree.plan.plan_id;
         let mut spans = PlanSpans::new(plan.clone(), depth);
-        let mut after = 0;
+        // Not after seq 0: that would ask for what was pruned too.
+        let mut rest = EventQuery::new().plan(plan).limit(PAGE_EVENTS);
         loop {
-            let page = store.query(EventQuery::new().plan(plan).after(after).limit(PAGE_EVENTS))?;
+            let page = store.query(rest.clone())?;
             page.iter().for_each(|event| spans.add(event));
             match page.last().and_then(planbus::Event::seq) {
-                Some(last) if page.len() == PAGE_EVENTS => after = last,
+                Some(last) if page.len() == PAGE_EVENTS => rest = rest.after(last),
                 _ => break,
             }
         }

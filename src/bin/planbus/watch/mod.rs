@@ -114,21 +114,22 @@ impl<'a> Watched<'a> {
         if let Some(family) = &mut self.family {
             family.add([plan.clone()]);
         }
-        let mut after = 0;
+        // Not after seq 0: that would ask for what was pruned too.
+        let (mut rest, mut last) = (EventQuery::new().plan(plan).limit(PAGE_EVENTS), 0);
         loop {
-            let page = EventQuery::new().plan(plan).after(after).limit(PAGE_EVENTS);
-            let events = self.store.query(page).map_err(|error| cut(&error))?;
+            let events = self.store.query(rest.clone()).map_err(|error| cut(&error))?;
             for event in &events {
                 if let Some(family) = &mut self.family {
                     family.takes(event);
                 }
                 take(event);
             }
-            after = events.last().and_then(Event::seq).unwrap_or(after);
+            last = events.last().and_then(Event::seq).unwrap_or(last);
             if events.len() < PAGE_EVENTS {
-                self.known.insert(plan.clone(), after);
+                self.known.insert(plan.clone(), last);
                 return Ok(());
             }
+            rest = rest.after(last);
         }
     }
 }
@@ -138,7 +139,7 @@ mod tests {
     use std::time::Duration;
 
     use clap::Parser;
-    use planbus::{DecisionMade, PlanStarted, SubplanSpawned};
+    use planbus::{DecisionMade, PlanStarted, Retention, SubplanSpawned};
 
     use super::*;
     use crate::cli::Cli;
@@ -178,5 +179,22 @@ mod tests {
             let wanted: Vec<u64> = log.iter().filter(is_own).filter_map(Event::seq).collect();
             assert_eq!(seen, wanted, "{plan:?}");
         }
+    }
+
+    #[test]
+    fn the_past_of_a_log_whose_beginning_is_gone_is_what_is_left() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("planbus.db");
+        let owner = EventStore::open(&path).expect("a store");
+        for plan in ["gone", "notes"] {
+            owner.save(&Event::new(plan, PlanStarted::new("a goal"))).expect("an event");
+        }
+        owner.prune(Retention::keep_last(1)).expect("prunes");
+        let cli = Cli::try_parse_from(["planbus", "watch"]).expect("arguments");
+        let store = EventStore::open_read_only(&path).expect("the store");
+        let mut watched = Watched::begin(&store, StoreFile::of(&path), None, &cli.global).expect("begins");
+        let mut seen = Vec::new();
+        watched.read_past(|event| seen.extend(event.seq())).expect("reads");
+        assert_eq!(seen, [2]);
     }
 }
