@@ -75,7 +75,8 @@ pub(crate) fn run(wanted: &[String], is_quick: bool, out: &Path) -> io::Result<(
     let mut plots = Vec::new();
     for (name, measure) in PARTS {
         if wanted.is_empty() || wanted.iter().any(|part| part == name) {
-            for plot in measure(Extent { is_quick, out }) {
+            // What was left out for want of a program has no series.
+            for plot in measure(Extent { is_quick, out }).into_iter().filter(|plot| !plot.series.is_empty()) {
                 plot.print();
                 fs::write(out.join(format!("growth-{}.svg", plot.name)), chart::plot_svg(&plot)?)?;
                 plots.push(plot);

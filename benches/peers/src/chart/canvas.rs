@@ -111,15 +111,24 @@ impl Scale {
     }
 }
 
-/// Puts labels that would stand nearer to each other than this apart, in their order, below `floor`.
+/// Puts labels, which are given in their order, at least so far apart, each as near to its place as that
+/// allows, and none beyond `floor`.
 pub(super) fn spread(places: &mut [i32], apart: i32, floor: i32) {
-    for next in 1..places.len() {
-        places[next] = places[next].max(places[next - 1] + apart);
+    // Labels that push each other stand as one block round the middle of their places.
+    let mut blocks: Vec<(i64, i64)> = Vec::new(); // the sum of their places without the gaps, how many
+    for (number, place) in (0..).zip(places.iter()) {
+        blocks.push((i64::from(place - number * apart), 1));
+        while let [.., before, last] = blocks[..]
+            && before.0 * last.1 > last.0 * before.1
+        {
+            blocks.truncate(blocks.len() - 2);
+            blocks.push((before.0 + last.0, before.1 + last.1));
+        }
     }
-    let mut most = floor;
-    for place in places.iter_mut().rev() {
-        *place = (*place).min(most);
-        most = *place - apart;
+    let starts = blocks.into_iter().flat_map(|(sum, count)| (0..count).map(move |_| (sum / count) as i32));
+    let last = places.len() as i32 - 1;
+    for ((number, start), place) in (0..).zip(starts.collect::<Vec<_>>()).zip(places) {
+        *place = start.min(floor - last * apart) + number * apart;
     }
 }
 
@@ -136,8 +145,11 @@ mod tests {
 
     #[test]
     fn labels_that_would_overlap_stand_apart_and_stay_on_the_sheet() {
-        let mut places = [10, 12, 50, 95, 97];
+        let mut places = [10, 12, 50, 60, 97];
+        spread(&mut places, 16, 100);
+        assert_eq!(places, [3, 19, 47, 63, 97], "each pair round its middle");
+        let mut places = [90, 95, 97];
         spread(&mut places, 15, 100);
-        assert_eq!(places, [10, 25, 50, 85, 100]);
+        assert_eq!(places, [70, 85, 100]);
     }
 }

@@ -13,7 +13,7 @@ const HEIGHT: i32 = 480;
 const ABOVE: i32 = 46;
 const LEFT: i32 = 92;
 const BELOW: i32 = 54;
-const RIGHT: i32 = 262;
+const RIGHT: i32 = 292;
 /// How far apart the names stand at the least; where there are many the sheet grows.
 const APART: i32 = 15;
 

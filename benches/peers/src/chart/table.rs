@@ -20,7 +20,8 @@ const LANE: i32 = 15;
 /// How wide a small letter is, about, and how many of a row's words fit before its rule.
 const LETTER: f64 = 6.4;
 const WORDS: usize = 44;
-/// How many letters of a peer's name are shown.
+/// How many letters of the limit's and a peer's name are shown.
+const LIMIT: usize = 36;
 const NAME: usize = 26;
 
 const OURS: RGBColor = RGBColor(0, 114, 178);
@@ -77,36 +78,46 @@ fn head(canvas: &Canvas<'_>, scale: Scale, height: i32) -> io::Result<()> {
 /// A row, and where the names of its peers stand.
 struct Line<'a> {
     row: &'a Row,
-    /// The dot of each peer, its name, the middle of it, and in which line below the rule.
-    peers: Vec<(i32, String, i32, i32)>,
+    peers: Vec<Name>,
+}
+
+/// A peer's name, below its dot.
+struct Name {
+    dot: i32,
+    words: String,
+    /// Whether it ends at its dot, where it would not fit behind it.
+    is_before: bool,
+    /// In which line below the rule it stands.
+    lane: i32,
 }
 
 impl<'a> Line<'a> {
-    /// Finds for each name the first line in which it meets no other.
+    /// Finds for each name the first line in which it meets no other. Names begin at their dots, and who
+    /// stands further left stands lower: so no line from a dot to its name crosses another name.
     fn of(row: &'a Row, scale: Scale) -> Self {
-        let mut peers: Vec<(i32, String)> = match row.limit.nanos > 0.0 {
-            true => row
-                .peers
-                .iter()
-                .map(|peer| (scale.at(peer.nanos / row.limit.nanos), cut(&peer.name)))
-                .collect(),
+        let dot = |nanos: f64| scale.at(nanos / row.limit.nanos);
+        let has_limit = row.limit.nanos > 0.0;
+        let mut peers: Vec<_> = match has_limit {
+            true => row.peers.iter().map(|peer| (dot(peer.nanos), cut(&peer.name))).collect(),
             false => Vec::new(),
         };
-        peers.sort_by_key(|(place, _)| *place);
-        let mut taken: Vec<i32> = Vec::new(); // up to where each line has words
-        let place = |(dot, name): (i32, String)| {
-            let half = (name.chars().count() as f64 * LETTER / 2.0) as i32;
-            let middle = dot.clamp(LEFT + half, RIGHT - half);
-            let lane = taken.iter().position(|end| *end < middle - half).unwrap_or(taken.len());
-            taken.resize(taken.len().max(lane + 1), 0);
-            taken[lane] = middle + half + 6;
-            (dot, name, middle, lane as i32)
+        peers.sort_by_key(|(dot, _)| std::cmp::Reverse(*dot));
+        let mut free: Vec<i32> = Vec::new(); // up to where each line has nothing yet
+        let place = |(dot, words): (i32, String)| {
+            let width = (words.chars().count() as f64 * LETTER) as i32 + 8;
+            let is_before = dot + width > RIGHT;
+            let (from, to) = if is_before { (dot - width, dot) } else { (dot, dot + width) };
+            let lane = free.iter().position(|free| to < *free).unwrap_or(free.len());
+            free.resize(free.len().max(lane + 1), i32::MAX);
+            free[..lane].fill(dot); // by the line that leads there
+            free[lane] = from;
+            Name { dot, words, is_before, lane: lane as i32 }
         };
         Self { peers: peers.into_iter().map(place).collect(), row }
     }
 
     fn height(&self) -> i32 {
-        let lanes = self.peers.iter().map(|(.., lane)| lane + 1).max().unwrap_or(0);
+        let lanes = self.peers.iter().map(|peer| peer.lane + 1).max().unwrap_or(0);
         ROW.max(24 + lanes * LANE)
     }
 
@@ -115,36 +126,31 @@ impl<'a> Line<'a> {
         let rule = top + 12;
         canvas.line(vec![(16, top - 2), (WIDTH - 16, top - 2)], 1, &RULE)?;
         canvas.text(&shortened(what, WORDS), (16, rule), HPos::Left, BODY, &INK)?;
-        if limit.nanos <= 0.0 {
-            return canvas.text(
-                &format!("no limit; {}", shown(*ours)),
-                (LEFT, rule),
-                HPos::Left,
-                SMALL,
-                &PALE,
-            );
-        }
-        let beside = format!("{} ({})", shortened(&limit.name, WORDS - 12), shown(limit.nanos));
-        canvas.text(&beside, (16, rule + 14), HPos::Left, SMALL, &PALE)?;
-        for (dot, name, middle, lane) in &self.peers {
-            let below = rule + 13 + lane * LANE;
-            canvas.line(vec![(*dot, rule), (*dot, below - 6)], 1, &RULE)?;
-            canvas.ring((*dot, rule), 4, &PEER)?;
-            canvas.text(name, (*middle, below), HPos::Center, SMALL, &PALE)?;
-        }
         let judged = limit.goal.as_ref();
         let color = if judged.is_none_or(|judged| judged.met) { &OURS } else { &SHORT };
+        if let Some(judged) = judged {
+            let goal = format!("goal {}", judged.goal);
+            canvas.text(&goal, (RIGHT + 14, rule + 14), HPos::Left, SMALL, &PALE)?;
+        }
+        if limit.nanos <= 0.0 {
+            // Nothing that it could be drawn in times of.
+            return canvas.text(&shown(*ours), (RIGHT + 14, rule), HPos::Left, BODY, color);
+        }
+        let beside = format!("{} ({})", shortened(&limit.name, LIMIT), shown(limit.nanos));
+        canvas.text(&beside, (16, rule + 14), HPos::Left, SMALL, &PALE)?;
+        for Name { dot, words, is_before, lane } in &self.peers {
+            let below = rule + 13 + lane * LANE;
+            let (side, gap) = if *is_before { (HPos::Right, -4) } else { (HPos::Left, 4) };
+            canvas.line(vec![(*dot, rule), (*dot, below + 4)], 1, &RULE)?;
+            canvas.text(words, (dot + gap, below), side, SMALL, &PALE)?;
+        }
+        for peer in &self.peers {
+            canvas.ring((peer.dot, rule), 4, &PEER)?;
+        }
         if let Some(judged) = judged {
             let goal = scale.at(judged.nanos_most / limit.nanos);
             canvas.line(vec![(goal, rule - 7), (goal, rule + 7)], 3, &INK)?;
             canvas.text(&judged.ratio, (RIGHT + 14, rule), HPos::Left, BODY, color)?;
-            canvas.text(
-                &format!("goal {}", judged.goal),
-                (RIGHT + 14, rule + 14),
-                HPos::Left,
-                SMALL,
-                &PALE,
-            )?;
         }
         canvas.dot((scale.at(ours / limit.nanos), rule), 5, color)
     }
@@ -171,17 +177,80 @@ mod tests {
     fn names_of_peers_that_cost_the_same_stand_below_each_other() {
         let row = Row::new("dispatch", "publish", ("bare loop", 10.0), 12.0, Goal::AtMost(1.4))
             .peer("crossbeam fan-out", 100.0, None)
-            .peer("tokio broadcast (bounded)", 101.0, None)
+            .peer("tokio broadcast (bounded)", 99.0, None)
             .peer("signals2", 9_000.0, None);
         let line = Line::of(&row, Scale::over([1.0, 1e4].into_iter(), (LEFT, RIGHT)));
-        let lanes: Vec<_> = line.peers.iter().map(|(_, name, _, lane)| (name.as_str(), *lane)).collect();
-        assert_eq!(lanes, [("crossbeam fan-out", 0), ("tokio broadcast", 1), ("signals2", 0)]);
+        let lanes: Vec<_> = line.peers.iter().map(|peer| (peer.words.as_str(), peer.lane)).collect();
+        assert_eq!(lanes, [("signals2", 0), ("crossbeam fan-out", 0), ("tokio broadcast", 1)]);
     }
 
     #[test]
-    fn a_row_without_a_limit_is_drawn_in_words() {
+    fn a_row_without_a_limit_says_what_ours_takes() {
         let row = Row::new("mirror", "publish until it is read", ("-", 0.0), 1e6, Goal::Nanos(5e6));
         let svg = table_svg(&[row]).expect("draws");
-        assert!(svg.contains("no limit; 1.00 ms"), "{svg}");
+        assert!(svg.contains("1.00 ms"), "{svg}");
     }
+}
+
+#[cfg(test)]
+#[test]
+fn sample() {
+    use crate::report::Goal;
+    let rows = [
+        Row::new(
+            "dispatch",
+            "publish, 0 matching handlers",
+            ("bare closure loop", 0.27),
+            3.1,
+            Goal::AtMostMore(3.0),
+        ),
+        Row::new(
+            "dispatch",
+            "publish, 1 matching handler",
+            ("bare closure loop", 1.36),
+            4.4,
+            Goal::AtMost(3.4),
+        )
+        .peer("crossbeam fan-out", 14.0, Some(Goal::AtLeast(3.0)))
+        .peer("RwLock<Arc<Vec>>", 8.7, None)
+        .peer("bus", 17.0, None)
+        .peer("signals2", 17.2, None)
+        .peer("bevy observers", 90.0, None)
+        .peer("tokio broadcast", 23.0, Some(Goal::AtLeast(5.0)))
+        .peer("async-broadcast", 26.0, None),
+        Row::new(
+            "dispatch",
+            "1 match among 10,000 plan subscribers",
+            ("one hash-map look-up", 9.0),
+            21.0,
+            Goal::AtMost(2.2),
+        )
+        .peer("RwLock<Arc> + index", 15.7, None)
+        .peer("tokio broadcast, receivers filter", 73_000.0, None),
+        Row::new(
+            "durable",
+            "durable publish, 8 publishers (FULL, chain on), each waits for its commit",
+            ("write + fdatasync in the same grouping", 28_900.0),
+            46_000.0,
+            Goal::AtLeast(0.6),
+        )
+        .peer("mutex + autocommit", 152_000.0, Some(Goal::AtLeast(2.5)))
+        .peer("connection a thread", 289_000.0, None),
+        Row::new(
+            "server",
+            "publish to client, p99, 1,000 clients",
+            ("bare writes", 6.2e6),
+            14e6,
+            Goal::Nanos(25e6),
+        )
+        .peer("axum Sse on broadcast, no log", 15e6, None),
+        Row::new(
+            "mirror",
+            "publish until a reader in Redis has it, p99",
+            ("-", 0.0),
+            1.2e6,
+            Goal::Nanos(5e6),
+        ),
+    ];
+    std::fs::write("/tmp/growth-out/table.svg", table_svg(&rows).expect("draws")).expect("writes");
 }

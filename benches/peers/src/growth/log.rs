@@ -20,7 +20,7 @@ use rusqlite::Connection;
 use self::mix::Mix;
 use super::{
     Extent,
-    plot::{Plot, Series, Unit},
+    plot::{self, Plot, Series, Unit},
 };
 use crate::{chain_support, measure::median};
 
@@ -43,7 +43,7 @@ pub(super) fn run(extent: Extent<'_>) -> Vec<Plot> {
     for size in extent.decades(EVENTS_MIN, EVENTS_MAX) {
         let begun = Instant::now();
         log.grow(size);
-        println!("\na log of {size} events, made in {:.0} s", begun.elapsed().as_secs_f64());
+        println!("\na log of {} events, made in {:.0} s", plot::counted(size), begun.elapsed().as_secs_f64());
         for answers in [&mut reads, &mut routes, &mut program, &mut audit, &mut publish, &mut bytes] {
             answers.size = size;
         }

@@ -104,21 +104,22 @@ pub(crate) struct Plot {
 }
 
 impl Plot {
-    /// Prints the plot as a Markdown table, and how much what must be flat has grown.
+    /// Prints the plot as a Markdown table, with how much each series has grown, and says of what must
+    /// not grow whether it did.
     pub(crate) fn print(&self) {
-        println!("\n{} ({})\n", self.title, self.y.axis(self.of));
-        let names: Vec<&str> = self.series.iter().map(|series| series.name.as_str()).collect();
-        println!("| {} | {} |", self.x, names.join(" | "));
-        println!("|---|{}", "---|".repeat(names.len()));
         let mut sizes: Vec<u64> =
             self.series.iter().flat_map(|series| &series.points).map(|(n, _)| *n).collect();
         sizes.sort_unstable();
         sizes.dedup();
-        for n in sizes {
-            let values = self.series.iter().map(|series| series.value(n));
-            let words: Vec<_> =
-                values.map(|value| value.map_or("-".to_owned(), |value| self.y.shown(value))).collect();
-            println!("| {} | {} |", counted(n), words.join(" | "));
+        println!("\n{} ({})\n", self.title, self.y.axis(self.of));
+        let heads: Vec<String> = sizes.iter().map(|n| counted(*n)).collect();
+        println!("| {} | {} | last to first |", self.x, heads.join(" | "));
+        println!("|---|{}---|", "---:|".repeat(sizes.len()));
+        for series in &self.series {
+            let words = |n: &u64| series.value(*n).map_or("-".to_owned(), |value| self.y.shown(value));
+            let words: Vec<String> = sizes.iter().map(words).collect();
+            let growth = series.growth().map_or("-".to_owned(), |(growth, ..)| format!("{growth:.2}x"));
+            println!("| {} | {} | {growth} |", series.name, words.join(" | "));
         }
         println!();
         for series in self.series.iter().filter(|series| series.is_flat) {

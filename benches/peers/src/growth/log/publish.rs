@@ -35,15 +35,15 @@ pub(super) fn measure(log: &mut Log, answers: &mut Answers) {
         meanwhile.round(&mut reference);
     }
     answers.note_flat("durable publish", median(large.single));
-    answers.note("the same, meanwhile on 10,000 events", median(reference.single));
+    answers.note("durable publish, meanwhile on 10,000", median(reference.single));
     answers.note_flat("processor time of a durable publish", median(large.cpu));
-    answers.note_flat("publish_all of 1,000", median(large.batch));
-    answers.note("the same, meanwhile on 10,000 events, in batches", median(reference.batch));
+    answers.note_flat("publish_all of 1,000, an event", median(large.batch));
+    answers.note("publish_all, meanwhile on 10,000 events", median(reference.batch));
     let store = ours.bus.store().expect("has one");
     let keep = store.stats().expect("reads").events - PRUNED;
     let begun = Clock::Wall.now();
     assert_eq!(store.prune(Retention::keep_last(keep)).expect("prunes").removed, PRUNED);
-    answers.note("pruning the oldest 1,000", (Clock::Wall.now() - begun) as f64 / PRUNED as f64);
+    answers.note("pruning the oldest 1,000, an event", (Clock::Wall.now() - begun) as f64 / PRUNED as f64);
     for publisher in [ours, meanwhile] {
         publisher.bus.close();
         publisher.bus.store().expect("has one").close().expect("closes");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use planbus::{EventBus, EventStore, Filter, PlanQuery, Start};
+use planbus::{EventBus, Filter, PlanQuery, Start};
 
 use super::{Answers, Log, Picked};
 
@@ -34,7 +34,8 @@ pub(super) fn ask(log: &Log, picked: &Picked, answers: &mut Answers, bytes: &mut
     answers.ask("stats", || assert!(store.stats().expect("reads").events > 0));
     answers.ask("count_by_type", || assert!(!store.count_by_type().expect("reads").is_empty()));
     answers.ask("verify", || assert!(store.verify().expect("reads").is_sound()));
-    size(&store, bytes);
+    let stats = store.stats().expect("reads");
+    bytes.note("the database", stats.db_bytes as f64 / stats.events as f64);
     bus.close();
     store.close().expect("closes");
 }
@@ -44,10 +45,4 @@ fn tail(bus: &EventBus, seq: u64) {
     for _ in 0..PAGE {
         assert!(tail.next_timeout(Duration::from_secs(10)).expect("reads").is_some());
     }
-}
-
-fn size(store: &EventStore, bytes: &mut Answers) {
-    let stats = store.stats().expect("reads");
-    bytes.note("the database", stats.db_bytes as f64 / stats.events as f64);
-    bytes.note("the write-ahead log, kept at its length", stats.wal_bytes as f64 / stats.events as f64);
 }
