@@ -9,12 +9,12 @@ mod publishers;
 mod streams;
 mod subscribers;
 
-use std::{fs, io, path::Path, process::Command};
+use std::{fs, io, path::Path};
 
 use serde_json::json;
 
 use self::plot::Plot;
-use crate::{chart, redis_support::RedisServer};
+use crate::chart;
 
 /// By how much `--quick` cuts sizes.
 const QUICK_CUT: u64 = 100;
@@ -85,13 +85,4 @@ pub(crate) fn run(wanted: &[String], is_quick: bool, out: &Path) -> io::Result<(
     }
     let told = json!({"quick": is_quick, "plots": plots});
     fs::write(out.join("growth.json"), serde_json::to_string_pretty(&told)?)
-}
-
-/// A private Redis; where there is none, that is told.
-fn redis() -> Option<RedisServer> {
-    let is_there = Command::new("redis-server").arg("--version").output().is_ok();
-    if !is_there {
-        println!("\nleft out: there is no redis-server");
-    }
-    is_there.then(RedisServer::start).flatten()
 }

@@ -22,7 +22,7 @@ const LETTER: f64 = 6.4;
 const WORDS: usize = 44;
 /// How many letters of the limit's and a peer's name are shown.
 const LIMIT: usize = 36;
-const NAME: usize = 26;
+const NAME: usize = 34;
 
 const OURS: RGBColor = RGBColor(0, 114, 178);
 const SHORT: RGBColor = RGBColor(194, 60, 0);
@@ -158,7 +158,7 @@ impl<'a> Line<'a> {
 
 /// A peer's name without what explains it.
 fn cut(name: &str) -> String {
-    shortened(name.split(['(', ',']).next().unwrap_or(name).trim(), NAME)
+    shortened(name.split('(').next().unwrap_or(name).trim(), NAME)
 }
 
 fn shortened(words: &str, most: usize) -> String {
@@ -190,67 +190,4 @@ mod tests {
         let svg = table_svg(&[row]).expect("draws");
         assert!(svg.contains("1.00 ms"), "{svg}");
     }
-}
-
-#[cfg(test)]
-#[test]
-fn sample() {
-    use crate::report::Goal;
-    let rows = [
-        Row::new(
-            "dispatch",
-            "publish, 0 matching handlers",
-            ("bare closure loop", 0.27),
-            3.1,
-            Goal::AtMostMore(3.0),
-        ),
-        Row::new(
-            "dispatch",
-            "publish, 1 matching handler",
-            ("bare closure loop", 1.36),
-            4.4,
-            Goal::AtMost(3.4),
-        )
-        .peer("crossbeam fan-out", 14.0, Some(Goal::AtLeast(3.0)))
-        .peer("RwLock<Arc<Vec>>", 8.7, None)
-        .peer("bus", 17.0, None)
-        .peer("signals2", 17.2, None)
-        .peer("bevy observers", 90.0, None)
-        .peer("tokio broadcast", 23.0, Some(Goal::AtLeast(5.0)))
-        .peer("async-broadcast", 26.0, None),
-        Row::new(
-            "dispatch",
-            "1 match among 10,000 plan subscribers",
-            ("one hash-map look-up", 9.0),
-            21.0,
-            Goal::AtMost(2.2),
-        )
-        .peer("RwLock<Arc> + index", 15.7, None)
-        .peer("tokio broadcast, receivers filter", 73_000.0, None),
-        Row::new(
-            "durable",
-            "durable publish, 8 publishers (FULL, chain on), each waits for its commit",
-            ("write + fdatasync in the same grouping", 28_900.0),
-            46_000.0,
-            Goal::AtLeast(0.6),
-        )
-        .peer("mutex + autocommit", 152_000.0, Some(Goal::AtLeast(2.5)))
-        .peer("connection a thread", 289_000.0, None),
-        Row::new(
-            "server",
-            "publish to client, p99, 1,000 clients",
-            ("bare writes", 6.2e6),
-            14e6,
-            Goal::Nanos(25e6),
-        )
-        .peer("axum Sse on broadcast, no log", 15e6, None),
-        Row::new(
-            "mirror",
-            "publish until a reader in Redis has it, p99",
-            ("-", 0.0),
-            1.2e6,
-            Goal::Nanos(5e6),
-        ),
-    ];
-    std::fs::write("/tmp/growth-out/table.svg", table_svg(&rows).expect("draws")).expect("writes");
 }

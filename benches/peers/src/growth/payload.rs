@@ -2,26 +2,22 @@
 
 use std::time::{Duration, Instant};
 
-use planbus::{
-    Event, EventBus, EventStore,
-    redis::{Profile, RedisEndpoint, RedisMirror},
-};
+use planbus::{Event, EventBus, EventStore, redis::Profile};
 
 use super::{
     Extent,
     plot::{Plot, Series, Unit},
 };
-use crate::{measure::quantile, redis_support::RedisServer};
+use crate::{measure::quantile, private_redis, redis_support::RedisServer};
 
 /// The largest is the largest that a store takes unless it is told otherwise.
 const SIZES: [u64; 6] = [100, 1_000, 10_000, 100_000, 1_000_000, planbus::PAYLOAD_MAX_BYTES as u64];
 /// How many bytes of payloads a size publishes at most, and how many events.
 const BYTES_MAX: u64 = 128 << 20;
 const EVENTS_MAX: u64 = 1_000;
-const LIMIT: Duration = Duration::from_secs(120);
 
 pub(super) fn run(extent: Extent<'_>) -> Vec<Plot> {
-    let redis = super::redis();
+    let redis = private_redis::start("payload");
     let sizes = SIZES.into_iter().filter(|size| !extent.is_quick || *size <= 100_000);
     let (mut publish, mut read, mut mirror) = (Vec::new(), Vec::new(), Vec::new());
     for size in sizes {
@@ -81,11 +77,8 @@ fn reading(store: &EventStore) -> f64 {
 /// How long all of a log takes to be in Redis.
 fn mirroring(store: &EventStore, server: &RedisServer) -> f64 {
     server.command(&["FLUSHALL"]);
-    let profile = Profile::native().with_max_len(None).expect("valid");
-    let endpoint = RedisEndpoint::parse(&server.url()).expect("a URL");
     let begun = Instant::now();
-    let mirror = RedisMirror::builder(store, endpoint).profile(profile).start().expect("starts");
-    mirror.flush(LIMIT).expect("Redis equals the log");
+    private_redis::mirror(store, server, Profile::native());
     let took = begun.elapsed();
     server.command(&["FLUSHALL"]);
     took.as_nanos() as f64

@@ -7,19 +7,23 @@ use std::{
         mpsc,
     },
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use planbus::{
-    Durability, Event, EventBus, EventStore,
-    redis::{Consumer, Profile, RedisEndpoint, RedisMirror},
+    Event,
+    redis::{Consumer, Profile, RedisMirror},
 };
 
 use super::{
     Extent,
     plot::{Plot, Series, Unit},
 };
-use crate::{measure::median, redis_support::RedisServer};
+use crate::{
+    measure::median,
+    private_redis::{self, LIMIT, endpoint},
+    redis_support::RedisServer,
+};
 
 const STREAMS_MAX: u64 = 1_000;
 const GROUPS: [u64; 7] = [1, 2, 4, 8, 16, 32, 64];
@@ -29,11 +33,9 @@ const MIRRORED: u64 = 20_000;
 const HANDLED: u64 = 5_000;
 /// How many times the mirror begins anew; the median counts.
 const ROUNDS: usize = 3;
-const BATCH: u64 = 1_000;
-const LIMIT: Duration = Duration::from_secs(120);
 
 pub(super) fn run(extent: Extent<'_>) -> Vec<Plot> {
-    let Some(server) = super::redis() else { return Vec::new() };
+    let Some(server) = private_redis::start("streams") else { return Vec::new() };
     let sizes = extent.decades(1, STREAMS_MAX);
     let streams = |what: &str, key: &str, of: fn(u64, u64) -> Event| {
         let profile = Profile::native().with_key(key).and_then(|profile| profile.with_max_len(None));
@@ -68,24 +70,9 @@ pub(super) fn run(extent: Extent<'_>) -> Vec<Plot> {
     ]
 }
 
-fn endpoint(server: &RedisServer) -> RedisEndpoint {
-    RedisEndpoint::parse(&server.url()).expect("a URL")
-}
-
 /// A small event.
 fn event(plan: String, number: u64) -> Event {
     Event::raw(plan, "Note", format!(r#"{{"number":{number},"text":"{}"}}"#, "x".repeat(160)))
-}
-
-/// A log of this many events, each made from its number.
-fn filled(folder: &tempfile::TempDir, events: u64, event: impl Fn(u64) -> Event) -> EventStore {
-    let options = EventStore::options().durability(Durability::Process);
-    let store = options.open(folder.path().join("planbus.db")).expect("opens");
-    let bus = EventBus::builder().store(store.clone()).build().expect("builds");
-    for begin in (0..events).step_by(BATCH as usize) {
-        bus.publish_all((begin..events.min(begin + BATCH)).map(&event)).expect("commits");
-    }
-    store
 }
 
 /// The median time in which an event of a whole log comes to Redis.
@@ -96,7 +83,8 @@ fn mirroring(
     event: impl Fn(u64) -> Event,
 ) -> f64 {
     let (folder, events) = (extent.folder(), extent.times(MIRRORED));
-    let store = filled(&folder, events, event);
+    let store = private_redis::open(&folder);
+    private_redis::fill(&store, events as usize, |number| event(number as u64));
     let round = |_| {
         server.command(&["FLUSHALL"]);
         let begun = Instant::now();
@@ -111,9 +99,9 @@ fn mirroring(
 fn consuming(extent: Extent<'_>, server: &RedisServer, groups: u64) -> f64 {
     server.command(&["FLUSHALL"]);
     let (folder, events) = (extent.folder(), extent.times(HANDLED));
-    let store = filled(&folder, events, |number| event("plan-7".to_owned(), number));
-    let mirror = RedisMirror::builder(&store, endpoint(server)).start().expect("starts");
-    mirror.flush(LIMIT).expect("Redis equals the log");
+    let store = private_redis::open(&folder);
+    private_redis::fill(&store, events as usize, |number| event("plan-7".to_owned(), number as u64));
+    private_redis::mirror(&store, server, Profile::native());
     let (all, handled) = (groups * events, Arc::new(AtomicU64::new(0)));
     let (done, is_done) = mpsc::channel();
     let begun = Instant::now();
