@@ -23,13 +23,14 @@ const QUICK_CUT: u64 = 100;
 type Part = (&'static str, fn(Extent<'_>) -> Vec<Plot>);
 
 const PARTS: &[Part] = &[
+    // The first: what others gave back would be taken again, and not be seen.
+    ("memory", memory::run),
     ("subscribers", subscribers::run),
     ("publishers", publishers::run),
     ("log", log::run),
     ("payload", payload::run),
     ("streams", streams::run),
     ("clients", clients::run),
-    ("memory", memory::run),
 ];
 
 /// How far growth is followed, and where there is a disk for it.

@@ -13,8 +13,10 @@ const SUBSCRIBERS: [u64; 3] = [1_000, 10_000, 100_000];
 const CLIENTS: [u64; 3] = [100, 1_000, 5_000];
 
 pub(super) fn run(extent: Extent<'_>) -> Vec<Plot> {
+    // It stays until the end, so that nothing of it serves the clients.
+    let bus = EventBus::builder().in_memory().build().expect("an in-memory bus");
     let series = vec![
-        Series::new("a subscriber to a plan", subscribers(extent)),
+        Series::new("a subscriber to a plan", subscribers(extent, &bus)),
         Series::new("a client that follows the log", clients(extent)),
     ];
     vec![Plot {
@@ -27,8 +29,7 @@ pub(super) fn run(extent: Extent<'_>) -> Vec<Plot> {
     }]
 }
 
-fn subscribers(extent: Extent<'_>) -> Vec<(u64, f64)> {
-    let bus = EventBus::builder().in_memory().build().expect("an in-memory bus");
+fn subscribers(extent: Extent<'_>, bus: &EventBus) -> Vec<(u64, f64)> {
     grown(SUBSCRIBERS.map(|n| extent.times(n)), |number| {
         let filter = Filter::all().plan(format!("plan-{number}"));
         bus.subscribe(filter, |_: &Event| ()).expect("subscribes").detach();
