@@ -6,6 +6,7 @@ mod store_support;
 
 use std::{
     io::{BufRead, BufReader},
+    sync::mpsc,
     time::{Duration, Instant},
 };
 
@@ -229,4 +230,44 @@ fn p6_a_tail_that_rests_now_and_then_beside_many_publishers_has_all_once_and_in_
         }
     });
     assert_eq!(rest(&mut tail), [0; 0]);
+}
+
+/// Publishes when it ends, so that whoever drops it while it commits waits for itself.
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
+struct Parting {
+    text: String,
+    #[serde(skip)]
+    bus: Option<EventBus>,
+}
+
+impl Payload for Parting {
+    const EVENT_TYPE: EventType = EventType::from_static("test.parting");
+}
+
+impl Drop for Parting {
+    fn drop(&mut self) {
+        if let Some(bus) = self.bus.take() {
+            bus.publish(event("parted", 0)).expect("commits");
+        }
+    }
+}
+
+#[test]
+fn a_payload_may_publish_when_nothing_keeps_it_for_tails_any_more() {
+    const EVENTS: u64 = 20;
+    let dir = Dir::new();
+    let bus = bus(&dir);
+    let (done, is_done) = mpsc::channel();
+    std::thread::spawn(move || {
+        let tail = bus.tail(Filter::all(), Start::Now).expect("a tail");
+        for _ in 0..EVENTS {
+            // A few of these are all that is kept.
+            let parting = Parting { text: "x".repeat(200 << 10), bus: Some(bus.clone()) };
+            bus.publish(Event::new("plan", parting)).expect("commits");
+        }
+        drop(tail);
+        let stats = bus.store().expect("built with one").stats().expect("reads");
+        done.send(stats.last_seq).expect("is waited for");
+    });
+    assert_eq!(is_done.recv_timeout(LIMIT), Ok(2 * EVENTS));
 }

@@ -48,6 +48,7 @@ impl Inner {
             return Err(Error::new(ErrorKind::TooLarge, problem));
         }
         let served = owner.queue.submit(request, weight, &Committer { inner: self, owner });
+        self.recent.let_go();
         let Served { request, answer } = served.map_err(|unserved| match unserved {
             Unserved::Closed => closed(),
             Unserved::Abandoned => Error::new(

@@ -1,10 +1,12 @@
 //! [`Recent`]: the newest events as they were committed, for the tails of the owner's process.
 //!
 //! A tail that keeps up is handed what it would read. Kept only while there is a tail, and never the
-//! only place of anything: what is not here is read from the log.
+//! only place of anything: what is not here is read from the log. It drops no event under a lock, nor
+//! while its thread commits for others: a payload that ends may publish.
 
 use std::{
     collections::VecDeque,
+    mem,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
@@ -28,6 +30,8 @@ pub(super) struct Recent {
 struct Kept {
     events: VecDeque<Event>,
     bytes: usize,
+    /// No longer kept, and not dropped yet.
+    gone: Vec<Event>,
 }
 
 impl Recent {
@@ -52,6 +56,14 @@ impl Recent {
         events.into_iter().for_each(|event| kept.push(event));
     }
 
+    /// Drops what [`keep`](Self::keep) had no more room for; to be done by a thread that commits no longer.
+    pub(super) fn let_go(&self) {
+        if self.is_wanted() {
+            let gone = mem::take(&mut self.kept.lock().gone);
+            drop(gone);
+        }
+    }
+
     /// What comes after a seq; `None` where it is to be read from the log.
     pub(super) fn after(&self, seq: u64) -> Option<Vec<Event>> {
         let kept = self.kept.lock();
@@ -63,7 +75,8 @@ impl Recent {
 
     /// Keeps nothing of what was: it may have left the log.
     pub(super) fn forget(&self) {
-        *self.kept.lock() = Kept::default();
+        let gone = mem::take(&mut *self.kept.lock());
+        drop(gone);
     }
 }
 
@@ -71,13 +84,15 @@ impl Kept {
     fn push(&mut self, event: Event) {
         let follows = |last: &Event| last.seq().map(|seq| seq + 1) == event.seq();
         if !self.events.back().is_none_or(follows) {
-            *self = Self::default();
+            self.gone.extend(self.events.drain(..));
+            self.bytes = 0;
         }
         self.bytes += payload_bytes(&event);
         self.events.push_back(event);
         while self.events.len() > EVENTS_MAX || self.bytes > BYTES_MAX {
             let Some(oldest) = self.events.pop_front() else { break };
             self.bytes -= payload_bytes(&oldest);
+            self.gone.push(oldest);
         }
     }
 }
