@@ -15,7 +15,7 @@ mod redis_support;
 mod report;
 mod table;
 
-use std::path::PathBuf;
+use std::{num::NonZero, path::PathBuf};
 
 use clap::{Parser, Subcommand};
 
@@ -34,8 +34,8 @@ enum Command {
         #[arg(value_parser = table::names())]
         parts: Vec<String>,
         /// How many interleaved rounds the medians are of.
-        #[arg(long, default_value_t = 9)]
-        rounds: usize,
+        #[arg(long, default_value = "9")]
+        rounds: NonZero<usize>,
         /// Where table.json and table.svg are written.
         #[arg(long, default_value = "target/bench")]
         out: PathBuf,
@@ -60,7 +60,7 @@ enum Command {
 fn main() -> std::io::Result<()> {
     let Arguments { command } = Arguments::parse();
     match command {
-        Command::Table { parts, rounds, out } => table::run(&parts, rounds, &out),
+        Command::Table { parts, rounds, out } => table::run(&parts, rounds.get(), &out),
         Command::Read { log } => {
             table::read_for_ever(&log);
             Ok(())

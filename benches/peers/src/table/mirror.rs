@@ -16,7 +16,7 @@ use planbus::{
 use sea_streamer_types::{Producer, StreamKey, Streamer};
 
 use crate::{
-    measure::{Contender, medians, quantile},
+    measure::{Contender, folder, medians, quantile},
     private_redis::{
         LIMIT, STREAM, connection, endpoint, event, fields, fill, mirror, open, start, streamer,
     },
@@ -182,7 +182,7 @@ fn publishing(
     rounds: usize,
     figures: &[(&str, f64, f64)],
 ) -> Vec<Row> {
-    let dir = tempfile::tempdir().expect("a directory");
+    let dir = folder();
     let open = |name: &str| EventStore::open(dir.path().join(name)).expect("opens");
     let (alone, beside) = (open("alone.db"), open("beside.db"));
     let _mirror = RedisMirror::builder(&beside, endpoint).start().expect("starts");

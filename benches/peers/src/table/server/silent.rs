@@ -16,7 +16,7 @@ use super::{
     subject::event,
 };
 use crate::{
-    measure::{median, quantile},
+    measure::{folder, median, quantile},
     report::{Goal, Row},
 };
 
@@ -29,8 +29,8 @@ const PACED: u32 = 100;
 const UNPACED: u32 = 200;
 /// What is published so that every buffer on the way is full: more than all of them hold.
 const FILLING: (usize, usize) = (32, 64 << 10);
-/// Longer than a round: a server cuts off whoever takes nothing, and would end what is measured.
 const DELIVERED: &str = r#"planbus_deliveries_total{transport="sse"}"#;
+/// Longer than a round: a server cuts off whoever takes nothing, and would end what is measured.
 const SLOW_CLIENT: Duration = Duration::from_secs(600);
 /// Nobody takes anything more when nothing was delivered for so long.
 const REST: Duration = Duration::from_millis(100);
@@ -67,9 +67,7 @@ struct Place {
 
 impl Place {
     fn open() -> Self {
-        // Beside the program, since the usual folder for such files may be no disk.
-        let program = std::env::current_exe().expect("is a file");
-        let dir = tempfile::tempdir_in(program.parent().expect("in a folder")).expect("a folder");
+        let dir = folder();
         let store = EventStore::open(dir.path().join("planbus.db")).expect("opens");
         let bus = EventBus::builder().store(store).build().expect("builds");
         let server = Server::builder(&bus).bind("127.0.0.1:0").slow_client(SLOW_CLIENT).start();
