@@ -113,8 +113,16 @@ impl Core {
     pub(super) fn enter(&self) -> Result<Running<'_>> {
         match self.lanes.enter(self.id, &self.registry) {
             Ok(lane) => Ok(Running { lane: Some(lane), core: self }),
-            Err(Sealed) => Err(closed("publish")),
+            Err(Sealed) => Err(self.refused()),
         }
+    }
+
+    /// A publish came after the close. While it looked it was marked as running: a tail that saw that
+    /// waits for its end.
+    #[cold]
+    fn refused(&self) -> Error {
+        self.wake_tails();
+        closed("publish")
     }
 
     #[inline]
