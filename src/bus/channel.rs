@@ -285,7 +285,7 @@ impl EventReceiver {
     /// What happened to the subscription's events so far.
     #[must_use]
     pub fn counts(&self) -> DeliveryCounts {
-        self.slot.counts()
+        self.core.upgrade().map_or_else(|| self.slot.counts(), |core| core.counts(&self.slot))
     }
 
     /// The subscription's id, for [`EventBus::unsubscribe`](crate::EventBus::unsubscribe).

@@ -18,7 +18,7 @@ use super::{
     lane::{Lane, Lanes},
     policy::Policy,
     registry::{self, Registry},
-    slot::{Handler, Slot, SubscriptionId},
+    slot::{DeliveryCounts, Handler, Slot, SubscriptionId},
     snapshot::{Sealed, Snapshot},
 };
 #[cfg(feature = "sqlite")]
@@ -59,6 +59,8 @@ pub(super) struct Options {
 pub(super) struct Running<'a> {
     /// Until it ends.
     lane: Option<Rc<Lane>>,
+    /// No other publish of the thread and this bus runs.
+    is_first: bool,
     core: &'a Core,
 }
 
@@ -72,7 +74,7 @@ impl Running<'_> {
     #[inline]
     pub(super) fn end(mut self) {
         if let Some(lane) = self.lane.take() {
-            self.core.leave(lane);
+            self.core.leave(lane, self.is_first);
         }
     }
 
@@ -80,8 +82,10 @@ impl Running<'_> {
     /// being committed, and then read the log without them, is called with them.
     #[cfg(feature = "sqlite")]
     pub(super) fn look_again(&mut self) {
-        if let Some(lane) = self.core.lanes.look_again(self.lane(), &self.core.registry) {
-            self.lane = Some(lane);
+        if let Some(lane) = self.core.lanes.look_again(self.lane(), &self.core.registry)
+            && let Some(before) = self.lane.replace(lane)
+        {
+            before.let_go();
         }
     }
 }
@@ -91,7 +95,7 @@ impl Drop for Running<'_> {
     #[inline]
     fn drop(&mut self) {
         if let Some(lane) = self.lane.take() {
-            self.core.abandon(lane);
+            self.core.abandon(lane, self.is_first);
         }
     }
 }
@@ -112,7 +116,7 @@ impl Core {
     #[inline]
     pub(super) fn enter(&self) -> Result<Running<'_>> {
         match self.lanes.enter(self.id, &self.registry) {
-            Ok(lane) => Ok(Running { lane: Some(lane), core: self }),
+            Ok((lane, is_first)) => Ok(Running { lane: Some(lane), is_first, core: self }),
             Err(Sealed) => Err(self.refused()),
         }
     }
@@ -126,18 +130,18 @@ impl Core {
     }
 
     #[inline]
-    fn leave(&self, lane: Rc<Lane>) {
-        lane.end();
-        if lane.is_current(&self.registry) {
-            lane.keep();
-        } else {
+    fn leave(&self, lane: Rc<Lane>, is_first: bool) {
+        let is_last = lane.end(is_first);
+        if !lane.is_current(&self.registry) {
             self.outlived(lane);
+        } else if is_last {
+            lane.keep();
         }
     }
 
     #[cold]
-    fn abandon(&self, lane: Rc<Lane>) {
-        self.leave(lane);
+    fn abandon(&self, lane: Rc<Lane>, is_first: bool) {
+        self.leave(lane, is_first);
     }
 
     /// A publish ended whose lane is no longer current: somebody subscribed, or the bus was closed.
@@ -147,7 +151,7 @@ impl Core {
             self.lanes.notify();
             self.wake_tails();
         }
-        drop(lane);
+        Lane::let_go(lane);
     }
 
     pub(super) fn subscribe(
@@ -231,6 +235,11 @@ impl Core {
         if let Some(store) = &self.options.store {
             store.wake_tails();
         }
+    }
+
+    /// What happened to the events of a subscription.
+    pub(super) fn counts(&self, slot: &Slot) -> DeliveryCounts {
+        self.lanes.counts(slot)
     }
 
     pub(super) fn lanes(&self) -> &Lanes {

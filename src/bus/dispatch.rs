@@ -48,7 +48,7 @@ fn dispatch_by_key(lane: &Lane, event: Event, policy: &Policy) -> Tally {
         return unhandled(event, lane, policy);
     }
     frame::enter(event, |event| match lists.only() {
-        Some(list) => call_list(lane, event, policy, list),
+        Some(list) => call_found(lane, event, policy, list),
         None => call_merged(lane, event, policy, &lists),
     })
 }
@@ -60,28 +60,99 @@ fn call_merged(lane: &Lane, event: &Event, policy: &Policy, lists: &Lists<'_>) -
     round.done(lane)
 }
 
-/// Calls the subscribers of a list. As long as each takes the event there is nothing to note but how
-/// many they were; whatever else happens is dealt with apart, and so are those after it.
+/// Calls the subscribers of one of the registry's own lists. As long as each takes the event there is
+/// nothing to note but that, once for all of them; whatever else happens is dealt with apart, and so are
+/// those after it.
 #[inline]
-fn call_list(lane: &Lane, event: &Event, policy: &Policy, list: &SlotList) -> Tally {
+fn call_list(lane: &Lane, event: &Event, policy: &Policy, list: usize) -> Tally {
+    let slots = lane.registry().list(list);
+    match call_runs(lane, event, policy, slots, |_| {}) {
+        Ok(delivered) => {
+            lane.visits.count(list);
+            told(lane, delivered)
+        }
+        Err(stopped) => {
+            cold_path();
+            let mut left = stopped.taken;
+            slots.each(|slot| {
+                if left > 0 {
+                    left -= 1;
+                    slot.count_delivered(lane.cell);
+                }
+            });
+            stopped.go_on(lane, event, policy)
+        }
+    }
+}
+
+/// Calls the subscribers of a list that was found by a key, and counts each by itself.
+#[inline]
+fn call_found(lane: &Lane, event: &Event, policy: &Policy, list: &SlotList) -> Tally {
+    match call_runs(lane, event, policy, list, |slot| slot.count_delivered_alone(lane.cell)) {
+        Ok(delivered) => told(lane, delivered),
+        Err(stopped) => {
+            cold_path();
+            stopped.go_on(lane, event, policy)
+        }
+    }
+}
+
+#[inline]
+fn told(lane: &Lane, delivered: usize) -> Tally {
+    Mark::add(&lane.mark.delivered, delivered as u64);
+    Tally { delivered, failed: 0 }
+}
+
+/// Calls the subscribers of a list until one does not just take the event; how many they are.
+#[inline]
+fn call_runs<'a>(
+    lane: &Lane,
+    event: &Event,
+    policy: &Policy,
+    list: &'a SlotList,
+    taken: impl Fn(&Slot),
+) -> Result<usize, Stopped<'a>> {
     let (mut run, mut later) = list.runs();
     let mut delivered = 0;
     if !policy.is_plain || lane.cell >= OWN_CELLS {
-        return call_noting(Round::new(lane, event, policy, 0), lane, run, later);
+        cold_path();
+        return Err(Stopped { taken: 0, stop: None, run, later });
     }
     loop {
-        if let Some(Stop { begun, why }) = call_plainly(lane, event, run) {
+        if let Some(stop) = call_plainly(event, run, &taken) {
             cold_path();
-            let round = Round::new(lane, event, policy, delivered + begun);
-            round.stopped(&run[begun - 1], why);
-            return call_noting(round, lane, &run[begun..], later);
+            return Err(Stopped { taken: delivered + stop.begun - 1, stop: Some(stop), run, later });
         }
         delivered += run.len();
         let Some((next, rest)) = later.split_first() else { break };
         (run, later) = (next, rest);
     }
-    Mark::add(&lane.mark.delivered, delivered as u64);
-    Tally { delivered, failed: 0 }
+    Ok(delivered)
+}
+
+/// Where calling plainly came to an end.
+struct Stopped<'a> {
+    /// How many subscribers had taken the event.
+    taken: usize,
+    /// `None` where calling plainly would not do.
+    stop: Option<Stop>,
+    run: &'a [Arc<Slot>],
+    later: &'a [Block],
+}
+
+impl Stopped<'_> {
+    /// Notes what stopped it, and calls the rest.
+    #[inline(never)]
+    fn go_on(self, lane: &Lane, event: &Event, policy: &Policy) -> Tally {
+        let begun = self.stop.as_ref().map_or(0, |stop| stop.begun);
+        let round = Round::new(lane, event, policy, self.taken + usize::from(begun > 0));
+        if let Some(Stop { begun, why }) = self.stop {
+            round.stopped(&self.run[begun - 1], why);
+        }
+        round.call_all(&self.run[begun..]);
+        self.later.iter().for_each(|run| round.call_all(run));
+        round.done(lane)
+    }
 }
 
 /// Where a subscriber did not just take the event.
@@ -100,7 +171,7 @@ enum Why {
 /// Calls these subscribers in turn, until one does not just take the event. A panic is caught once for
 /// all of them, so that the shield costs nothing where nobody panics.
 #[inline]
-fn call_plainly(lane: &Lane, event: &Event, slots: &[Arc<Slot>]) -> Option<Stop> {
+fn call_plainly(event: &Event, slots: &[Arc<Slot>], taken: impl Fn(&Slot)) -> Option<Stop> {
     let begun = Cell::new(0);
     let call_until_stopped = || {
         for (at, slot) in (1..).zip(slots) {
@@ -113,21 +184,13 @@ fn call_plainly(lane: &Lane, event: &Event, slots: &[Arc<Slot>]) -> Option<Stop>
                 cold_path();
                 return Some(Why::Missed(missed));
             }
-            slot.count_delivered_alone(lane.cell);
+            taken(slot);
         }
         None
     };
     let stopped = catch_unwind(AssertUnwindSafe(call_until_stopped));
     let why = stopped.unwrap_or_else(|panic| Some(Why::Panicked(panic)))?;
     Some(Stop { begun: begun.get(), why })
-}
-
-/// Calls the subscribers of these runs, and notes of each what became of the event.
-#[inline(never)]
-fn call_noting(round: Round<'_>, lane: &Lane, run: &[Arc<Slot>], later: &[Block]) -> Tally {
-    round.call_all(run);
-    later.iter().for_each(|run| round.call_all(run));
-    round.done(lane)
 }
 
 /// One event on its way to its subscribers, where not all of them just take it. Who took it is

@@ -18,12 +18,13 @@ use parking_lot::{Condvar, Mutex};
 use super::{
     barrier, frame,
     registry::Registry,
-    slot::OWN_CELLS,
+    slot::{DeliveryCounts, OWN_CELLS, Slot},
     snapshot::{Sealed, Seen, Snapshot},
+    visits::{Unsettled, Visits},
 };
 
 /// The counters and the mark of one thread's lane, as other threads see them.
-#[derive(Debug, Default)]
+#[derive(Default)]
 #[repr(align(128))]
 pub(super) struct Mark {
     /// How many publishes of this thread are running: more than one when nested.
@@ -35,6 +36,8 @@ pub(super) struct Mark {
     pub(super) failed: AtomicU64,
     pub(super) panicked: AtomicU64,
     pub(super) dropped: AtomicU64,
+    /// What its subscriptions took, as far as it was counted for all of a list at once.
+    unsettled: Unsettled,
     /// The thread is gone; its counters stay.
     retired: AtomicBool,
 }
@@ -54,13 +57,13 @@ impl Mark {
 }
 
 /// All lanes of one bus.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Lanes {
     marks: Mutex<Marks>,
     idle: Condvar,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Marks {
     live: Vec<Arc<Mark>>,
     /// What the threads that are gone had counted.
@@ -104,6 +107,7 @@ pub(super) struct Lane {
     bus: u64,
     seen: Seen<Registry>,
     pub(super) mark: Arc<Mark>,
+    pub(super) visits: Arc<Visits>,
     /// Which cell of a subscription's counters this thread writes.
     pub(super) cell: usize,
     /// The thread is ending and cannot keep the lane: it serves one publish.
@@ -146,8 +150,11 @@ impl Drop for Cell {
 
 impl Drop for Mine {
     fn drop(&mut self) {
-        for lane in self.all.get_mut() {
-            lane.mark.retired.store(true, Ordering::Release);
+        self.at_hand.take();
+        for lane in self.all.take() {
+            let mark = Arc::clone(&lane.mark);
+            lane.let_go();
+            mark.retired.store(true, Ordering::Release);
         }
     }
 }
@@ -164,22 +171,25 @@ impl Lane {
         &self.seen.value
     }
 
-    /// Marks the thread as publishing.
+    /// Marks the thread as publishing. The first of its publishes that run need not know how many do:
+    /// reading what was just written would cost more than the rest.
     #[inline]
-    fn begin(&self) {
-        Mark::count(&self.mark.running);
+    fn begin(&self, is_first: bool) {
+        let before = if is_first { 0 } else { self.mark.running.load(Ordering::Relaxed) };
+        self.mark.running.store(before + 1, Ordering::Relaxed);
         barrier::light();
     }
 
-    /// Takes the mark back.
+    /// Takes the mark back; says whether no publish of the thread is left.
     #[inline]
-    pub(super) fn end(&self) {
-        let running = &self.mark.running;
-        running.store(running.load(Ordering::Relaxed) - 1, Ordering::Release);
+    pub(super) fn end(&self, is_first: bool) -> bool {
+        let left = if is_first { 0 } else { self.mark.running.load(Ordering::Relaxed) - 1 };
+        self.mark.running.store(left, Ordering::Release);
         barrier::light();
         if self.is_orphan {
             self.mark.retired.store(true, Ordering::Release);
         }
+        left == 0
     }
 
     /// Whether the registry is still as the lane has it, and not sealed.
@@ -188,8 +198,15 @@ impl Lane {
         registry.is_current(&self.seen)
     }
 
-    /// Has the lane at hand for the thread's next publish. What changed since it was opened would be
-    /// kept alive by it, so it must be current.
+    /// Drops a lane that is no longer current, and settles what it had counted.
+    pub(super) fn let_go(self: Rc<Self>) {
+        let mark = Arc::clone(&self.mark);
+        drop(self);
+        mark.unsettled.settle_unused();
+    }
+
+    /// Has the lane at hand for the thread's next publish, which is then the first that runs. What changed
+    /// since it was opened would be kept alive by it, so it must be current.
     #[inline]
     pub(super) fn keep(self: Rc<Self>) {
         let other = MINE.try_with(|mine| mine.at_hand.replace(Some(self)));
@@ -199,23 +216,47 @@ impl Lane {
 }
 
 impl Lanes {
-    /// Marks this thread as publishing and gives it the present registry; to be ended by
-    /// [`Lane::end`].
+    /// Marks this thread as publishing and gives it the present registry, and whether this is the first
+    /// of its publishes that run; to be ended by [`Lane::end`].
     #[inline]
-    pub(super) fn enter(&self, bus: u64, registry: &Snapshot<Registry>) -> Result<Rc<Lane>, Sealed> {
-        let lane = match mine(bus) {
+    pub(super) fn enter(&self, bus: u64, registry: &Snapshot<Registry>) -> Result<(Rc<Lane>, bool), Sealed> {
+        let at_hand = at_hand(bus);
+        let is_first = at_hand.is_some();
+        let lane = match at_hand {
             Some(lane) => lane,
-            None => self.open(bus, registry, None)?,
+            None => self.find_or_open(bus, registry)?,
         };
-        lane.begin();
+        lane.begin(is_first);
         // The mark comes first: a closer that does not see it is seen here.
         if registry.is_current(&lane.seen) {
-            return Ok(lane);
+            return Ok((lane, is_first));
         }
-        self.open(bus, registry, Some(&lane)).inspect_err(|_| {
-            lane.end();
-            self.notify();
-        })
+        self.renew(lane, registry, is_first).map(|lane| (lane, is_first))
+    }
+
+    #[cold]
+    fn find_or_open(&self, bus: u64, registry: &Snapshot<Registry>) -> Result<Rc<Lane>, Sealed> {
+        find(bus).map_or_else(|| self.open(bus, registry, None), Ok)
+    }
+
+    #[cold]
+    fn renew(
+        &self,
+        lane: Rc<Lane>,
+        registry: &Snapshot<Registry>,
+        is_first: bool,
+    ) -> Result<Rc<Lane>, Sealed> {
+        match self.open(lane.bus, registry, Some(&lane)) {
+            Ok(renewed) => {
+                lane.let_go();
+                Ok(renewed)
+            }
+            Err(sealed) => {
+                lane.end(is_first);
+                self.notify();
+                Err(sealed)
+            }
+        }
     }
 
     /// The lane of a publish that is running with the present registry, where that has changed since;
@@ -238,9 +279,13 @@ impl Lanes {
             None => self.add_mark(),
         };
         // While the thread ends its lanes are gone, but its last publishes still count.
-        let cell = CELL.try_with(|cell| cell.0).unwrap_or(OWN_CELLS);
         let is_orphan = MINE.try_with(|_| ()).is_err();
-        let lane = Rc::new(Lane { bus, seen, mark, cell, is_orphan });
+        let cell = CELL.try_with(|cell| cell.0).ok().filter(|_| !is_orphan).unwrap_or(OWN_CELLS);
+        let visits = Visits::of(&seen.value);
+        if cell < OWN_CELLS {
+            mark.unsettled.add(&visits);
+        }
+        let lane = Rc::new(Lane { bus, seen, mark, visits, cell, is_orphan });
         replace(bus, Some(Rc::clone(&lane)));
         Ok(lane)
     }
@@ -265,6 +310,16 @@ impl Lanes {
         marks.live.iter().fold(marks.past, |totals, mark| totals.and(mark))
     }
 
+    /// What happened to the events of a subscription.
+    pub(super) fn counts(&self, slot: &Slot) -> DeliveryCounts {
+        let marks = self.marks.lock();
+        let unsettled: Vec<_> = marks.live.iter().map(|mark| &mark.unsettled).collect();
+        Unsettled::with(&unsettled, slot, |visits| {
+            let counts = slot.counts();
+            DeliveryCounts { delivered: counts.delivered + visits, ..counts }
+        })
+    }
+
     pub(super) fn notify(&self) {
         let _marks = self.marks.lock();
         self.idle.notify_all();
@@ -281,6 +336,10 @@ impl Lanes {
         while frame::depth() == 0 && marks.is_busy() {
             self.idle.wait(&mut marks);
         }
+        if !marks.is_busy() {
+            // Handles of subscriptions outlive the bus, and these counters do not.
+            marks.live.iter().for_each(|mark| mark.unsettled.settle_all());
+        }
     }
 
     /// Whether the bus is closed and all that was being published then is done.
@@ -292,11 +351,11 @@ impl Lanes {
 
     /// Renews what this thread keeps of the registry, so that it holds no subscription that ended.
     pub(super) fn refresh(&self, bus: u64, registry: &Snapshot<Registry>) {
-        if let Some(lane) = mine(bus)
-            && self.open(bus, registry, Some(&lane)).is_err()
-        {
+        let Some(lane) = find(bus) else { return };
+        if self.open(bus, registry, Some(&lane)).is_err() {
             replace(bus, None);
         }
+        lane.let_go();
     }
 }
 
@@ -315,15 +374,15 @@ fn replace(bus: u64, lane: Option<Rc<Lane>>) {
     drop(gone);
 }
 
-/// The lane that this thread has for the bus; to be put back by [`Lane::keep`].
+/// The lane of the bus, if it is at hand; to be put back by [`Lane::keep`].
 #[inline]
-fn mine(bus: u64) -> Option<Rc<Lane>> {
+fn at_hand(bus: u64) -> Option<Rc<Lane>> {
     let at_hand = MINE.try_with(|mine| mine.at_hand.take()).ok()?;
-    at_hand.filter(|lane| lane.bus == bus).or_else(|| find(bus))
+    at_hand.filter(|lane| lane.bus == bus)
 }
 
-/// The lane of a bus that is not at hand: another bus's is, or this publish is nested in one.
-#[cold]
+/// The lane that this thread has for the bus, also where it is not at hand: another bus's is, or this
+/// publish is nested in one.
 fn find(bus: u64) -> Option<Rc<Lane>> {
     MINE.try_with(|mine| mine.all.borrow().iter().find(|lane| lane.bus == bus).map(Rc::clone)).ok().flatten()
 }

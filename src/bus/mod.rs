@@ -19,6 +19,7 @@ mod slot_list;
 mod snapshot;
 mod subscription;
 mod tail;
+mod visits;
 
 use std::{panic::Location, sync::Arc};
 
@@ -208,7 +209,7 @@ impl EventBus {
             failed: totals.failed,
             panicked: totals.panicked,
             dropped: totals.dropped,
-            subscriptions: self.core.slots(|slot: &Slot| SubscriptionStats::of(slot)),
+            subscriptions: self.core.slots(|slot: &Slot| SubscriptionStats::of(slot, self.core.counts(slot))),
         }
     }
 

@@ -19,15 +19,17 @@ use crate::{
 /// The subscriptions of a bus, found by type, tenant and plan.
 #[derive(Clone, Default)]
 pub(super) struct Registry {
-    /// No tenant, no plan, no type.
-    any: SlotList,
-    /// No tenant, no plan, and one of the built-in types.
-    built_in: [SlotList; EventType::BUILT_IN],
+    /// No tenant and no plan: by built-in type, and those of no type.
+    lists: [SlotList; LISTS],
     /// All others, by a hash of scope and type.
     keyed: HashTree<SlotList>,
     /// How many entries there are of each scope and kind of type, so that none is looked for in vain.
     population: [[usize; TYPE_KINDS]; SCOPES],
 }
+
+/// A list for each built-in type, and one for those that want all.
+pub(super) const LISTS: usize = EventType::BUILT_IN + 1;
+const ANY: usize = EventType::BUILT_IN;
 
 const SCOPES: usize = 3;
 const TYPE_KINDS: usize = 3;
@@ -92,14 +94,14 @@ impl Registry {
         let scope = scope_of(&slot.filter.scope);
         if slot.filter.types.is_empty() {
             match scope.0 {
-                0 => change(&mut self.any),
+                0 => change(&mut self.lists[ANY]),
                 _ => self.change_keyed(scope, TypeKind::Any, 0, &mut change, by),
             }
         }
         for pattern in &slot.filter.types {
             match pattern.kind() {
                 PatternKind::Exact(exact) => match exact.index().filter(|_| scope.0 == 0) {
-                    Some(index) => change(&mut self.built_in[index]),
+                    Some(index) => change(&mut self.lists[index]),
                     None => self.change_keyed(scope, TypeKind::Exact, exact.hash(), &mut change, by),
                 },
                 PatternKind::Family(prefix) => {
@@ -128,23 +130,28 @@ impl Registry {
 
     /// Finds the subscriptions of an event where its type alone says which they are.
     #[inline]
-    pub(super) fn find(&self, event: &Event) -> Found<'_> {
-        let built_in = event.event_type().index().map(|index| &self.built_in[index]);
-        let typed = built_in.filter(|list| !list.is_empty());
+    pub(super) fn find(&self, event: &Event) -> Found {
+        let built_in = event.event_type().index();
+        let typed = built_in.filter(|&index| !self.lists[index].is_empty());
         match typed {
             _ if !self.keyed.is_empty() => Found::ByKey,
-            None if self.any.is_empty() => Found::Nobody,
-            None => Found::In(&self.any),
-            Some(typed) if self.any.is_empty() => Found::In(typed),
+            None if self.lists[ANY].is_empty() => Found::Nobody,
+            None => Found::In(ANY),
+            Some(typed) if self.lists[ANY].is_empty() => Found::In(typed),
             Some(_) => Found::ByKey,
         }
+    }
+
+    #[inline]
+    pub(super) fn list(&self, list: usize) -> &SlotList {
+        &self.lists[list]
     }
 
     /// Finds all the lists in which subscriptions stand that may want the event.
     pub(super) fn find_by_key(&self, event: &Event) -> Lists<'_> {
         let mut lists = Lists::default();
-        lists.add(&self.any);
-        event.event_type().index().into_iter().for_each(|index| lists.add(&self.built_in[index]));
+        lists.add(&self.lists[ANY]);
+        event.event_type().index().into_iter().for_each(|index| lists.add(&self.lists[index]));
         for (level, kinds) in self.population.iter().enumerate() {
             if *kinds != [0; TYPE_KINDS] {
                 self.look_up(scope_around(event, level), event.event_type(), &mut lists);
@@ -178,9 +185,10 @@ impl Registry {
 const INLINE_LISTS: usize = 4;
 
 /// Where an event's subscriptions are.
-pub(super) enum Found<'a> {
+pub(super) enum Found {
     Nobody,
-    In(&'a SlotList),
+    /// In one list, by its place.
+    In(usize),
     /// In several lists, or wherever [`Registry::find_by_key`] says.
     ByKey,
 }

@@ -91,6 +91,8 @@ pub(super) struct Slot {
     pub(super) location: &'static Location<'static>,
     name: OnceLock<Box<str>>,
     failures_in_a_row: AtomicU64,
+    /// Events that it took, as counted by [`Visits`](super::visits::Visits) that were settled.
+    settled: AtomicU64,
     on_end: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
@@ -143,6 +145,7 @@ impl Slot {
             state: AtomicU8::new(state),
             failures_in_a_row: AtomicU64::new(0),
             cells: Default::default(),
+            settled: AtomicU64::new(0),
             on_end: Mutex::new(on_end),
         }
     }
@@ -171,7 +174,8 @@ impl Slot {
         state == EXACT || self.is_matched(state, event)
     }
 
-    // Apart, so that a call without it is straight code.
+    // Cold, so that a call without it is straight code.
+    #[cold]
     #[inline(never)]
     fn is_matched(&self, state: u8, event: &Event) -> bool {
         state == ACTIVE && self.filter.matches(event)
@@ -208,6 +212,11 @@ impl Slot {
         counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
+    /// Adds what visits counted for all subscribers of a list.
+    pub(super) fn settle_delivered(&self, events: u64) {
+        self.settled.fetch_add(events, Ordering::Relaxed);
+    }
+
     /// Ends a row of failures.
     pub(super) fn forgive(&self) {
         if self.failures_in_a_row.load(Ordering::Relaxed) != 0 {
@@ -238,8 +247,10 @@ impl Slot {
         }
     }
 
+    /// What happened to its events, save for visits that are not settled.
     pub(super) fn counts(&self) -> DeliveryCounts {
-        let mut counts = DeliveryCounts::default();
+        let delivered = self.settled.load(Ordering::Relaxed);
+        let mut counts = DeliveryCounts { delivered, ..DeliveryCounts::default() };
         for cell in self.cells.iter().filter_map(OnceLock::get) {
             counts.delivered += cell.delivered.load(Ordering::Relaxed);
             counts.failed += cell.failed.load(Ordering::Relaxed);

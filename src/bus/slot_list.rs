@@ -48,6 +48,18 @@ impl SlotList {
         }
     }
 
+    pub(super) fn each(&self, visit: impl FnMut(&Arc<Slot>)) {
+        let (run, later) = self.runs();
+        run.iter().chain(later.iter().flat_map(|block| block.iter())).for_each(visit);
+    }
+
+    pub(super) fn contains(&self, id: SubscriptionId) -> bool {
+        let (run, later) = self.runs();
+        let has = |block: &[Arc<Slot>]| block.binary_search_by_key(&id, |slot| slot.id).is_ok();
+        let at = later.partition_point(|block| block.last().is_some_and(|slot| slot.id < id));
+        has(run) || later.get(at).is_some_and(|block| has(block))
+    }
+
     /// Adds a slot whose id is at least as large as all others'; one that is there stays once.
     pub(super) fn push(&mut self, slot: Arc<Slot>) {
         match self {

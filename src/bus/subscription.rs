@@ -50,7 +50,8 @@ impl Subscription {
     /// What happened to its events so far.
     #[must_use]
     pub fn counts(&self) -> DeliveryCounts {
-        self.slot.counts()
+        let core = self.core.as_ref().and_then(Weak::upgrade);
+        core.map_or_else(|| self.slot.counts(), |core| core.counts(&self.slot))
     }
 
     /// Ends a quarantine; says whether there was one.
@@ -99,13 +100,13 @@ pub struct SubscriptionStats {
 }
 
 impl SubscriptionStats {
-    pub(super) fn of(slot: &Slot) -> Self {
+    pub(super) fn of(slot: &Slot, counts: DeliveryCounts) -> Self {
         Self {
             id: slot.id,
             name: slot.name().map(str::to_owned),
             location: slot.location,
             state: slot.state(),
-            counts: slot.counts(),
+            counts,
         }
     }
 }
