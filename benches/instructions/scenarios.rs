@@ -97,9 +97,13 @@ fn publish_to_plans(subscribed: usize, named: &'static str, delivered: usize) ->
     })
 }
 
+/// At many plans in turn, as publishes are.
 fn come_and_go() -> Work {
     let bus = bus_of_plans(PLANS);
-    Box::new(move || done(bus.subscribe(Filter::all().plan("plan-77"), look).expect("subscribes")))
+    let plans: Vec<Filter> =
+        (0..PLANS).step_by(10).map(|number| Filter::all().plan(format!("plan-{number}"))).collect();
+    let mut plans = plans.into_iter().cycle();
+    Box::new(move || done(bus.subscribe(plans.next().expect("a cycle"), look).expect("subscribes")))
 }
 
 fn typed() -> Work {

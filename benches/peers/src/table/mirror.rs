@@ -20,6 +20,7 @@ use crate::{
     private_redis::{
         LIMIT, STREAM, connection, endpoint, event, fields, fill, mirror, open, start, streamer,
     },
+    python::Python,
     redis_support::{RedisServer, Wire},
     report::{Goal, Row, print_head},
 };
@@ -30,6 +31,8 @@ const EVENTS: u64 = 50_000;
 const SINGLE_EVENTS: usize = 100;
 /// How many events a round publishes, each durable by itself.
 const PUBLISHED_EVENTS: u64 = 500;
+/// The peer in Python does one part in so many of a round.
+const PYTHON_PARTS: u32 = 5;
 
 pub(crate) fn run(rounds: usize) -> Vec<Row> {
     let Some(server) = start("Mirror") else { return Vec::new() };
@@ -49,24 +52,25 @@ fn catching_up(server: &RedisServer, rounds: usize) -> Row {
     mirror(&store, server, Profile::native());
     let words = fields(server, STREAM);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let took = medians(
-        rounds,
-        EVENTS,
-        &mut [
-            Contender::timed(|times| benchmark(server, &words, times)),
-            Contender::timed(|_| emptied(server, || mirror(&store, server, Profile::native()))),
-            Contender::timed(|times| emptied(server, || pipelined(server, &words, times, 64))),
-            Contender::timed(|times| emptied(server, || pipelined(server, &words, times, 500))),
-            Contender::timed(|times| {
-                emptied(server, || runtime.block_on(sea_streamed(server, &words, times)))
-            }),
-        ],
-    );
+    let mut contenders = vec![
+        Contender::timed(|times| benchmark(server, &words, times)),
+        Contender::timed(|_| emptied(server, || mirror(&store, server, Profile::native()))),
+        Contender::timed(|times| emptied(server, || pipelined(server, &words, times, 64))),
+        Contender::timed(|times| emptied(server, || pipelined(server, &words, times, 500))),
+        Contender::timed(|times| emptied(server, || runtime.block_on(sea_streamed(server, &words, times)))),
+    ];
+    let work = format!("pipeline redis://127.0.0.1:{} python:pipelined 500", server.port());
+    contenders.extend(Python::start().map(|python| python.contender(work, PYTHON_PARTS)));
+    let took = medians(rounds, EVENTS, &mut contenders);
     let limit = ("`redis-benchmark -c 1 -P 64`, XADD of the same fields", took[0]);
-    Row::new("mirror", "an event from the log to Redis", limit, took[1], Goal::AtLeast(0.5))
-        .peer("pipelines of 64 XADD, one fixed entry", took[2], None)
-        .peer("pipelines of 500 XADD, one fixed entry", took[3], None)
-        .peer("sea-streamer, flushed, one field of the same bytes", took[4], None)
+    let row = Row::new("mirror", "an event from the log to Redis", limit, took[1], Goal::AtLeast(0.5));
+    let peers = [
+        "pipelines of 64 XADD, one fixed entry",
+        "pipelines of 500 XADD, one fixed entry",
+        "sea-streamer, flushed, one field of the same bytes",
+        "redis-py, pipelines of 500 XADD",
+    ];
+    peers.iter().zip(&took[2..]).fold(row, |row, (name, nanos)| row.peer(name, *nanos, None))
 }
 
 /// How long this takes on an empty server.
